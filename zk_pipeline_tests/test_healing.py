@@ -59,7 +59,7 @@ def test_a_part_that_dies_again_and_again_is_never_given_up(
     supervise(
         held, told, [ManagedProcess("web", (sys.executable, "-c", DIES_OFTEN, str(journal)), {}, journal.exists, 1)]
     )
-    assert told.sentences[:8] == ["The web ended with code 4; it starts again in 0 s."] * 8
+    assert told.sentences[:8] == ["The web ended with code 4; it is restarted in 0 s."] * 8
 
 
 def test_restarts_wait_longer_each_time_and_a_minute_at_most() -> None:
@@ -100,8 +100,8 @@ def test_a_part_that_lives_and_does_not_answer_is_ended_and_starts_again(
     )
     supervise(held, told, [part])
     assert told.sentences[:2] == [
-        "The code server does not answer; it is ended and starts again.",
-        "The code server ended by signal 9; it starts again in 1 s.",
+        "The code server does not answer; it is killed and restarted.",
+        "The code server ended by signal 9; it is restarted in 1 s.",
     ]
     assert len(journal.read_text().split()) == 2
 
@@ -143,7 +143,7 @@ def test_a_database_that_died_is_started_again_and_the_others_wait_for_it(
         assert ask(endpoint, "SELECT 'it is back'") == "it is back"
     away, back = (
         next(place for place, sentence in enumerate(told.sentences) if sentence.startswith(beginning))
-        for beginning in ("The database ended; it starts again in 1 s", "The database runs again after")
+        for beginning in ("The database ended; it is restarted in 1 s", "The database is back after")
     )
     assert away < back
     assert len(journal.read_text().split()) == 2
@@ -157,7 +157,7 @@ def test_a_database_that_does_not_answer_is_ended(held: HomeLock, monkeypatch: p
 
     def tell(sentence: str) -> None:
         told.sentences.append(sentence)
-        if "runs again" in sentence:
+        if "is back" in sentence:
             os.kill(os.getpid(), signal.SIGINT)
 
     def once_it_runs() -> bool:

@@ -97,7 +97,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(
     with pytest.raises(SettingsError) as raised:
         load_settings()
     assert str(raised.value) == (
-        f"{name} in the environment is no setting: correct it, the nearest is {nearest}, or take it out."
+        f"{name} in the environment is not a setting: did you mean {nearest}? Correct or remove it."
     )
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(
 )
 def test_an_unknown_name_in_the_env_file_is_refused_with_the_file(tmp_path: Path, line: str) -> None:
     (tmp_path / ".env").write_text(f"POSTGRES_PASSWORD=other\n{line}\n")
-    with pytest.raises(SettingsError, match=r"^ZK_LOCKED_BEFOR in \.env is no setting: .* ZK_LOCKED_BEFORE, or"):
+    with pytest.raises(SettingsError, match=r"^ZK_LOCKED_BEFOR in \.env is not a setting: .* ZK_LOCKED_BEFORE\?"):
         load_settings()
 
 
@@ -116,7 +116,7 @@ def test_a_variable_of_a_single_command_counts_in_the_environment_only(
     monkeypatch.setenv("ZK_CONNECTOR_TOKEN", "hidden-value")
     assert load_settings().port == 3000
     (tmp_path / ".env").write_text("ZK_CONNECTOR_TOKEN=hidden-value\n")
-    with pytest.raises(SettingsError, match="ZK_CONNECTOR_TOKEN counts in the environment only") as raised:
+    with pytest.raises(SettingsError, match="ZK_CONNECTOR_TOKEN is read from the environment only") as raised:
         load_settings()
     assert "hidden-value" not in str(raised.value)
 
@@ -134,7 +134,7 @@ def test_what_kubernetes_adds_for_a_service_is_no_setting(monkeypatch: pytest.Mo
         monkeypatch.setenv(f"ZK_PIPELINE_WEB_{name}", value)
     assert load_settings().port == 3000
     monkeypatch.setenv("ZK_PIPELINE_WEB_PORTS", "1")
-    with pytest.raises(SettingsError, match="ZK_PIPELINE_WEB_PORTS in the environment is no setting"):
+    with pytest.raises(SettingsError, match="ZK_PIPELINE_WEB_PORTS in the environment is not a setting"):
         load_settings()
 
 

@@ -159,7 +159,7 @@ def test_a_part_that_dies_is_started_again(held: HomeLock, tmp_path: Path) -> No
         held, told, [ManagedProcess("web", (sys.executable, "-c", DIES_ONCE, str(journal)), {}, once_it_waits, 1)]
     )
     assert len(journal.read_text().split()) == 2
-    assert told.sentences[0] == "The web ended by signal 9; it starts again in 1 s."
+    assert told.sentences[0] == "The web ended by signal 9; it is restarted in 1 s."
 
 
 def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_restart(
@@ -176,7 +176,7 @@ def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_re
     code = (sys.executable, "-c", ENDS_WHEN_ASKED + DIES_ONCE, str(journal))
     supervise(held, told, [ManagedProcess("code", code, {}, once_it_is_asked, 1, ends_on_request=True)])
     assert len(journal.read_text().split()) == 2
-    assert told.sentences[0] == "The code ended as it was asked to; it starts again."
+    assert told.sentences[0] == "The code ended as requested; it is restarted."
 
 
 def test_a_log_above_the_limit_is_put_aside(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_numbers_of_processes_from_before_a_reboot_are_left_alone(tmp_path: Path
 
 def test_a_second_supervisor_is_told_where_the_first_one_is(held: HomeLock) -> None:
     with (
-        pytest.raises(SupervisorError, match=f"runs already on {held.home} at {ADDRESS}"),
+        pytest.raises(SupervisorError, match=f"already runs on {held.home} at {ADDRESS}"),
         hold_home(held.home, "http://127.0.0.1:4000"),
     ):
         pytest.fail("Two supervisors held one home.")

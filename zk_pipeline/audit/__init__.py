@@ -1,1 +1,1 @@
-"""The audit trail for people, its anchors outside of the database, and the story of a booking."""
+"""Reading the audit trail, its anchors outside the database, and the history of a booking."""

@@ -1,7 +1,7 @@
-"""Anchors of the audit trail: its end, written where whoever owns the database cannot take it back.
+"""Anchors of the audit trail: its current end, written where the owner of the database cannot change it.
 
-Each night and at each closing it goes to the log, to a file in the home, and to the addresses of alerts; backups hold
-one in their manifests. A trail that was cut and put back to an earlier state as a whole is found by them alone.
+Each night and at each closing the anchor is written to the log, to a file in the home, and to the alert addresses;
+backups have one in their manifests. Only anchors reveal a trail that was reset to an earlier state.
 """
 
 import logging
@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 
 
 def publish(runtime: Runtime, occasion: str) -> Anchor | None:
-    """Publish the present end of the trail everywhere; `None` while it has none. `occasion` says why, for people.
+    """Publish the current end of the trail; `None` if it is empty. `occasion` says why, for people.
 
-    A file that cannot be written is logged, and stops nobody.
+    If the file cannot be written, that is only logged.
     """
     with runtime.database.transaction() as connection:
         anchor = audit.anchor(connection)
@@ -42,8 +42,7 @@ def publish(runtime: Runtime, occasion: str) -> Anchor | None:
         runtime,
         AlertMessage(
             f"Audit trail: row {anchor.number} ({occasion})",
-            f"Keep this message. Whether the trail still ends here or goes on from here: "
-            f"zk audit verify --anchor {anchor}",
+            f"Keep this message. To verify that the trail still contains this row: zk audit verify --anchor {anchor}",
             good_news=True,
         ),
     )
@@ -51,7 +50,7 @@ def publish(runtime: Runtime, occasion: str) -> Anchor | None:
 
 
 def stored_anchors(runtime: Runtime) -> list[Anchor]:
-    """The anchors in the file of the home; none where there is no such file, as on another machine."""
+    """The anchors in the home's file; none if there is no such file, as on another machine."""
     try:
         return list(_read(_file(runtime)))
     except FileNotFoundError:
@@ -59,7 +58,7 @@ def stored_anchors(runtime: Runtime) -> list[Anchor]:
 
 
 def archive(home: Path) -> None:
-    """Rename the file of anchors: after a restoration they name rows that the trail does not have any more."""
+    """Rename the file of anchors: after a restore it names rows that no longer exist."""
     path = home / FILE
     with suppress(FileNotFoundError):
         path.rename(path.with_suffix(f".until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.log"))

@@ -1,4 +1,4 @@
-"""The whole story of a booking, of a ticket's bookings, or of a time sheet."""
+"""The history of a booking, of a ticket's bookings, or of a time sheet."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -31,24 +31,22 @@ from zk_pipeline.store.tables import (
     writes,
 )
 
-# Queries for the whole story of a booking or a time sheet, from the row in the source to every write.
-#
-# None of the tables holds a secret: in the log of requests they were masked before anything was stored.
+# None of these tables holds a secret: in the request log they are masked before it is stored.
 
 MAX_DIGITS = 18
-"""More do not fit the ids of either system."""
+"""Ids of both systems are shorter."""
 
 Fields = dict[str, Any]
 """The columns of a stored row."""
 
 
 class TraceError(Exception):
-    """Nothing is known of what was asked about; the message names it and what can be asked about."""
+    """The reference is invalid or unknown; the message names it and the valid forms."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectorNames:
-    """The names under which source and target are stored."""
+    """The names of the source and target connectors."""
 
     source: str
     target: str
@@ -56,12 +54,11 @@ class ConnectorNames:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Everything that is known of one booking; of a time sheet without booking, what is known of it alone.
+    """Everything known about a booking, or about a time sheet without booking.
 
-    `corrections` are the negative bookings of the same ticket, agent and type and those that people paired with it,
-    `adjustments` what was booked or credited for it after it was billed; of an adjustment, itself. `timesheets` are the
-    rows as they were read last. `ledger` has what was asked for and, as its base, what came back; `writes` each row
-    before and after.
+    `corrections` are the negative bookings of the same ticket, agent and type, and those paired with it by people;
+    `adjustments` what was booked or credited for it after billing (of an adjustment, itself). `timesheets` are as last
+    read. `ledger` has the requested values and, as its base, Kimai's answer; `writes` each row before and after.
     """
 
     source_id: str | None
@@ -81,9 +78,9 @@ class Trace:
 
 
 def read_traces(connection: Connection, systems: ConnectorNames, reference: str) -> list[Trace]:
-    """The stories behind `123` (a booking), `a5` (an adjustment), `#50001` (a ticket's bookings) or `kimai:7`.
+    """The traces of a booking (`123`), adjustment (`a5`), ticket (`#50001`) or time sheet (`kimai:7`).
 
-    Raises `TraceError` when nothing is known of it.
+    Raises `TraceError` if nothing is known about it.
     """
     reference = reference.removeprefix(MERGE)
     if reference.startswith("kimai:"):
@@ -101,8 +98,8 @@ def read_traces(connection: Connection, systems: ConnectorNames, reference: str)
     known = [story for story in found if _is_known(story)]
     if not known:
         raise TraceError(
-            f"Nothing is known of {reference}. What was never read is unknown: zk sync reads a day. Write 123 for a "
-            "booking, a5 for an adjustment, '#50001' for a ticket, kimai:7 for a time sheet."
+            f"Nothing is known about {reference}. Sync its day if it was never read. Write 123 for a booking, a5 for "
+            "an adjustment, '#50001' for a ticket, kimai:7 for a time sheet."
         )
     return known
 
@@ -162,7 +159,7 @@ def _bookings_of_ticket(connection: Connection, systems: ConnectorNames, number:
 
 
 def _bookings_of_timesheet(connection: Connection, systems: ConnectorNames, kimai_id: int) -> list[str]:
-    """The bookings that the ledger, the writes, or the marker in its text tie to a time sheet."""
+    """The bookings of a time sheet, by the ledger, the writes, or the marker in its description."""
     ledger = select(pushes.c.source_id).where(pushes.c.connector == systems.target, pushes.c.kimai_id == kimai_id)
     written = select(writes.c.source_id).where(
         writes.c.connector == systems.target,
@@ -199,7 +196,7 @@ def _corrections(systems: ConnectorNames, booking: Fields) -> Select[Any]:
 
 
 def _adjustments(systems: ConnectorNames, source_id: str | None) -> Select[Any]:
-    """Those of a booking; of an adjustment, itself and what was adjusted of it. Without the copy of the entry."""
+    """The adjustments of a booking; of an adjustment, itself and its own. Without the copy of the entry."""
     table = adjustments
     own = table.c.id == int(source_id[1:]) if source_id and is_adjustment(source_id) else false()
     columns = [column for column in table.c if column.name not in {"connector", "original"}]
@@ -233,7 +230,7 @@ def _requests(systems: ConnectorNames, source_id: str | None, kimai_id: int | No
 def _events(subjects: Collection[str]) -> Select[Any]:
     columns = (audit_logs.c.id, audit_logs.c.event, audit_logs.c.actor, audit_logs.c.subject, audit_logs.c.run_id)
     return (
-        # From where somebody decided is no part of the story.
+        # Client addresses are left out.
         select(*columns, audit_logs.c.created_at, audit_details.c.detail.op("-")(ADDRESS).label("detail"))
         .outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
         .where(audit_logs.c.subject.in_(subjects))
@@ -259,7 +256,7 @@ def _is_known(story: Trace) -> bool:
 def _number(text: str, reference: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > MAX_DIGITS:
         raise TraceError(
-            f"{reference!r} is nothing to trace. Write 123 for a booking, a5 for an adjustment, "
+            f"{reference!r} cannot be traced. Write 123 for a booking, a5 for an adjustment, "
             "'#50001' for a ticket, kimai:7 for a time sheet."
         )
     return int(text)
@@ -278,11 +275,8 @@ def _without_raw(row: Fields | None) -> Fields | None:
     return {name: value for name, value in row.items() if name != "raw"} if row else None
 
 
-# The whole story of a booking, of a ticket's bookings, or of a time sheet, with the pages of its runs.
-
-
 def find_traces(runtime: Runtime, reference: str) -> list[Fields]:
-    """The stories behind `123`, `#50001` or `kimai:7`, each a mapping of plain values. Raises `UnknownError`."""
+    """The traces as plain values, with links to their runs. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         try:

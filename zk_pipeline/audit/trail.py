@@ -1,4 +1,4 @@
-"""The audit trail for people: pages with the names of those who acted, export as a stream, verification."""
+"""Reading the audit trail: pages with the names of actors, export, verification."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
@@ -18,24 +18,21 @@ from zk_pipeline.store.audit import Anchor, Verification
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import audit_details, audit_logs, users
 
-# Queries that read the audit trail for people: pages, filters, and the names of those who acted.
-
 USER_PREFIX = "user:"
 
 SIGN_INS = ("user.signed_in", "user.signed_out", "user.sign_in_failed", "session.token_reused")
-"""Events that show when and from where somebody signs in."""
+"""Events that show when and from where people sign in."""
 
 ADDRESS = "address"
-"""Where a detail has the address of whoever acted."""
+"""The key of the actor's IP address in a detail."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrailFilter:
-    """Which rows of the trail are wanted; what is empty does not narrow.
+    """A filter of the trail; empty fields match everything.
 
-    `event` stands for everything that begins with it, `text` for a part of event, subject or detail in any case of
-    letters. The span is half-open: `since <= t < until`, in UTC. With a `reader`, sign-ins of others are left out, and
-    their addresses are not searched.
+    `event` is a prefix; `text` matches a part of event, subject or detail, ignoring case. Times are in UTC, with
+    `since <= t < until`. With a `reader`, sign-ins of others are left out, and their addresses are not searched.
     """
 
     event: str = ""
@@ -50,7 +47,7 @@ class TrailFilter:
 
 @dataclass(frozen=True, slots=True)
 class TrailRow:
-    """One row of the trail. `detail` is `None` once it was erased; `created_at` is in UTC."""
+    """One row of the trail. `detail` is `None` if it was erased; `created_at` is in UTC."""
 
     id: int
     created_at: datetime
@@ -63,7 +60,7 @@ class TrailRow:
 
 
 def count(connection: Connection, wanted: TrailFilter) -> int:
-    """How many rows fit. The ids of a chain have no gaps, so that the whole of it need not be counted."""
+    """The number of matching rows. Ids have no gaps, so the unfiltered trail need not be counted."""
     if wanted == TrailFilter():
         return connection.execute(select(func.coalesce(func.max(audit_logs.c.id), 0))).scalar_one()
     query = select(func.count()).select_from(_joined(wanted)).where(_condition(wanted))
@@ -71,7 +68,7 @@ def count(connection: Connection, wanted: TrailFilter) -> int:
 
 
 def newest(connection: Connection, wanted: TrailFilter, limit: int, offset: int = 0) -> list[TrailRow]:
-    """The newest rows that fit, newest first."""
+    """A page of matching rows, newest first."""
     ids = select(audit_logs.c.id).select_from(_joined(wanted)).where(_condition(wanted))
     page = ids.order_by(audit_logs.c.id.desc()).limit(limit).offset(offset).subquery()
     query = _rows().where(audit_logs.c.id.in_(select(page.c.id))).order_by(audit_logs.c.id.desc())
@@ -79,13 +76,13 @@ def newest(connection: Connection, wanted: TrailFilter, limit: int, offset: int 
 
 
 def following(connection: Connection, wanted: TrailFilter, after: int, limit: int) -> list[TrailRow]:
-    """The rows that fit and come after the row of this id, oldest first."""
+    """The matching rows after the row with this id, oldest first."""
     query = _rows().where(audit_logs.c.id > after, _condition(wanted)).order_by(audit_logs.c.id).limit(limit)
     return [TrailRow(*row) for row in connection.execute(query)]
 
 
 def names_of(connection: Connection, actors: Collection[str]) -> dict[str, str]:
-    """The names of those actors that are users who still exist; the chain itself holds no name."""
+    """The names of the actors that are existing users; the chain itself holds no names."""
     ids = {
         int(number) for actor in actors if (number := actor.removeprefix(USER_PREFIX)) != actor and number.isdecimal()
     }
@@ -102,7 +99,7 @@ def _rows() -> Any:
 
 
 def _joined(wanted: TrailFilter) -> Any:
-    """Details are large, so they are only read along where their text decides."""
+    """Details are large, so they are joined only for a text search."""
     if not wanted.text:
         return audit_logs
     return audit_logs.outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
@@ -130,13 +127,11 @@ def _condition(wanted: TrailFilter) -> ColumnElement[bool]:
     return and_(true(), *parts)
 
 
-# The audit trail for people: pages with the names of those who acted, export as a stream, and verification.
-
 ROWS_AT_ONCE = 1000
 
 
 class ExportFormat(StrEnum):
-    """What an export of the trail can be."""
+    """The formats of an export."""
 
     CSV = "csv"
     JSONL = "jsonl"
@@ -144,9 +139,9 @@ class ExportFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrailEntry:
-    """One row of the trail as people see it.
+    """One row of the trail, for people.
 
-    `actor_name` is empty for what is no user, or none any more; `detail` is `None` once it was erased.
+    `actor_name` is empty if the actor is not an existing user; `detail` is `None` if it was erased.
     """
 
     id: int
@@ -161,11 +156,9 @@ class TrailEntry:
 
 
 def page(runtime: Runtime, reader: Actor, wanted: TrailFilter, limit: int, offset: int) -> tuple[list[TrailEntry], int]:
-    """One page of the trail as far as `reader` may read it, newest first, and how many rows fit in all.
+    """One page of the trail that `reader` may read, newest first, and the total.
 
-    Viewers read neither sign-ins nor addresses of others.
-
-    Raises `OperationError` for a span that ends before it begins.
+    Viewers do not see sign-ins and addresses of others. Raises `OperationError` for an empty range of times.
     """
     checked = _checked(wanted, reader)
     with runtime.database.transaction() as connection:
@@ -178,9 +171,9 @@ def page(runtime: Runtime, reader: Actor, wanted: TrailFilter, limit: int, offse
 def export(
     runtime: Runtime, reader: Actor, wanted: TrailFilter, kind: ExportFormat, dialect: CsvFormat = CsvFormat.PLAIN
 ) -> Iterator[str]:
-    """What `page` shows `reader` as text, oldest first, in pieces: however long it is, little of it is in memory.
+    """What `page` shows `reader`, as a stream of text, oldest first.
 
-    The first piece is read at once, so that what is wrong is raised before anything is sent.
+    The first piece is read at once, so that errors are raised before anything is sent.
     """
     pieces = _pieces(runtime, _checked(wanted, reader))
     first = next(pieces)
@@ -188,24 +181,24 @@ def export(
 
 
 def verify(runtime: Runtime, given: Collection[Anchor] = ()) -> Verification:
-    """Walk along the whole chain, and compare it with these anchors and those in the home."""
+    """Verify the whole chain against these anchors and those in the home."""
     with runtime.database.transaction() as connection:
         return audit.verify(connection, [*anchors.stored_anchors(runtime), *given])
 
 
 def anchor_of(written: str) -> Anchor:
-    """An anchor as it was published, or the line that holds it. Raises `OperationError` for what holds none."""
+    """Parse an anchor, or a line that contains one. Raises `OperationError`."""
     anchor = Anchor.parsed(written)
     if anchor is None:
         raise OperationError(
-            f"anchor={written!r} is no anchor. Give it as it was told: the number of a row, a colon, and 64 letters "
-            "and digits."
+            f"anchor={written!r} is not an anchor. Give it as it was published: the number of a row, a colon, and 64 "
+            "letters and digits."
         )
     return anchor
 
 
 def _checked(wanted: TrailFilter, reader: Actor) -> TrailFilter:
-    """Times without a zone are taken as UTC."""
+    """The filter for this reader; times without a zone are in UTC."""
     since, until = _with_zone(wanted.since), _with_zone(wanted.until)
     if since and until and since >= until:
         raise OperationError(f"from={since.isoformat()} is not before to={until.isoformat()}. Correct one of them.")
@@ -218,7 +211,7 @@ def _with_zone(moment: datetime | None) -> datetime | None:
 
 
 def _pieces(runtime: Runtime, wanted: TrailFilter) -> Iterator[list[TrailEntry]]:
-    """Pieces by the id, each in a transaction of its own: none stays open for as long as a slow client reads."""
+    """Chunks by id, each in its own transaction, so that a slow client keeps none open."""
     last = 0
     while True:
         with runtime.database.transaction() as connection:
@@ -254,7 +247,7 @@ def _text(entries: Sequence[TrailEntry], kind: ExportFormat, dialect: CsvFormat)
 
 
 def _entries(rows: Sequence[TrailRow], names: dict[str, str], reader: str) -> list[TrailEntry]:
-    """With a `reader`, details lose the addresses of others."""
+    """With a `reader`, addresses of others are left out of the details."""
     return [
         TrailEntry(
             id=row.id,

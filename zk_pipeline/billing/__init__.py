@@ -1,1 +1,1 @@
-"""Billing: months and their closing, the statement and its files, credits, invoices."""
+"""Billing: closing months, statements and their files, credits, invoices."""

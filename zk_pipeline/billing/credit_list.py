@@ -1,4 +1,4 @@
-"""The credit list: minutes that were billed too many, and which Kimai cannot take back."""
+"""The credit list: minutes billed in excess, which Kimai cannot take back."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,10 +19,10 @@ LARGEST_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """Minutes that were billed too many for one person, project and activity; `minutes` are positive here.
+    """Minutes billed in excess for one person, project and activity; `minutes` are positive.
 
-    `month` and `day` are those of the booking, names are Kimai's of today. `amount` is what is given back, without tax;
-    `None` where Kimai does not show it. Instants are in UTC.
+    `month` and `day` are those of the booking, names are Kimai's current ones. `amount` is the credit without tax,
+    `None` if Kimai does not show it. Times are in UTC.
     """
 
     id: int
@@ -47,7 +47,7 @@ class Credit:
 
 
 def list_credits(runtime: Runtime, month: str = "", *, settled: bool = False) -> list[Credit]:
-    """The open credits of a month, or of all, oldest first; with `settled` the others too. Raises `OperationError`."""
+    """The open credits of a month or of all, oldest first; `settled` includes the others. Raises `OperationError`."""
     wanted = checked_month(month) if month else None
     with runtime.database.transaction() as connection:
         target = active_connectors(connection).target
@@ -55,13 +55,13 @@ def list_credits(runtime: Runtime, month: str = "", *, settled: bool = False) ->
 
 
 def settle(runtime: Runtime, actor: Actor, credit_id: int, note: str) -> Credit:
-    """Record that a credit is settled, and how. Raises the errors of `identity.actors`."""
+    """Record how a credit was settled. Raises the errors of `identity.actors`."""
     if not note.strip():
-        raise OperationError("A note is missing. Say how the credit was settled: --note.")
+        raise OperationError("Say how the credit was settled: --note is missing.")
     with runtime.database.transaction() as connection:
         row = adjustments.one(connection, credit_id) if credit_id <= LARGEST_ID else None
         if row is None or row.minutes > 0:
-            raise UnknownError(f"There is no credit {credit_id}. zk credits lists those that are open.")
+            raise UnknownError(f"Credit {credit_id} does not exist. To list open credits: zk credits")
         if row.state != AdjustmentState.OPEN:
             raise StaleError(f"Credit {credit_id} is settled already, by {row.settled_by} ({row.note}).")
         adjustments.settle(connection, credit_id, actor=actor.name, note=note.strip())

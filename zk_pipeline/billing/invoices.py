@@ -1,4 +1,4 @@
-"""What Kimai exported beside what it invoiced, customer by customer, and differences that a person accepts."""
+"""Comparing what Kimai exported with its invoices, and accepting differences."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,10 +17,10 @@ from zk_pipeline.store.connectors import active_connectors
 
 @dataclass(frozen=True, slots=True)
 class InvoiceComparison:
-    """A customer's exported, billable time sheets of all months beside the invoices that hold, in one currency.
+    """A customer's exported billable time sheets of all months and valid invoices, in one currency.
 
-    Amounts are without tax. `difference` is what is exported beyond the invoices, negative where more is invoiced.
-    `accepted` says who took that as it is, and why. `compared_at` is in UTC.
+    Amounts are without tax. `difference` is exported minus invoiced. `accepted` says who accepted it, and why.
+    `compared_at` is in UTC.
     """
 
     customer_id: int
@@ -37,20 +37,20 @@ class InvoiceComparison:
 
 
 def compare(runtime: Runtime) -> str:
-    """Read Kimai's invoices and compare; returns why that was not possible. Raises `OperationError` when Kimai is away.
+    """Read Kimai's invoices and compare; returns why the account may not read them, or an empty text.
 
-    That the account may not read them is no error: the statement says so.
+    Raises `OperationError` if Kimai does not answer.
     """
     try:
         with runtime.target() as connector:
             _, problem = check_invoices(runtime, connector)
     except (ConnectorError, SetupError) as error:
-        raise OperationError(f"The invoices were not compared. {error}") from error
+        raise OperationError(f"The invoices could not be compared. {error}") from error
     return problem
 
 
 def list_comparisons(runtime: Runtime) -> list[InvoiceComparison]:
-    """What the last comparison found, the customers whose amounts differ first."""
+    """The last comparison, with differences first."""
     with runtime.database.transaction() as connection:
         rows = _comparisons(connection)
     return sorted(rows, key=lambda row: (not row.difference, bool(row.accepted), row.customer.casefold(), row.currency))
@@ -59,22 +59,23 @@ def list_comparisons(runtime: Runtime) -> list[InvoiceComparison]:
 def accept(
     runtime: Runtime, actor: Actor, customer: str, reason: str, *, currency: str = "", difference: Decimal | None = None
 ) -> InvoiceComparison:
-    """Take the difference of a customer as it is, for a reason; another difference is a question again.
+    """Accept the difference of a customer, for a reason, until it changes.
 
-    `customer` is a name or Kimai's id; `difference` is the one that the person saw. Raises the errors of
-    `identity.actors`.
+    `customer` is a name or Kimai's id; `difference` is the one that was shown. Raises the errors of `identity.actors`.
     """
     if not reason.strip():
-        raise OperationError("A reason is missing. Say why the difference is right: --reason.")
+        raise OperationError("Say why the difference is right: --reason is missing.")
     with runtime.database.transaction() as connection:
         name = active_connectors(connection).target
         row = _matching(_comparisons(connection), customer, currency)
         if not row.difference:
-            raise StaleError(f"What is exported of {row.customer} is invoiced to the cent. There is nothing to accept.")
+            raise StaleError(
+                f"There is nothing to accept: what is exported for {row.customer} is invoiced to the cent."
+            )
         if difference is not None and difference != row.difference:
             raise StaleError(
-                f"The difference of {row.customer} is {row.difference} {row.currency} by now, not {difference}. "
-                "Look at it again: zk invoices."
+                f"Look at it again with zk invoices: the difference of {row.customer} is now {row.difference} "
+                f"{row.currency}, not {difference}."
             )
         known = Comparison(row.customer_id, row.currency, row.sheets, row.exported, row.invoices, row.invoiced)
         invoices.accept(connection, name, known, reason=reason.strip(), actor=actor.name)
@@ -84,12 +85,12 @@ def accept(
 
 
 def amount_given(text: str) -> Decimal:
-    """An amount that a person wrote. Raises `OperationError`."""
+    """Parse an amount. Raises `OperationError`."""
     try:
         return Decimal(text)
     except InvalidOperation as error:
         raise OperationError(
-            f"--difference {text!r} is no amount. Write it as zk invoices shows it: -12.50."
+            f"--difference {text!r} is not an amount. Write it as zk invoices shows it: -12.50."
         ) from error
 
 
@@ -117,15 +118,15 @@ def _comparisons(connection: Connection) -> list[InvoiceComparison]:
 
 
 def _matching(rows: list[InvoiceComparison], customer: str, currency: str) -> InvoiceComparison:
-    """The one that is meant, by name or id. A customer whose currency was changed has amounts in both."""
+    """The row of a customer, by name or id. After a change of currency a customer has several."""
     found = [row for row in rows if customer.strip() in {row.customer, str(row.customer_id)}]
     found = [row for row in found if currency in {"", row.currency}]
     if not found:
         of_currency = f" in {currency}" if currency else ""
         raise UnknownError(
-            f"Nothing was exported or invoiced of a customer {customer!r}{of_currency}. zk invoices lists them."
+            f"Nothing was exported or invoiced for a customer {customer!r}{of_currency}. To list them: zk invoices"
         )
     if len(found) > 1:
         several = ", ".join(f"{row.customer} ({row.customer_id}) in {row.currency}" for row in found)
-        raise OperationError(f"{customer!r} could be {several}. Give the id, and the currency: --currency.")
+        raise OperationError(f"Give the id, and --currency: {customer!r} could be {several}.")
     return found[0]

@@ -1,4 +1,4 @@
-"""Closing months and opening them again."""
+"""Closing and reopening months."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,10 +29,10 @@ TAG_JOB = "tag_billed"
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """One closing of a month; the month is closed while nobody opened it again. Instants are in UTC.
+    """One closing of a month. Times are in UTC.
 
-    `audit_head` is the hash of the audit chain's last row before the closing, `statement_hash` that of the statement
-    (docs/billing.md); `minutes_waiting` waited for people and were closed with it.
+    `audit_head` is the hash of the last audit row before the closing, `statement_hash` that of the statement
+    (docs/billing.md); `minutes_waiting` waited for people when it was closed.
     """
 
     month: str
@@ -49,10 +49,9 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class PeriodState:
-    """What stands in the way of closing a month, as sentences, and the sums that decide it.
+    """Whether a month can be closed: `objections` as sentences, and the sums behind them.
 
-    `open` names what is closed with the month, where anything is in question; `at_rest` says that the month is over and
-    that no run of its days is asked for.
+    `open` describes open work that would be closed with the month; `at_rest`: the month is over, and no day requested.
     """
 
     month: str
@@ -65,13 +64,13 @@ class PeriodState:
 
 
 def history(runtime: Runtime) -> list[Period]:
-    """Every closing of every month, the newest month and closing first."""
+    """All closings, newest month and closing first."""
     with runtime.database.transaction() as connection:
         return _history(connection)
 
 
 def closing_state(runtime: Runtime, name: str, *, with_waiting: bool = False) -> PeriodState:
-    """What stands in the way of closing a month. Raises `OperationError` for what is no month."""
+    """Whether a month can be closed. Raises `OperationError` for an invalid month."""
     month = checked_month(name)
     with runtime.database.transaction() as connection:
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
@@ -89,15 +88,15 @@ def closing_state(runtime: Runtime, name: str, *, with_waiting: bool = False) ->
 
 
 def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = False) -> Period:
-    """Close a month, after the pushes that are under way. Raises `StaleError` with all that stands in its way."""
+    """Close a month, after running pushes. Raises `StaleError` with all objections."""
     month = checked_month(name)
     with _month_locked(runtime, month) as connection:
         if month in periods.closed_months(connection):
-            raise StaleError(f"{month_name(month)} is closed already. zk reopen opens it again.")
+            raise StaleError(f"{month_name(month)} is already closed. To reopen it: zk reopen")
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
         if objections:
             raise StaleError(" ".join(objections))
-        # An erasure under way ends first, so that no name it erases is kept.
+        # A running erasure ends first, so that no erased name is stored.
         suppression.one_erasure_at_a_time(connection)
         statement = closing_content(read(connection, month, runtime.settings))
         hashed = statement_hash(statement)
@@ -122,20 +121,20 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
 
 
 def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
-    """Open a closed month again, for a reason. Raises `OperationError` without one, `StaleError` if it is open."""
+    """Reopen a closed month, for a reason. Raises `OperationError` without one, `StaleError` if it is open."""
     month = checked_month(name)
     if not reason.strip():
-        raise OperationError("A reason is missing. Say why the month is opened again: --reason.")
+        raise OperationError("Say why the month is reopened: --reason is missing.")
     with _month_locked(runtime, month) as connection:
         if not periods.reopen(connection, month, actor=actor.name, reason=reason.strip()):
-            raise StaleError(f"{month_name(month)} is not closed. zk status shows the closed months.")
+            raise StaleError(f"{month_name(month)} is not closed. To list closed months: zk status")
         audit.append(connection, [actor.audit_event("period.reopened", _subject(month), {"reason": reason.strip()})])
         _request_waiting_days(connection, month)
         return _latest_closing(connection, month)
 
 
 def require_tagging(runtime: Runtime) -> None:
-    """To be asked before a month is closed for being tagged. Raises `StaleError` while nothing is written to Kimai."""
+    """Raise `StaleError` if ZK_PUSH_MODE does not allow writing tags."""
     try:
         require_writing(runtime.settings.push_mode)
     except WritesDisabledError as error:
@@ -143,15 +142,15 @@ def require_tagging(runtime: Runtime) -> None:
 
 
 def record_tagging_request(runtime: Runtime, actor: Actor, name: str) -> str:
-    """Record who has a closed month tagged, before its run begins; returns the month's name.
+    """Record who requests the tagging of a closed month, before its run begins; returns the month's name.
 
-    Raises `OperationError` for what is no month, `StaleError` for one that is open or while nothing is written.
+    Raises `OperationError` for an invalid month, `StaleError` if it is open or nothing may be written.
     """
     require_tagging(runtime)
     month = checked_month(name)
     with runtime.database.transaction() as connection:
         if month not in periods.closed_months(connection):
-            raise StaleError(f"{month_name(month)} is not closed. Close it first, then have it tagged.")
+            raise StaleError(f"Close {month_name(month)} first, then tag it.")
         audit.append(
             connection, [actor.audit_event("tagging.requested", _subject(month), {"month": month_name(month)})]
         )
@@ -159,9 +158,9 @@ def record_tagging_request(runtime: Runtime, actor: Actor, name: str) -> str:
 
 
 def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
-    """Have Dagster tag the time sheets of a closed month; returns the run's id. What has the tag is left alone.
+    """Start a run that tags the time sheets of a closed month; returns its id.
 
-    Raises `StaleError` for a month that is open, and `DagsterServerError`.
+    Raises `StaleError` if the month is open, and `DagsterServerError`.
     """
     month = record_tagging_request(runtime, actor, name)
     tags = {REASON_TAG: "person", MONTH_TAG: month}
@@ -170,7 +169,7 @@ def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
 
 @contextmanager
 def _month_locked(runtime: Runtime, month: date) -> Iterator[Connection]:
-    """A transaction while nothing is written to the month's days or its statement: what is under way is waited for."""
+    """A transaction during which nothing writes to the days of the month or to the marts."""
     with runtime.database.transaction() as connection:
         target = active_connectors(connection).target
     locks = [push_lock(target, day) for day in days_between(month, last_day(month))]
@@ -187,13 +186,13 @@ def _objections(
 
 
 def _request_waiting_days(connection: Connection, month: date) -> None:
-    """Ask for the days on which something waits: what may be decided about it is another thing now."""
+    """Request the days with open conflicts, whose possible decisions have changed."""
     waiting = conflicts.open_conflicts(connection, month, last_day(month))
     day_requests.ask(connection, {row.entry_date for row in waiting}, "closing")
 
 
 def _keep_locked_timesheets(connection: Connection, runtime: Runtime, month: date) -> None:
-    """Keep the time sheets of the month and of its bookings as they are: what is changed later is asked about."""
+    """Store the time sheets of the month, so that later changes become conflicts."""
     target, last = active_connectors(connection).target, last_day(month)
     ours = [row.kimai_id for row in ledger.bound_timesheets(connection, target, month, last) if row.kimai_id]
     window = days_window(month, last, runtime.settings.zone)
@@ -227,5 +226,5 @@ def _history(connection: Connection) -> list[Period]:
 
 
 def _latest_closing(connection: Connection, month: date) -> Period:
-    """The last closing of a month that was closed at least once."""
+    """The latest closing of a month that has one."""
     return next(period for period in _history(connection) if period.month == month_name(month))

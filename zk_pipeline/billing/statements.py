@@ -1,4 +1,4 @@
-"""The statement of a month: as it is now, and as it was when the month was closed."""
+"""The statement of a month: current, or as closed."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ from zk_pipeline.stages.marts import MartsError
 from zk_pipeline.store import periods, statements
 from zk_pipeline.store.connectors import active_connectors
 
-# The statements that closings kept: a month as it was closed, whether today's is another, names erased.
+# Closed statements.
 
 
 @dataclass(frozen=True, slots=True)
 class RehashedStatement:
-    """A kept statement in which names were replaced, and its hashes before and after."""
+    """A closed statement in which names were replaced, with its hashes before and after."""
 
     month: str
     was: str
@@ -35,28 +35,25 @@ class RehashedStatement:
 
 
 def closed_statement(connection: Connection, month: date) -> Statement:
-    """The statement as the last closing of a month kept it, also once the month was opened again.
+    """The statement stored by the last closing of a month, even if it was reopened.
 
-    Raises `StaleError` where there is none, and where it is no longer what was kept.
+    Raises `StaleError` if there is none, or it was changed.
     """
     row, name = periods.last(connection, month), month_name(month)
     if row is None:
-        raise StaleError(f"{name} was never closed. Leave out --closed to see its statement of today.")
+        raise StaleError(f"Leave out --closed to see the current statement: {name} was never closed.")
     if row.content is None:
-        raise StaleError(f"The closing of {name} kept no statement, only its hash {row.statement_hash}.")
+        raise StaleError(f"The closing of {name} stored no statement, only its hash {row.statement_hash}.")
     if not _is_intact(row):
         raise StaleError(
-            f"The statement that the closing of {name} kept was changed: its hash is no longer {row.hash}. Compare it "
-            "with a backup, and find out who can write to the database."
+            f"Compare the closed statement of {name} with a backup, and find out who can write to the database: it was "
+            f"changed, its hash is no longer {row.hash}."
         )
     return replace(statement_from_closing(row.content), closing=replace(_closing(connection, row), shown=True))
 
 
 def closing_of(connection: Connection, whole: Statement, found: Statement) -> Closing | None:
-    """What today's statement says of the closing of its month; nothing while that is open.
-
-    `found` is the part of the `whole` that is shown.
-    """
+    """The closing of the current statement's month; `None` if it is open. `found` is the part of `whole` shown."""
     row = periods.last(connection, whole.month)
     if row is None or row.reopened_at is not None:
         return None
@@ -65,12 +62,12 @@ def closing_of(connection: Connection, whole: Statement, found: Statement) -> Cl
 
 
 def intact_hashes(connection: Connection) -> dict[int, str]:
-    """The hashes of the kept statements that are what was kept, by the ids of their closings."""
+    """The hashes of the unchanged closed statements, by closing id."""
     return {row.id: statement_hash(row.content) for row in periods.kept_statements(connection) if _is_intact(row)}
 
 
 def rehash_after_erasure(connection: Connection, before: Mapping[int, str]) -> list[RehashedStatement]:
-    """Have each statement that was whole before names in it were replaced be whole again; returns the changed ones."""
+    """Update the hashes of intact statements in which names were replaced; returns the changed ones."""
     changed: list[RehashedStatement] = []
     for row in periods.kept_statements(connection):
         if row.id in before and not _is_intact(row):
@@ -84,9 +81,9 @@ def _is_intact(row: Row) -> bool:
 
 
 def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
-    """Whether other lines, days or items are shown than were closed, of one customer where one is shown.
+    """Whether lines, days or items differ from the closed statement, for the customers shown.
 
-    What was exported or invoiced since is no difference, nor what older versions did not keep.
+    Later exports and invoices are no difference, nor is what older versions did not store.
     """
     if len(found.accounts) == 1 and len(whole.accounts) > 1:
         asked = found.accounts[0].customer
@@ -102,7 +99,7 @@ def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
 
 
 def _minutes_placed(statement: Statement) -> Counter[tuple[object, ...]]:
-    """On which days and tickets the minutes of its items are; names and amounts may change."""
+    """The minutes of the items by customer, day and booking; names and amounts may change."""
     return Counter(
         (item.customer.id, item.origin, item.day, item.booking, item.minutes)
         for account in statement.accounts
@@ -123,18 +120,15 @@ def _closing(connection: Connection, row: Row) -> Closing:
     )
 
 
-# Months as people write them.
-
-
 def checked_month(name: str) -> date:
-    """The first day of a month that somebody wrote as `2025-08`. Raises `OperationError`."""
+    """The first day of a month such as `2025-08`. Raises `OperationError`."""
     try:
         return parse_month(name)
     except MonthError as error:
         raise OperationError(str(error)) from error
 
 
-# The statement of a month, made of marts that are true.
+# The current statement, from the marts.
 
 MARTS_JOB = "marts"
 
@@ -142,11 +136,11 @@ MARTS_JOB = "marts"
 def statement(
     runtime: Runtime, name: str, customer: str | None = None, *, refresh: bool = True, closed: bool = False
 ) -> Statement:
-    """The statement of the month `name`, such as `2025-08`, of all customers or of one, by name or number in Kimai.
+    """The statement of a month such as `2025-08`, of all customers or one, by name or number in Kimai.
 
-    With `closed` it is the one that closing the month kept. With `refresh` the marts are built first if the month
-    changed since. Raises `OperationError` for what is no month or cannot be built, `UnknownError` for a customer who is
-    not in it, and `StaleError` while there are no marts, or no statement that was kept.
+    With `closed`, the closed statement. With `refresh`, the marts are built first if the month has changed. Raises
+    `OperationError` for an invalid month or a failed build, `UnknownError` for a customer without time in it, and
+    `StaleError` without marts or closed statement.
     """
     month = checked_month(name)
     if refresh and not closed:
@@ -155,14 +149,14 @@ def statement(
         if closed:
             return _for_customer(closed_statement(connection, month), customer)
         if not statements.is_made(connection):
-            raise StaleError(f"There is no statement yet. zk statement {month_name(month)} makes it.")
+            raise StaleError(f"Run zk statement {month_name(month)} first: there is no statement yet.")
         whole = read(connection, month, runtime.settings)
         found = _for_customer(whole, customer)
         return replace(found, closing=closing_of(connection, whole, found))
 
 
 def read(connection: Connection, month: date, settings: Settings) -> Statement:
-    """The statement of a month as the marts say, of all customers."""
+    """The statement of a month from the marts, of all customers."""
     rows = statements.rows(connection, active_connectors(connection), month, settings.zone)
     made = statement_of(
         month,
@@ -180,7 +174,7 @@ def read(connection: Connection, month: date, settings: Settings) -> Statement:
 
 
 def months(runtime: Runtime) -> tuple[date, ...]:
-    """The months from the last one with a booking back to the first; none while nothing is booked."""
+    """The months from the last one with a booking back to the first."""
     with runtime.database.transaction() as connection:
         days = statements.booked_days(connection)
     found: list[date] = []
@@ -193,7 +187,7 @@ def months(runtime: Runtime) -> tuple[date, ...]:
 
 
 def refresh_if_stale(runtime: Runtime, month: date) -> bool:
-    """Build the marts if a month is no longer as they say; whether that was so. Raises `OperationError` if it fails."""
+    """Build the marts if a month has changed; returns whether they were built. Raises `OperationError`."""
     with runtime.database.transaction() as connection:
         if statements.is_made(connection) and not _stale(connection, month, runtime.settings.minutes_per_unit):
             return False
@@ -205,12 +199,12 @@ def refresh_if_stale(runtime: Runtime, month: date) -> bool:
 
 
 def launch_refresh(runtime: Runtime, actor: Actor) -> str:
-    """Have Dagster build the marts; returns the run's id. Raises `DagsterServerError`."""
+    """Start a run that builds the marts; returns its id. Raises `DagsterServerError`."""
     return launch_once(runtime, actor, MARTS_JOB, {REASON_TAG: "person"})
 
 
 def _for_customer(whole: Statement, customer: str | None) -> Statement:
-    """The statement of one customer, if one was asked for."""
+    """The statement of one customer, if given."""
     if not customer:
         return whole
     try:

@@ -1,1 +1,1 @@
-"""The `zk` command: one module for each word; what the words do lives in the rooms."""
+"""The `zk` command, a module for each subcommand; the work is done by the packages that they call."""

@@ -1,4 +1,4 @@
-"""`zk alerts`: sends a test to each address and says which of them took it."""
+"""`zk alerts`: send a test alert to each address and show which of them accepted it."""
 
 import typer
 
@@ -7,7 +7,7 @@ from zk_pipeline.observe.alert_delivery import alert_addresses, send
 from zk_pipeline.observe.alerts import AlertMessage
 from zk_pipeline.runtime.settings import load_settings
 
-app = typer.Typer(help="Whether alerts of failures reach people.", no_args_is_help=True)
+app = typer.Typer(help="Test that alerts reach people.", no_args_is_help=True)
 
 TEST = AlertMessage(
     "zk_pipeline: test alert", "Nothing failed. This is how an alert of zk_pipeline reaches you.", good_news=True
@@ -16,11 +16,11 @@ TEST = AlertMessage(
 
 @app.command("test")
 def try_addresses(*, as_json: AsJson = False) -> None:
-    """Send a test alert to each address. Exit code 1 when one does not take it, or when there is none."""
+    """Send a test alert to each address. Exit code 1 if one is not accepted, or there is no address."""
     with explained():
         addresses = alert_addresses(load_settings())
     if not addresses:
-        fail("No alert is sent to anybody: ZK_ALERT_URLS is empty. Set it to apprise addresses, with commas.")
+        fail("Set ZK_ALERT_URLS to apprise addresses, separated by commas: it is empty, so no alert is sent.")
     problems = {address: send(address, TEST) for address in addresses}
     if as_json:
         show_json(
@@ -38,4 +38,4 @@ def try_addresses(*, as_json: AsJson = False) -> None:
 
 @app.callback()
 def _group() -> None:
-    """Keep `test` a word of its own while it is the only one."""
+    """Keep `test` a subcommand although it is the only one."""

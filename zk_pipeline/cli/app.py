@@ -1,4 +1,4 @@
-"""The `zk` command: puts the commands together and starts nothing before one of them is called."""
+"""The `zk` command, put together from its subcommands."""
 
 import typer
 
@@ -67,5 +67,5 @@ app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
-    """Entry point of the `zk` script."""
+    """The entry point of the `zk` script."""
     app()

@@ -1,4 +1,4 @@
-"""`zk approve`: let the plan of some days be written, or single lines of it, where ZK_PUSH_MODE is review."""
+"""`zk approve`: approve the plan of some days, or single lines of it, if ZK_PUSH_MODE is review."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -17,24 +17,26 @@ from zk_pipeline.identity.actors import Actor, OperationError, Role
 def approve(
     days: Annotated[str, typer.Argument(metavar="DAY|FROM..TO", help="2025-10-08, or 2025-10-01..2025-10-31")],
     *,
-    line: Annotated[
-        list[str] | None, typer.Option("--line", help="Only this line, by its booking. Repeatable.")
-    ] = None,
+    line: Annotated[list[str] | None, typer.Option("--line", help="Only the line of this booking. Repeatable.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve what is shown of these days. Nothing is written by that: the next sync of the days does it, once."""
+    """Approve the lines that are shown. The next sync of these days writes them, once."""
     with environment() as ready, explained(OperationError):
         plans.require_review(ready.runtime)
         if as_json and not yes:
-            raise UsageError("With --json nothing can be asked. Add --yes to approve.")
+            raise UsageError("Add --yes to approve: with --json nothing can be asked.")
         first, last = parse_days(days)
         stored = plans.stored_plan(ready.runtime, first, last, None, 0)
         for day in stored.outdated_days:
-            out.print(f"The plan of {day} is from before an undo: zk sync --from {day} --to {day} --plan")
+            out.print(
+                f"Make the plan of {day} again, it is from before an undo: zk sync --from {day} --to {day} --plan"
+            )
         shown = _named(stored.lines, line or [], days)
         if not shown:
-            raise UsageError(f"The plan of {days} writes nothing. Make it: zk sync --from {first} --to {last} --plan")
+            raise UsageError(
+                f"The plan of {days} writes nothing. To make it again: zk sync --from {first} --to {last} --plan"
+            )
         minutes = sum((row.minutes for row in shown), Decimal(0))
         if not as_json:
             _show(shown)
@@ -49,21 +51,20 @@ def approve(
         return
     for row in approved.refused:
         out.print(row.why)
-    out.print(f"Approved. They are written by the next run of these days: zk sync --from {first} --to {last}")
+    out.print(f"Approved. The next run of these days writes them: zk sync --from {first} --to {last}")
 
 
 def _named(lines: Sequence[PlanLineView], keys: Sequence[str], days: str) -> list[PlanLineView]:
-    """The lines of these keys, or all of them. Raises `UsageError` for a key that no line has."""
+    """The lines with these keys, or all lines. Raises `UsageError` for an unknown key."""
     missing = sorted(set(keys) - {line.key for line in lines})
     if missing:
         raise UsageError(
-            f"--line {missing[0]}: the plan of {days} has no such line that writes. zk approve {days} lists them."
+            f"--line {missing[0]}: the plan of {days} writes no such line. To list its lines: zk approve {days}"
         )
     return [line for line in lines if not keys or line.key in keys]
 
 
 def _show(lines: Sequence[PlanLineView]) -> None:
-    """Every line that is approved, however many there are."""
     columns = ("day", "booking", "action", "agent", "customer", "project", "minutes", "what")
     cells = [
         (
@@ -88,7 +89,9 @@ def parse_days(text: str) -> tuple[date, date]:
     try:
         span = date.fromisoformat(first), date.fromisoformat(last or first)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no day and no range. Write 2025-10-08 or 2025-10-01..2025-10-31.") from error
+        raise UsageError(
+            f"{text!r} is neither a day nor a range. Write 2025-10-08 or 2025-10-01..2025-10-31."
+        ) from error
     if span[1] < span[0]:
-        raise UsageError(f"{text!r} ends before it begins. Swap the days.")
+        raise UsageError(f"{text!r} ends before it starts. Swap the days.")
     return span

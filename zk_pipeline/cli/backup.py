@@ -1,4 +1,4 @@
-"""`zk backup` and `zk restore`: both databases in one encrypted file, and back."""
+"""`zk backup` and `zk restore`: both databases to and from one encrypted file."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from zk_pipeline.audit import anchors
 from zk_pipeline.cli.output import AsJson, actor, environment, explained, out, show_json
-from zk_pipeline.recovery import backup as safekeeping
+from zk_pipeline.recovery import backup as operation
 from zk_pipeline.recovery import dumps
 from zk_pipeline.recovery.dumps import BackupError
 from zk_pipeline.runtime.environment import locate
@@ -18,45 +18,46 @@ from zk_pipeline.store.encryption import TokenCipher
 
 def backup(
     *,
-    to: Annotated[Path | None, typer.Option("--to", help="The directory; otherwise ZK_BACKUP_DIR.")] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="The directory; default: ZK_BACKUP_DIR.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Back up both databases into one encrypted file, with checksums and a manifest. Everything may go on running.
+    """Back up both databases into one encrypted file, with checksums and a manifest, while everything runs.
 
-    It is encrypted with a key derived from ZK_ENCRYPTION_KEY: keep that key apart from the backups.
+    The key is derived from ZK_ENCRYPTION_KEY: keep that key apart from the backups.
     """
     with environment(decided=False) as ready, explained(BackupError):
-        made = safekeeping.back_up(ready.runtime, to or ready.runtime.settings.backups, actor(), datetime.now(UTC))
+        made = operation.back_up(ready.runtime, to or ready.runtime.settings.backups, actor(), datetime.now(UTC))
     if as_json:
         show_json(
             {"file": made.path, "bytes": made.size, "expired": [path.name for path in made.expired], **made.facts}
         )
         return
-    out.print(f"[bold]{made.path}[/]: {made.size:,} bytes, examined.", soft_wrap=True)
+    out.print(f"[bold]{made.path}[/]: {made.size:,} bytes, verified.", soft_wrap=True)
     if made.expired:
-        out.print(f"Removed, since they are old enough: {', '.join(path.name for path in made.expired)}.")
+        out.print(f"Removed older backups: {', '.join(path.name for path in made.expired)}.")
 
 
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup made by zk backup.")],
     *,
-    replace: Annotated[bool, typer.Option("--replace", help="Drop what the databases hold now.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace what the databases hold now.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Restore a backup into both databases. Nothing may use them meanwhile; the file is examined before all else.
+    """Restore a backup into both databases. Stop everything that uses them first; the file is verified before that.
 
-    What was written to Kimai after the backup is found again by its marker: the next sync of those days takes it over.
+    Time sheets written after the backup are found by their markers when their days are synced again.
     """
     with explained(BackupError), locate(load_settings()) as place:
         keys = TokenCipher(place.encryption_key).derived(dumps.PURPOSE)
         manifest = dumps.examine(file, keys)
         out.print(f"{file.name}: made {manifest.created_at:%Y-%m-%d %H:%M} UTC by version {manifest.facts['version']}.")
         if replace and not yes:
-            typer.confirm("Replace all that both databases hold?", abort=True)
+            typer.confirm("Replace everything in both databases?", abort=True)
         databases = {"dagster": place.dagster_url, "zk": place.owner_url}
-        safekeeping.restore(file, keys, databases, replace=replace)
+        operation.restore(file, keys, databases, replace=replace)
         anchors.archive(place.home)
-    first = "" if place.owner_url == place.database_url else "Run zk migrate, which lets the application in again. "
+    first = "" if place.owner_url == place.database_url else "Run zk migrate, to let the application in again. "
     out.print(
-        f"Restored. {first}Start it with zk up, and sync the days since then: zk sync --from … --to …", soft_wrap=True
+        f"Restored. {first}Start with zk up, then sync the days since the backup: zk sync --from … --to …",
+        soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""`zk close` and `zk reopen`: months that are billed, and their being opened again."""
+"""`zk close` and `zk reopen`: close a month for billing, and open it again."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -20,37 +20,37 @@ Month = Annotated[str, typer.Argument(metavar="MONTH", help="The month, such as 
 def close(
     month: Month,
     *,
-    tag: Annotated[bool, typer.Option("--tag", help="Tag the month's time sheets in Kimai: billed:MONTH.")] = False,
+    tag: Annotated[bool, typer.Option("--tag", help="Tag the month's time sheets in Kimai with billed:MONTH.")] = False,
     with_waiting: Annotated[
-        bool, typer.Option("--with-waiting", help="Close although bookings wait for people.")
+        bool, typer.Option("--with-waiting", help="Close although bookings wait for a person.")
     ] = False,
     as_read: Annotated[
-        bool, typer.Option("--as-read", help="Do not read the month once more first, as while Zammad or Kimai is away.")
+        bool, typer.Option("--as-read", help="Do not read the month again first, for example because Zammad is down.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Close a month: nothing is written to it any more, and later changes become adjustments or credits.
+    """Close a month: nothing is written to it any more; later changes become adjustments or credits.
 
-    Both sides are read once more first; what changed since the last sync is in the way then. With --tag a month that
-    is closed already is tagged.
+    Both systems are read again first, and changes since the last sync prevent closing. With --tag, a month that is
+    already closed is tagged.
     """
     with environment() as ready, explained(OperationError):
         if as_json and not yes:
-            raise UsageError("With --json nothing can be asked. Add --yes to close.")
+            raise UsageError("Add --yes to close: with --json nothing can be asked.")
         if tag:
             periods.require_tagging(ready.runtime)
         found = periods.closing_state(ready.runtime, month, with_waiting=with_waiting)
         if found.at_rest and not (as_read or found.closed):
             _read_again(ready.runtime, month, quiet=as_json)
             found = periods.closing_state(ready.runtime, month, with_waiting=with_waiting)
-        told: dict[str, object] = {"month": found.month}
+        result: dict[str, object] = {"month": found.month}
         if not (found.closed and tag):
-            told |= _closed(ready.runtime, found, with_waiting=with_waiting, yes=yes)
+            result |= _closed(ready.runtime, found, with_waiting=with_waiting, yes=yes)
         if tag:
-            told |= _tagged(ready.runtime, found.month, quiet=as_json)
+            result |= _tagged(ready.runtime, found.month, quiet=as_json)
         if as_json:
-            show_json(told)
+            show_json(result)
         else:
             out.print(f"{found.month} is closed{_open(found)}.", soft_wrap=True)
 
@@ -58,20 +58,20 @@ def close(
 def reopen(
     month: Month,
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why the month is opened again.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why the month is reopened.")],
     as_json: AsJson = False,
 ) -> None:
-    """Open a closed month again. The closing stays in the history, and tags in Kimai stay."""
+    """Reopen a closed month. The closing stays in the history, and tags in Kimai stay."""
     with environment() as ready, explained(OperationError):
         period = periods.reopen(ready.runtime, person(), month, reason)
     if as_json:
         show_json(asdict(period))
     else:
-        out.print(f"{period.month} is open again.")
+        out.print(f"{period.month} is reopened.")
 
 
 def _read_again(runtime: Runtime, month: str, *, quiet: bool) -> None:
-    """Read and plan the days of the month, which writes nothing, and state the month by that."""
+    """Read and plan the days of the month without writing, and build its statement from that."""
     from zk_pipeline.cli.syncing import SyncFailedError, sync_days  # noqa: PLC0415
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
@@ -80,8 +80,7 @@ def _read_again(runtime: Runtime, month: str, *, quiet: bool) -> None:
         sync_days(runtime, defs.resolve_job_def("plan"), first, last_day(first), progress(quiet=quiet))
     except SyncFailedError as error:
         raise OperationError(
-            f"The month could not be read once more, and is not closed. {error} To close it by what was read last: "
-            "--as-read."
+            f"The month is not closed: it could not be read again. {error} To close it as it was last read: --as-read"
         ) from error
     refresh_if_stale(runtime, first)
 

@@ -1,4 +1,4 @@
-"""`zk conflicts`: what waits for a person, both sides of it, and the decisions."""
+"""`zk conflicts`: what waits for a person, and decisions about it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,12 +19,12 @@ from zk_pipeline.domain.resolutions import EFFECTS, Choice
 from zk_pipeline.identity.actors import Actor, OperationError, Role
 from zk_pipeline.store.conflicts import LIFE, DecisionError
 
-app = typer.Typer(help="What waits for a person, and the decisions about it.", no_args_is_help=True)
+app = typer.Typer(help="Show what waits for a person, and decide.", no_args_is_help=True)
 
-ReasonOption = Annotated[str, typer.Option("--reason", help="Only conflicts of this reason.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Only conflicts with this reason.")]
 FromOption = Annotated[str, typer.Option("--from", metavar=DAY, help="Only from this day on.")]
-ToOption = Annotated[str, typer.Option("--to", metavar=DAY, help="Only until this day.")]
-AgentOption = Annotated[str, typer.Option("--agent", help="Only bookings of this agent: e-mail or full name.")]
+ToOption = Annotated[str, typer.Option("--to", metavar=DAY, help="Only up to this day.")]
+AgentOption = Annotated[str, typer.Option("--agent", help="Only bookings of this agent, by e-mail or full name.")]
 CustomerOption = Annotated[str, typer.Option("--customer", help="Only this organization or customer, by full name.")]
 
 
@@ -39,7 +39,7 @@ def list_conflicts(
     status: Annotated[str, typer.Option("--status", help=f"One of {', '.join(LIFE)}.")] = "open",
     as_json: AsJson = False,
 ) -> None:
-    """List conflicts, the open ones by default, each with its next step."""
+    """List conflicts (by default the open ones), each with its next step."""
     with environment() as ready:
         wanted = _filter(status, reason, first, last, agent, customer)
         found = conflicts.list_conflicts(ready.runtime, wanted)
@@ -61,13 +61,13 @@ def list_conflicts(
 
 @app.command()
 def show(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
-    """Show one conflict: both sides, candidates, what may be decided and what each decision does, its history."""
+    """Show one conflict: both sides, candidates, possible decisions with their effects, history."""
     with environment() as ready, explained(OperationError):
-        told = conflicts.conflict_view(ready.runtime, conflict_id)
+        view = conflicts.conflict_view(ready.runtime, conflict_id)
     if as_json:
-        show_json(_to_json(told))
+        show_json(_to_json(view))
     else:
-        _show(_to_json(told))
+        _show(_to_json(view))
 
 
 @app.command()
@@ -80,24 +80,22 @@ def resolve(
     customer: CustomerOption = "",
     *,
     timesheet: Annotated[
-        int | None, typer.Option("--timesheet", help="With link: the candidate that is meant.", min=1)
+        int | None, typer.Option("--timesheet", help="With link: the candidate to link.", min=1)
     ] = None,
-    booking: Annotated[
-        int | None, typer.Option("--booking", help="With reduce: the booking that the correction is about.", min=1)
-    ] = None,
+    booking: Annotated[int | None, typer.Option("--booking", help="With reduce: the booking to reduce.", min=1)] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide about one conflict, or about all open ones that a filter names, each on its own.
+    """Decide one conflict, or all open ones that match a filter, each on its own.
 
-    The pipeline carries decisions out: they ask for their days again. With a filter, exit code 3 says that some could
-    not be decided; those are listed.
+    The next run of their days carries decisions out. With a filter, exit code 3 means that some could not be decided;
+    those are listed.
     """
     with environment() as ready, explained(OperationError, DecisionError):
         wanted = _filter("open", reason, first, last, agent, customer)
         conflict_id, choice = _parse_words(words)
         if (conflict_id is None) == (wanted == ConflictFilter()):
-            raise UsageError("Name either one conflict by its id, or conflicts by --reason, --from, --to, …")
+            raise UsageError("Name one conflict by its id, or filter conflicts with --reason, --from, --to, …")
         who = Actor(actor(), Role.ADMIN)
         if conflict_id is not None:
             row = conflicts.decide(ready.runtime, who, conflict_id, choice, timesheet_id=timesheet, booking_id=booking)
@@ -105,7 +103,7 @@ def resolve(
             return
         for option, value in (("--timesheet", timesheet), ("--booking", booking)):
             if value is not None:
-                raise UsageError(f"{option} goes with one conflict: name it by its id.")
+                raise UsageError(f"{option} needs one conflict: name it by its id.")
         rows = conflicts.list_conflicts(ready.runtime, wanted).items
         if not _confirmed(rows, choice, yes=yes, as_json=as_json):
             return
@@ -117,7 +115,7 @@ def resolve(
 
 @app.command()
 def reopen(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
-    """Take back a decision that wrote nothing by itself (reduce, move, ignore, keep): the question is asked again."""
+    """Take back a decision that wrote nothing itself (reduce, move, ignore, keep); the conflict is open again."""
     with environment() as ready, explained(OperationError, DecisionError):
         row = conflicts.reopen(ready.runtime, Actor(actor(), Role.ADMIN), conflict_id)
     if as_json:
@@ -128,23 +126,23 @@ def reopen(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json
 
 def _filter(status: str, reason: str, first: str, last: str, agent: str, customer: str) -> ConflictFilter:
     if status not in LIFE:
-        raise UsageError(f"--status {status!r} is none. Choose one of {', '.join(LIFE)}.")
+        raise UsageError(f"--status {status!r} is unknown. Choose one of {', '.join(LIFE)}.")
     if reason and reason not in set(Reason):
-        raise UsageError(f"--reason {reason!r} is none. Choose one of {', '.join(Reason)}.")
+        raise UsageError(f"--reason {reason!r} is unknown. Choose one of {', '.join(Reason)}.")
     return ConflictFilter(status, reason, parse_day("--from", first), parse_day("--to", last), agent, customer)
 
 
 def _parse_words(words: Sequence[str]) -> tuple[int | None, Choice]:
     *numbers, name = words
     if name not in set(Choice):
-        raise UsageError(f"{name!r} is no decision. Choose one of {', '.join(Choice)}.")
+        raise UsageError(f"{name!r} is not a decision. Choose one of {', '.join(Choice)}.")
     if len(numbers) > 1 or not all(number.isdecimal() for number in numbers):
-        raise UsageError(f"{' '.join(numbers)!r} is no conflict: give one id, as zk conflicts list shows it.")
+        raise UsageError(f"{' '.join(numbers)!r} is not a conflict id. Give one id from zk conflicts list.")
     return (int(numbers[0]) if numbers else None), Choice(name)
 
 
 def _confirmed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: bool) -> bool:
-    """Show how many conflicts and minutes it is about; whether to go on."""
+    """Show how many conflicts and minutes are affected, and ask whether to continue."""
     total = _plain(_minutes(rows))
     if not rows:
         _show_decided(BulkResult(choice, (), ()), as_json=as_json)
@@ -154,7 +152,7 @@ def _confirmed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: 
             show_json({"decision": choice, "would_decide": [row.id for row in rows], "minutes": total})
         return yes
     out.print(f"{len(rows)} open conflicts with {total} minutes: {choice}. {EFFECTS[choice]}")
-    return yes or typer.confirm("Decide so?", abort=True)
+    return yes or typer.confirm("Decide this?", abort=True)
 
 
 def _show_decided(outcome: BulkResult, *, as_json: bool) -> None:
@@ -176,49 +174,48 @@ def _show_decided(outcome: BulkResult, *, as_json: bool) -> None:
 def _carried_out(days: Sequence[date]) -> str:
     if not days:
         return ""
-    return f"Their days are asked for; to run them now: zk sync --from {days[0]} --to {days[-1]}"
+    return f"Their days are requested; to run them now: zk sync --from {days[0]} --to {days[-1]}"
 
 
-def _to_json(told: ConflictView) -> dict[str, Any]:
-    """The object that `zk conflicts show --json` prints."""
+def _to_json(view: ConflictView) -> dict[str, Any]:
     return {
-        **asdict(told.conflict),
-        "sides": [asdict(side) for side in told.sides],
+        **asdict(view.conflict),
+        "sides": [asdict(side) for side in view.sides],
         "candidates": [
             {"timesheet_id": row.timesheet_id, "score": row.score, "kind": row.kind, **row.fields}
-            for row in told.candidates
+            for row in view.candidates
         ],
-        "bookings": [asdict(row) for row in told.bookings],
-        "choices": [asdict(row) for row in told.choices],
-        "history": [asdict(row) for row in told.history],
+        "bookings": [asdict(row) for row in view.bookings],
+        "choices": [asdict(row) for row in view.choices],
+        "history": [asdict(row) for row in view.history],
     }
 
 
-def _show(told: Mapping[str, Any]) -> None:
-    out.print(f"[bold]Conflict {told['id']}[/] · {told['reason']} · {told['resolution_status']} · {told['entry_date']}")
-    out.print(escape(told["text"]))
-    sides = [(side["field"], side["wanted"], "≠" if side["differs"] else "", side["found"]) for side in told["sides"]]
-    booking = f"booking {told['source_id'] or '(gone)'}"
-    sheet = f"time sheet {told['kimai_id']}" if told["kimai_id"] else "no time sheet"
+def _show(view: Mapping[str, Any]) -> None:
+    out.print(f"[bold]Conflict {view['id']}[/] · {view['reason']} · {view['resolution_status']} · {view['entry_date']}")
+    out.print(escape(view["text"]))
+    sides = [(side["field"], side["wanted"], "≠" if side["differs"] else "", side["found"]) for side in view["sides"]]
+    booking = f"booking {view['source_id'] or '(gone)'}"
+    sheet = f"time sheet {view['kimai_id']}" if view["kimai_id"] else "no time sheet"
     show_table("Both sides", ("field", booking, "", sheet), sides)
-    if told["candidates"]:
+    if view["candidates"]:
         columns = ("time sheet", "score", "kind", "begin", "duration", "description")
         rows = [
             [row.get(name, row["timesheet_id"]) for name in ("timesheet_id", *columns[1:])]
-            for row in told["candidates"]
+            for row in view["candidates"]
         ]
-        show_table("Candidates, best first", columns, rows, right=("time sheet", "score"))
-    if told["bookings"]:
+        show_table("Candidates, best match first", columns, rows, right=("time sheet", "score"))
+    if view["bookings"]:
         columns = ("booking_id", "day", "ticket_number", "agent", "activity", "minutes", "note")
         names = ("booking", "day", "ticket", "agent", "type", "minutes left", "note")
-        rows = [[_cell(row[name]) for name in columns] for row in told["bookings"]]
-        show_table("Bookings that it may reduce, best first", names, rows, right=("booking", "minutes left"))
-    if told["choices"]:
-        choices = [(row["choice"], row["effect"]) for row in told["choices"]]
-        show_table("What you may decide, the suggested first", ("decision", "what it does"), choices)
+        rows = [[_cell(row[name]) for name in columns] for row in view["bookings"]]
+        show_table("Bookings that it may reduce, best match first", names, rows, right=("booking", "minutes left"))
+    if view["choices"]:
+        choices = [(row["choice"], row["effect"]) for row in view["choices"]]
+        show_table("Possible decisions, the suggested one first", ("decision", "what it does"), choices)
     history = [
         (row["id"], row["opened_at"], row["reason"], row["resolution_status"], row["closed_at"], _by(row))
-        for row in told["history"]
+        for row in view["history"]
     ]
     show_table("History", ("id", "opened", "reason", "state", "closed", "decision"), history, right=("id",))
 

@@ -1,4 +1,4 @@
-"""`zk connectors`: where the two systems are, and whether they let us do our work."""
+"""`zk connectors`: the addresses of both systems, and tests of connection and permissions."""
 
 from typing import Annotated, Any
 
@@ -11,14 +11,14 @@ from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.operate import connectors
 from zk_pipeline.runtime.runtime import ROLES
 
-app = typer.Typer(help="Where Zammad and Kimai are, and whether they let us do our work.", no_args_is_help=True)
+app = typer.Typer(help="Set and test the connections to Zammad and Kimai.", no_args_is_help=True)
 
 _STYLES = {Level.PASS: "[green]pass[/]", Level.WARN: "[yellow]warn[/]", Level.FAIL: "[red]fail[/]"}
 
 
 @app.command("list")
 def list_connectors(*, as_json: AsJson = False) -> None:
-    """List the stored connectors; tokens are never shown."""
+    """List the stored connectors, without their tokens."""
     with environment() as ready:
         rows = [
             {"name": row.name, "role": row.role, "kind": row.kind, "base_url": row.base_url}
@@ -30,7 +30,7 @@ def list_connectors(*, as_json: AsJson = False) -> None:
         return
     show_table("Connectors", ("name", "role", "kind", "address"), [tuple(row.values()) for row in rows])
     if not rows:
-        out.print("None yet: zk connectors set zammad URL, and zk connectors set kimai URL.")
+        out.print("None yet. Add them: zk connectors set zammad URL, and zk connectors set kimai URL")
 
 
 @app.command("set")
@@ -39,20 +39,20 @@ def set_connector(
     url: Annotated[str, typer.Argument(help="The address, such as https://support.example.com")],
     token: Annotated[
         str,
-        typer.Option(prompt=True, hide_input=True, envvar="ZK_CONNECTOR_TOKEN", help="Asked for when not given."),
+        typer.Option(prompt=True, hide_input=True, envvar="ZK_CONNECTOR_TOKEN", help="Prompted for if not given."),
     ],
 ) -> None:
-    """Store a connector. The token is encrypted at rest and sent to this address only."""
+    """Store a connector. The token is encrypted and sent to this address only."""
     with environment() as ready, explained(OperationError):
         connectors.put(ready.runtime, person(), kind=kind, base_url=url, token=token)
-    out.print(f"Stored. Try it: zk connectors test {kind}")
+    out.print("Stored. To test it: zk connectors test")
 
 
 @app.command("test")
 def try_connectors(*, as_json: AsJson = False) -> None:
-    """Test connections, versions and permissions of both systems, those of the environment where it names them.
+    """Test connection, version and permissions of both systems. Connectors set in the environment are tested first.
 
-    Exit code 1 when something fails.
+    Exit code 1 if something fails.
     """
     with environment() as ready:
         runtime = ready.runtime.as_given()

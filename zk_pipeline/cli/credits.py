@@ -1,4 +1,4 @@
-"""`zk credits`: what was billed too much, and how it was settled."""
+"""`zk credits`: minutes billed in excess, and how they were settled."""
 
 from dataclasses import asdict
 from decimal import Decimal
@@ -11,18 +11,20 @@ from zk_pipeline.cli.output import AsJson, environment, explained, out, person, 
 from zk_pipeline.domain.manual_fields import money
 from zk_pipeline.identity.actors import OperationError
 
-app = typer.Typer(help="Minutes that were billed too many, and how they were settled.", invoke_without_command=True)
+app = typer.Typer(help="Minutes billed in excess, and how they were settled.", invoke_without_command=True)
 
 
 @app.callback()
 def listed(
     context: typer.Context,
     *,
-    month: Annotated[str, typer.Option("--month", help="Only those of bookings of this month, such as 2025-08.")] = "",
-    settled: Annotated[bool, typer.Option("--all", help="Also those that are settled.")] = False,
+    month: Annotated[
+        str, typer.Option("--month", help="Only credits for bookings of this month, such as 2025-08.")
+    ] = "",
+    settled: Annotated[bool, typer.Option("--all", help="Include settled credits.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the credits that are open."""
+    """List open credits."""
     if context.invoked_subcommand is not None:
         return
     with environment() as ready, explained(OperationError):
@@ -69,7 +71,7 @@ def settle(
     note: Annotated[str, typer.Option("--note", help="How it was settled, such as the number of a credit note.")],
     as_json: AsJson = False,
 ) -> None:
-    """Record that a credit is settled."""
+    """Record that a credit was settled."""
     with environment() as ready, explained(OperationError):
         done = credit_list.settle(ready.runtime, person(), credit, note)
     if as_json:

@@ -1,4 +1,4 @@
-"""`zk demo`: a month of an IT service provider, synced twice from a simulated Zammad into a simulated Kimai."""
+"""`zk demo`: a month of demo data, synced twice from a simulated Zammad into a simulated Kimai."""
 
 import os
 import secrets
@@ -32,7 +32,7 @@ def demo(
     port: Annotated[int, typer.Option(help="The port of Dagster's UI, with --serve.")] = 3000,
     web_port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the web app, with --serve.")] = 8000,
 ) -> None:
-    """Sync a month of demo data, twice: the second time nothing is left to write."""
+    """Sync a month of demo data twice; the second time nothing is left to write."""
     # These take a second to import, and no other command needs them.
     from zk_pipeline.cli.syncing import SyncFailedError, sync_days  # noqa: PLC0415
     from zk_pipeline.definitions import defs  # noqa: PLC0415
@@ -41,21 +41,21 @@ def demo(
         out.print("[bold]A month of Nordlicht IT: bookings in Zammad, time sheets in Kimai.[/] Both are simulated.\n")
         mappings.import_content(ready.runtime, person(), _mappings().encode())
         job = defs.resolve_job_def("sync")
-        first = sync_days(ready.runtime, job, FIRST, LAST, tell=progress(quiet=True))
+        first = sync_days(ready.runtime, job, FIRST, LAST, notify=progress(quiet=True))
         show_sync(ready.runtime, first, planned_only=False)
         out.print("\n[bold]The same month once more:[/]")
-        second = sync_days(ready.runtime, job, FIRST, LAST, tell=progress(quiet=True))
+        second = sync_days(ready.runtime, job, FIRST, LAST, notify=progress(quiet=True))
         out.print(f"[bold]{headline(second, planned_only=False)}[/]", soft_wrap=True)
         if not serve:
-            out.print("\nThe console and Dagster's UI on it, with every run: [bold]make dev[/]")
+            out.print("\nTo open the console and Dagster's UI on it: [bold]make dev[/]")
         listing = f"ZK_HOME={_shown(ready.home)} {_shown(Path(sys.argv[0]).absolute())} conflicts list"
-        out.print(f"What waits for you, one by one: [bold]{listing}[/]", soft_wrap=True)
+        out.print(f"To list what waits for you: [bold]{listing}[/]", soft_wrap=True)
         if serve:
             up.serve(ready, port=port, embedded=True, sign_in=_first_sign_in(ready))
 
 
 def _first_sign_in(ready: Environment) -> str:
-    """Create an admin of this demo; their e-mail and password."""
+    """Create an admin; return their e-mail and password."""
     password = secrets.token_urlsafe(12)
     with ready.runtime.database.transaction() as connection:
         users.create(connection, person(), NewUser(ADMIN, Role.ADMIN, "Demo", password))
@@ -75,7 +75,7 @@ def _mappings() -> str:
 
 @contextmanager
 def _demo_environment(web_port: int) -> Iterator[None]:
-    """Point the settings at fresh simulated systems and a fresh home below ZK_HOME; nothing else is touched."""
+    """Point the settings at new simulated systems and a new home below ZK_HOME."""
     from zk_sandbox.server import SandboxProcess  # noqa: PLC0415
 
     home = load_settings().home.expanduser().resolve() / "demo"
@@ -98,7 +98,7 @@ def _demo_environment(web_port: int) -> Iterator[None]:
 
 
 def _remove(home: Path) -> None:
-    """Remove the data of an earlier demo, unless it is still in use."""
+    """Remove the data of an earlier demo. Raises `UsageError` while it is running."""
     if (home / "postgres" / "postmaster.pid").exists():
-        raise UsageError(f"A demo is running on {home}. Stop it first (Ctrl-C where it runs).")
+        raise UsageError(f"Stop the demo that runs on {home} first (Ctrl-C where it runs).")
     shutil.rmtree(home, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`zk doctor`: one look that tells whether everything is fit, and the fix for what is not."""
+"""`zk doctor`: check the whole installation, with a fix for each problem."""
 
 import signal
 import sys
@@ -19,12 +19,12 @@ _STYLES = {Level.PASS: "[green]pass[/]", Level.WARN: "[yellow]warn[/]", Level.FA
 
 def doctor(
     *,
-    everything: Annotated[bool, typer.Option("--all", help="Show each line that passes as well.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also show checks that pass.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell whether everything is fit, with the fix for what is not.
+    """Check the whole installation, and show how to fix what is wrong.
 
-    Exit code 0: all passes or warns. 1: something fails.
+    Exit code 0: nothing fails. 1: something fails.
     """
     report = _report()
     if as_json:
@@ -36,7 +36,7 @@ def doctor(
 
 
 def _report() -> DoctorReport:
-    """The findings; when not even the environment can be prepared, why."""
+    """The findings, or why the environment cannot be prepared."""
     # Dagster takes a second to import, and no other command needs it.
     from zk_pipeline.observe.doctor.examinations import EXAMINATIONS  # noqa: PLC0415
 
@@ -46,7 +46,7 @@ def _report() -> DoctorReport:
             return examine(
                 EXAMINATIONS,
                 Installation.present(ready.runtime.as_given(), ready.home),
-                lambda name: status.update(f"Looking at {name}"),
+                lambda name: status.update(f"Checking {name}"),
             )
     except OPERATOR_ERRORS as error:
         return DoctorReport((DoctorSection("Environment", (finding_of("start", error),)),))

@@ -1,4 +1,4 @@
-"""`zk env`: the environment of this installation, for Dagster's own commands."""
+"""`zk env`: environment variables for Dagster's own commands."""
 
 import shlex
 
@@ -7,13 +7,13 @@ import typer
 from zk_pipeline.cli.output import AsJson, environment, show_json
 
 NAMES = ("ZK_HOME", "DAGSTER_HOME")
-"""All that Dagster's commands need: addresses and keys that are not set are found in the home, and never printed."""
+"""Dagster's commands need no more: other addresses and keys are found in the home, and are never printed."""
 
 
 def env(*, as_json: AsJson = False) -> None:
-    """Print what Dagster's own commands need to find this installation: eval "$(zk env)".
+    """Print the variables with which Dagster's own commands find this installation: eval "$(zk env)".
 
-    Whatever is set already, such as the addresses of databases, stays as it is and is not printed.
+    Variables that are already set, such as database URLs, are not printed.
     """
     with environment(decided=False) as ready:
         found = {name: ready.variables[name] for name in NAMES}

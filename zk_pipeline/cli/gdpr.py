@@ -1,4 +1,4 @@
-"""`zk gdpr`: everything that is stored about a person, as a file, and their erasure."""
+"""`zk gdpr`: export everything stored about a person, and erase it."""
 
 import shutil
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.privacy import erasure
 from zk_pipeline.privacy.erasure import ErasureLine
 
-app = typer.Typer(help="What is stored about a person, and their erasure.", no_args_is_help=True)
+app = typer.Typer(help="Export what is stored about a person, or erase it.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(help="The person's e-mail address.")]
 
@@ -22,9 +22,9 @@ Email = Annotated[str, typer.Argument(help="The person's e-mail address.")]
 @app.command("export")
 def export(
     email: Email,
-    file: Annotated[Path, typer.Argument(metavar="[FILE.zip]", help="Where to write it.")] = Path("person.zip"),
+    file: Annotated[Path, typer.Argument(metavar="[FILE.zip]", help="The file to write.")] = Path("person.zip"),
 ) -> None:
-    """Write everything about a person into a zip file that only you can read."""
+    """Export everything stored about a person as a zip file that only you can read."""
     with (
         environment() as ready,
         explained(OperationError),
@@ -38,11 +38,11 @@ def export(
 def erase(
     email: Email,
     *,
-    plan_only: Annotated[bool, typer.Option("--plan", help="Show what would be done, and do nothing.")] = False,
+    plan_only: Annotated[bool, typer.Option("--plan", help="Show what would be done, without doing it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a person: shows what is removed, pseudonymized and kept, asks, and does just that. It cannot be undone."""
+    """Show what is removed, pseudonymized and kept, ask, and erase the person. This cannot be undone."""
     with environment() as ready, explained(OperationError):
         plan = erasure.plan_erasure(ready.runtime, email)
         if plan_only or (as_json and not yes):
@@ -56,7 +56,7 @@ def erase(
     if as_json:
         show_json(asdict(done))
         return
-    out.print(f"Erased. From now on this is {done.pseudonym}.")
+    out.print(f"Erased. The person is now called {done.pseudonym}.")
 
 
 def _write(archive: IO[bytes], file: Path) -> None:
@@ -65,9 +65,9 @@ def _write(archive: IO[bytes], file: Path) -> None:
         with file.open("wb") as opened:
             shutil.copyfileobj(archive, opened)
     except FileExistsError as error:
-        raise UsageError(f"{file} is there already. Name another file, or take it away.") from error
+        raise UsageError(f"{file} already exists. Choose another file, or remove it.") from error
     except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}. Name a file that you may write.") from error
+        raise UsageError(f"{file} cannot be written: {error.strerror}. Choose another file.") from error
 
 
 def _show(lines: Sequence[ErasureLine], warnings: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""`zk invoices`: whether what was exported was invoiced, to the cent."""
+"""`zk invoices`: compare what was exported in Kimai with its invoices."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -12,7 +12,9 @@ from zk_pipeline.identity.actors import OperationError
 
 WAITING_FOR_PEOPLE = 3
 
-app = typer.Typer(help="Whether what was exported was invoiced, to the cent.", invoke_without_command=True)
+app = typer.Typer(
+    help="Compare what was exported in Kimai with its invoices, to the cent.", invoke_without_command=True
+)
 
 
 @app.callback()
@@ -22,16 +24,16 @@ def listed(
     stored: Annotated[bool, typer.Option("--stored", help="Show the last comparison, without asking Kimai.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare what is exported and billable with Kimai's invoices, for each customer and currency.
+    """Compare exported billable time sheets with Kimai's invoices, by customer and currency.
 
-    Ends with 0 when all agrees or was accepted, 3 when amounts differ, 1 when Kimai could not be asked.
+    Exit code 0: all agree or were accepted. 3: amounts differ. 1: Kimai could not be read.
     """
     if context.invoked_subcommand is not None:
         return
     with environment() as ready, explained(OperationError):
         problem = "" if stored else invoices.compare(ready.runtime)
         if problem:
-            raise OperationError(f"The invoices were not compared. {problem}")
+            raise OperationError(f"The invoices could not be compared. {problem}")
         rows = invoices.list_comparisons(ready.runtime)
     if as_json:
         show_json([asdict(row) for row in rows])
@@ -46,11 +48,13 @@ def accept(
     customer: Annotated[str, typer.Argument(help="The customer's name, or Kimai's id.")],
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why the difference is right, such as: billed in May.")],
-    currency: Annotated[str, typer.Option("--currency", help="Where a customer has amounts in two.")] = "",
+    currency: Annotated[
+        str, typer.Option("--currency", help="If the customer has amounts in several currencies.")
+    ] = "",
     difference: Annotated[str, typer.Option("--difference", help="Accept it only if it is still this amount.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Take a difference as it is. It is a question again as soon as the amount changes."""
+    """Accept a difference. If the amount changes, it is an open question again."""
     with environment() as ready, explained(OperationError):
         seen = invoices.amount_given(difference) if difference else None
         row = invoices.accept(ready.runtime, person(), customer, reason, currency=currency, difference=seen)

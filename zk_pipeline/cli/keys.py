@@ -1,4 +1,4 @@
-"""`zk keys`: the keys that encrypt the stored secrets."""
+"""`zk keys`: the encryption keys of stored secrets."""
 
 import typer
 
@@ -8,7 +8,7 @@ from zk_pipeline.store import audit, connectors
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.encryption import generate_key
 
-app = typer.Typer(help="The keys that encrypt the stored tokens.", no_args_is_help=True)
+app = typer.Typer(help="The encryption keys of stored secrets.", no_args_is_help=True)
 
 
 @app.command("generate")
@@ -19,13 +19,13 @@ def generate() -> None:
 
 @app.command("rotate")
 def rotate() -> None:
-    """Encrypt every stored secret again with the first key of ZK_ENCRYPTION_KEY."""
+    """Re-encrypt every stored secret with the first key of ZK_ENCRYPTION_KEY."""
     with environment(decided=False) as ready, ready.runtime.database.transaction() as connection:
         number = connectors.rotate(connection, ready.runtime.cipher)
         factors = queries.rotate_factors(connection, ready.runtime.cipher)
         detail = {"tokens": number, "second_factors": factors}
         audit.append(connection, [AuditEvent("keys.rotated", actor(), "keys:connectors", detail)])
     out.print(
-        f"{number} tokens and {factors} second factors are encrypted with the first key now; the other keys may be "
-        "removed. Keep them for the backups that were made with them."
+        f"{number} tokens and {factors} second factors are now encrypted with the first key. You may remove the other "
+        "keys, but keep them for the backups made with them."
     )

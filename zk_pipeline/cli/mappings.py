@@ -1,4 +1,4 @@
-"""`zk mappings`: which Kimai user, activity and customer stand for Zammad's, as a file, one by one, or as a list."""
+"""`zk mappings`: map Zammad's agents, activity types and organizations to Kimai, by file or one by one."""
 
 import sys
 from collections.abc import Sequence
@@ -33,26 +33,26 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Shared = Annotated[bool, typer.Option("--shared", help="Several agents are one Kimai user, and that is meant.")]
+Shared = Annotated[bool, typer.Option("--shared", help="Allow several agents to share one Kimai user.")]
 
 
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns kind,zammad,kimai.")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, without changing it.")] = False,
     shared: Shared = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set the mappings of a file: all of its lines, or none if one of them is wrong.
+    """Import the mappings of a file: all lines, or none if one is wrong.
 
-    activity: a Zammad activity type, or - for entries without one, or TYPE@ORGANIZATION; and a Kimai activity.
+    activity: a Zammad activity type, - for bookings without type, or TYPE@ORGANIZATION; then a Kimai activity.
 
-    user: an agent in Zammad, by e-mail, login or name; and a Kimai user, by user name or e-mail.
+    user: a Zammad agent, by e-mail, login or name; then a Kimai user, by user name or e-mail.
 
-    customer: a Zammad organization, or - for tickets without one; and a Kimai customer, or new for one of its own.
+    customer: a Zammad organization, or - for tickets without one; then a Kimai customer, or new to create one.
 
-    Names and ids both work; id:7 is always an id. A bare number is refused where it could mean two things.
+    Names and ids both work; id:7 is always an id. A bare number is refused if it is ambiguous.
     """
     with environment() as ready, explained(MappingError):
         outcome = mappings.import_content(ready.runtime, person(), _content(file), dry_run=dry_run, shared=shared)
@@ -64,11 +64,11 @@ def import_(
 
 @app.command()
 def export(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Standard output by default.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Default: standard output.")] = None,
     *,
     dialect: CsvDialect = CsvFormat.PLAIN,
 ) -> None:
-    """Write all mappings in the format that `import` reads: ids, and the names beside them."""
+    """Export all mappings in the format that `import` reads: ids, with names for reading."""
     with environment() as ready, explained():
         text = mappings.export_csv(ready.runtime, dialect)
         if file is None:
@@ -77,7 +77,7 @@ def export(
         try:
             file.write_text(text, encoding="utf-8", newline="")
         except OSError as error:
-            raise UsageError(f"{file} cannot be written: {error.strerror}. Choose another place.") from error
+            raise UsageError(f"{file} cannot be written: {error.strerror}. Choose another file.") from error
 
 
 @app.command("set", context_settings={"ignore_unknown_options": True})
@@ -89,7 +89,7 @@ def set_(
     shared: Shared = False,
     as_json: AsJson = False,
 ) -> None:
-    """Set one mapping; the values are those of a line in an import."""
+    """Set one mapping. The values are those of a line in an import file."""
     with environment() as ready, explained(MappingError):
         outcome = mappings.set_one(ready.runtime, person(), kind, zammad_value, kimai_value, shared=shared)
     if as_json:
@@ -105,19 +105,19 @@ def unset(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Remove one mapping, and ask for the days that used it."""
+    """Remove one mapping, and request the days that used it."""
     with environment() as ready, explained(MappingError, OperationError):
         line, days = mappings.unset(ready.runtime, person(), kind, zammad_value)
     if as_json:
         show_json({"kind": line.kind, "zammad": line.zammad, "kimai": line.kimai, "days": [str(day) for day in days]})
         return
-    out.print(f"Removed: {line.kind} {line.zammad}, which led to {line.kimai}.", markup=False, soft_wrap=True)
+    out.print(f"Removed: {line.kind} {line.zammad}, mapped to {line.kimai}.", markup=False, soft_wrap=True)
     _show_days("Days that used it", days, dry_run=False)
 
 
 @app.command("list")
 def list_(*, as_json: AsJson = False) -> None:
-    """List what still waits for a mapping, and then the mappings."""
+    """List what still lacks a mapping, then the mappings."""
     with environment() as ready:
         lacking = mappings.unmapped(ready.runtime)
         lines = mappings.every(ready.runtime)
@@ -137,13 +137,14 @@ def list_(*, as_json: AsJson = False) -> None:
         return
     _show_unmapped(lacking)
     rows = [
-        (line.kind, line.zammad, line.kimai, "" if line.known else "gone: map it again, or unset it") for line in lines
+        (line.kind, line.zammad, line.kimai, "" if line.known else "no longer exists: map it again, or unset it")
+        for line in lines
     ]
     show_table("Mappings", ("kind", "Zammad", "Kimai", ""), rows)
 
 
 def _content(file: Path) -> bytes:
-    """The file, or as much of it as shows that it is too large."""
+    """The file, or enough of it to see that it is too large."""
     try:
         with file.open("rb") as stream:
             return stream.read(SIZE_LIMIT + 1)
@@ -167,15 +168,15 @@ def _show_outcome(outcome: MappingChanges, *, dry_run: bool) -> None:
 def _show_days(title: str, days: Sequence[date], *, dry_run: bool) -> None:
     if not days:
         return
-    asked = "An import without --dry-run asks for them."
+    asked = "An import without --dry-run requests them."
     if not dry_run:
-        asked = f"They are asked for; to run them now: zk sync --from {days[0]} --to {days[-1]}"
+        asked = f"They are requested; to run them now: zk sync --from {days[0]} --to {days[-1]}"
     out.print(f"{title}: {len(days)}. {asked}", markup=False, soft_wrap=True)
 
 
 def _show_unmapped(lacking: Sequence[UnmappedItem]) -> None:
     if not lacking:
-        out.print("Nothing waits for a mapping.")
+        out.print("Everything is mapped.")
         return
     columns = ("kind", "Zammad", "name", "waiting entries", "next step")
     rows = [

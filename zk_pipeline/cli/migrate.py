@@ -1,15 +1,15 @@
-"""`zk migrate`: create and migrate both databases and store the connectors, before anything else starts."""
+"""`zk migrate`: create or migrate both databases and store the connectors."""
 
 from zk_pipeline.cli.output import environment, explained, out
 from zk_pipeline.operate.installation import require_unused_database
 
 
 def migrate() -> None:
-    """Bring our database and Dagster's up to this version; what is up to date stays as it is.
+    """Migrate our database and Dagster's to this version.
 
-    `zk up` does the same by itself. This is for deployments that start each process on its own.
+    `zk up` does this itself; use this command in deployments that start each process on its own.
     """
-    # It takes a second to import, and no other command needs it.
+    # Importing Dagster takes a second.
     from dagster import DagsterInstance  # noqa: PLC0415
 
     with environment(starts=True) as ready:

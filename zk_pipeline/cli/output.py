@@ -1,4 +1,4 @@
-"""What all commands share: the prepared environment, tables for people, JSON for machines, one sentence for errors."""
+"""Shared by all commands: the prepared environment, tables, JSON, and errors as one sentence."""
 
 import json
 import os
@@ -29,17 +29,17 @@ from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.store.schema import SchemaError
 
 PIPED_WIDTH = 140
-"""Columns where the output goes to a file or another program."""
+"""Columns if the output is not a terminal."""
 
 out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True)
 
 NAME_WIDTH = 44
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CsvDialect = Annotated[
     CsvFormat,
-    typer.Option("--csv-dialect", help="plain for programs; excel opens right where the decimal mark is a comma."),
+    typer.Option("--csv-dialect", help="plain for programs; excel where the decimal mark is a comma."),
 ]
 
 OPERATOR_ERRORS = (
@@ -51,16 +51,16 @@ OPERATOR_ERRORS = (
     SettingsError,
     SetupError,
 )
-"""Errors whose text is a sentence for the operator."""
+"""Errors whose message is written for the operator."""
 
 
 class UsageError(Exception):
-    """The command was called with something that does not work; the message names it and the remedy."""
+    """Wrong usage of a command; the message names the value and the remedy."""
 
 
 @contextmanager
 def explained(*more: type[Exception]) -> Iterator[None]:
-    """End the command with exit code 1 and one sentence on an error that the operator can do something about."""
+    """On an error that the operator can fix, print its message and exit with 1."""
     try:
         yield
     except (*OPERATOR_ERRORS, UsageError, *more) as error:
@@ -69,16 +69,15 @@ def explained(*more: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def environment(*, decided: bool = True, starts: bool = False) -> Iterator[Environment]:
-    """The prepared environment of a command; SIGTERM unwinds it as Ctrl-C does.
+    """Prepare the environment of a command; SIGTERM ends it like Ctrl-C.
 
-    It stops where a setting that decided stored facts has changed, unless `decided` is false. A command that `starts`
-    what stores facts stores the connectors of the environment, which no other does, and needs the time zone: at the
-    very first start it is asked for, where somebody can answer.
+    With `decided`, it fails if a setting that decided stored facts has changed. Commands that store facts set `starts`:
+    then the connectors of the environment are stored, and at the first start the time zone is prompted for.
     """
     signal.signal(signal.SIGTERM, _terminate)
     with explained(), prepare(load_settings(), decided=decided, stores=starts) as ready:
         if (readable := readable_env_file()) is not None:
-            sentence = f"Every account of this machine may read {readable} and the secrets in it: chmod 600 {readable}"
+            sentence = f"Run chmod 600 {readable}: every account of this machine can read the secrets in it."
             warn(sentence)
         yield _in_a_zone(ready) if starts else ready
 
@@ -91,7 +90,7 @@ def _in_a_zone(ready: Environment) -> Environment:
             raise
     else:
         return ready
-    err.print("On which day a booking counts depends on your time zone, and is kept with the data.", soft_wrap=True)
+    err.print("Your time zone decides on which day a booking counts; it is stored with the data.", soft_wrap=True)
     while True:
         zone = typer.prompt("Time zone", default=ready.runtime.proposed_zone(), err=True).strip()
         try:
@@ -100,26 +99,26 @@ def _in_a_zone(ready: Environment) -> Environment:
             err.print(escape(str(error)), soft_wrap=True)
         else:
             break
-    err.print(f"Write ZK_TIMEZONE={zone} into .env, so that every later start knows it too.", soft_wrap=True)
-    os.environ["ZK_TIMEZONE"] = zone  # Dagster's definitions read it, here and in the processes of `zk up`.
+    err.print(f"Add ZK_TIMEZONE={zone} to .env, for later starts.", soft_wrap=True)
+    os.environ["ZK_TIMEZONE"] = zone  # For Dagster's definitions, in this process and in those of `zk up`.
     runtime = replace(ready.runtime, settings=settings)
     runtime.require_decided()
     return replace(ready, runtime=runtime)
 
 
 def fail(sentence: str) -> NoReturn:
-    """End the command with exit code 1."""
+    """Print an error and exit with 1."""
     err.print(f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True)
     raise typer.Exit(1)
 
 
 def warn(sentence: str) -> None:
-    """Print a warning on standard error."""
+    """Print a warning to standard error."""
     err.print(f"[yellow]Warning:[/] {escape(sentence)}", soft_wrap=True, highlight=False)
 
 
 def actor() -> str:
-    """Who is at the command line, by the account and not by what its environment says; without a name, its number."""
+    """The actor at the command line: the operating system account, not what the environment claims."""
     try:
         return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
     except KeyError:
@@ -127,19 +126,19 @@ def actor() -> str:
 
 
 def person() -> Actor:
-    """The same as an actor of the operations; whoever may run commands here may do everything."""
+    """The same as an `Actor`; whoever can run commands here is an admin."""
     return Actor(actor(), Role.ADMIN)
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON value on standard output."""
+    """Print one JSON value to standard output."""
     sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False, indent=2) + "\n")
 
 
 def show_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
 ) -> None:
-    """Print a table; columns named in `right` are numbers and keep their width, the last text column may wrap."""
+    """Print a table. Columns in `right` are numbers and never wrap; the last text column may wrap."""
     numbers = set(right)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
@@ -157,13 +156,13 @@ def show_table(
 
 
 def progress(*, quiet: bool) -> Callable[[str], None]:
-    """A function that tells progress on standard error, or nothing."""
+    """A function that prints progress to standard error, or nothing if `quiet`."""
 
-    def tell(line: str) -> None:
+    def notify(line: str) -> None:
         if not quiet:
             err.print(f"[dim]{escape(line)}[/]")
 
-    return tell
+    return notify
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

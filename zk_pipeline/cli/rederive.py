@@ -1,4 +1,4 @@
-"""`zk rederive`: after a setting changed that decided stored facts, derive them again and ask for their days."""
+"""`zk rederive`: derive stored facts again after a setting that decided them has changed."""
 
 from typing import Annotated
 
@@ -13,13 +13,13 @@ SHOWN_DAYS = 10
 
 def rederive(
     *,
-    plan: Annotated[bool, typer.Option("--plan", help="Show what would change, and change nothing.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would change, without changing it.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Derive stored days again after the zone, the unit, or another setting that decided them was changed.
+    """Derive stored days again after the time zone, the unit, or another deciding setting has changed.
 
-    What is closed or billed stays as it was. Nothing is written to Kimai: the days that changed are asked for, and
-    `zk up` or `zk sync` carries them out.
+    Closed and billed bookings stay as they are. Nothing is written to Kimai: the changed days are requested, and
+    `zk up` or `zk sync` runs them.
     """
     with environment(decided=False) as ready, explained():
         done = operation.rederive(ready.runtime, person(), plan=plan)
@@ -31,30 +31,28 @@ def rederive(
 
 def _show(done: RederiveResult, *, planned_only: bool, start: str) -> None:
     if not done.changes:
-        _print("Nothing is to be derived again: no setting that decided stored facts has changed.")
+        _print("Nothing to derive again: no setting that decided stored facts has changed.")
         return
     for change in done.changes:
         _print(f"{change.variable}: {change.before} becomes {change.after}.")
     _print(
-        f"{_number(done.moved, 'booking')} to another day, {_number(done.changed, 'booking')} with another begin or "
-        f"other minutes, {_number(done.timesheets, 'time sheet')} in Kimai to update."
+        f"{_number(done.moved, 'booking')} move to another day, {_number(done.changed, 'booking')} change start or "
+        f"minutes, {_number(done.timesheets, 'time sheet')} in Kimai to update."
     )
     if done.kept:
-        _print(f"Closed or billed, and left as they are: {_number(done.kept, 'booking')} on {_days(done.kept_days)}.")
+        _print(f"Closed or billed, left as they are: {_number(done.kept, 'booking')} on {_days(done.kept_days)}.")
     if done.unfollowed:
-        _print(f"Before ZK_START_DATE={start}, and no longer followed: {_number(done.unfollowed, 'booking')}.")
+        _print(f"Before ZK_START_DATE={start}, no longer followed: {_number(done.unfollowed, 'booking')}.")
     earlier = next((row for row in done.changes if row.name == "start_date" and row.after < row.before), None)
     if earlier:
-        _print(
-            f"The days from {earlier.after} on are read when you ask for them: zk sync --from {earlier.after} --to DAY"
-        )
+        _print(f"To read the days from {earlier.after} on: zk sync --from {earlier.after} --to DAY")
     if planned_only:
-        _print(f"Would ask for {_days(done.days)}. Nothing was changed (--plan).")
+        _print(f"Would request {_days(done.days)}. Nothing was changed (--plan).")
     elif done.days:
         first, last = done.days[0], done.days[-1]
-        _print(f"Asked for {_days(done.days)}: zk up runs them by itself, or zk sync --from {first} --to {last}")
+        _print(f"Requested {_days(done.days)}: zk up runs them, or zk sync --from {first} --to {last}")
     else:
-        _print("Recorded. No day is to be run again.")
+        _print("Recorded. No day needs to run again.")
 
 
 def _number(number: int, of: str) -> str:

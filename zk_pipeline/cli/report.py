@@ -1,4 +1,4 @@
-"""Tables about a sync for people: per agent, per customer, and what waits for them."""
+"""The tables of a sync: per agent, per customer, and what waits for a person."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -28,15 +28,15 @@ OUTCOME_WORDS = {
     "failed": "failed",
     "not_written": "not written",
 }
-"""What has become of entries, in words."""
+"""The outcomes of entries, as shown."""
 
 ALWAYS_IN_PLAN = frozenset({"in_sync", "conflicts", "parked", "not_written"})
 ALWAYS_IN_SYNC = frozenset({"created", "updated", "linked", "in_sync", "conflicts", "parked"})
-"""Told also when there is none."""
+"""Shown even if zero."""
 
 
 def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> None:
-    """What a sync did, and what is open now."""
+    """Show the result of a sync, and what is open now."""
     span = DaySpan(report.first, report.last)
     with runtime.database.transaction() as connection:
         target = runtime.stored("target").name
@@ -61,7 +61,7 @@ def planned_writes(runtime: Runtime, span: tuple[date, date]) -> PlannedWrites:
 
 
 def show_plan(plan: PlannedWrites) -> None:
-    """What a plan would write: the sums, and its lines."""
+    """Show what a plan would write: sums and lines."""
     right = ("creates", "updates", "deletes", "links", "new customers", "new projects", "minutes")
     sums = (plan.creates, plan.updates, plan.deletes, plan.links, plan.customers, plan.projects, amount(plan.minutes))
     show_table("Would be written", right, [sums], right=right)
@@ -72,7 +72,7 @@ def show_plan(plan: PlannedWrites) -> None:
     columns = ("day", "booking", "action", "time sheet", "minutes", "what")
     show_table("Line by line", columns, rows, right=("booking", "time sheet", "minutes"))
     if len(plan.lines) > LINES_SHOWN:
-        out.print(f"… and {len(plan.lines) - LINES_SHOWN} more; all of them with --json")
+        out.print(f"… and {len(plan.lines) - LINES_SHOWN} more; --json has all")
 
 
 def _changes(line: PlanLine) -> str:
@@ -82,11 +82,11 @@ def _changes(line: PlanLine) -> str:
 
 
 def headline(report: SyncReport, *, planned_only: bool) -> str:
-    """One line: what has become of the entries, in parts that add up to them, and what else was done."""
+    """One line: the outcomes, which add up to the entries, and what else was done."""
     counts, outcomes = report.counts, report.outcomes
     words = OUTCOME_WORDS | {"not_written": "would be written"} if planned_only else OUTCOME_WORDS
     always = ALWAYS_IN_PLAN if planned_only else ALWAYS_IN_SYNC
-    told = ", ".join(f"{number} {words[name]}" for name, number in outcomes.items() if number or name in always)
+    listed = ", ".join(f"{number} {words[name]}" for name, number in outcomes.items() if number or name in always)
     what = " nothing was written (--plan):" if planned_only else ""
     more = [
         (counts.get("unapproved", 0), "wait for zk approve"),
@@ -99,13 +99,13 @@ def headline(report: SyncReport, *, planned_only: bool) -> str:
     besides = "".join(f"{number} {name}. " for number, name in more if number > 0)
     requests = f"{counts.get('zammad_read', 0)} reads of Zammad, {counts.get('kimai_read', 0)} of Kimai"
     return (
-        f"{report.first} to {report.last}: {report.entries} entries:{what} {told}. {besides}"
+        f"{report.first} to {report.last}: {report.entries} entries:{what} {listed}. {besides}"
         f"{requests}, {counts.get('kimai_write', 0)} writes, {report.seconds:.1f} s."
     )
 
 
 def amount(minutes: Decimal) -> str:
-    """Minutes, exact and without needless zeros: 1,234.5."""
+    """Minutes without trailing zeros: 1,234.5."""
     text = f"{minutes:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

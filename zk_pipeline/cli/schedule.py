@@ -1,4 +1,4 @@
-"""`zk schedule`: when the catch-up and the deep check run, and how far they look back."""
+"""`zk schedule`: when catch-up and deep check run, and how far they look back."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,20 +16,20 @@ if TYPE_CHECKING:  # It imports Dagster, which takes a second, and no other comm
     from zk_pipeline.operate.schedules import ScheduleChange
     from zk_pipeline.runtime.schedules import SchedulePlan
 
-app = typer.Typer(help="When the catch-up and the deep check run, and how far they look back.", no_args_is_help=True)
+app = typer.Typer(help="When catch-up and deep check run, and how far they look back.", no_args_is_help=True)
 
 LABELS = {"cron": "cron", "days": "days back", "on": "on", "when_busy": "when busy"}
 
 
 class Name(StrEnum):
-    """The schedules."""
+    """The schedules that can be changed."""
 
     CATCH_UP = "catch_up"
     DEEP_CHECK = "deep_check"
 
 
 class Preset(StrEnum):
-    """Usual choices by name."""
+    """Named choices of cron and on."""
 
     HOURLY = "hourly"
     EVERY_6_HOURS = "every-6-hours"
@@ -39,7 +39,7 @@ class Preset(StrEnum):
 
 @app.command()
 def show(*, as_json: AsJson = False) -> None:
-    """Show both schedules, where each value comes from, and the next five runs in the business zone."""
+    """Show both schedules, where each value comes from, and the next five runs."""
     from zk_pipeline.operate import schedules  # noqa: PLC0415
     from zk_pipeline.runtime.schedules import ScheduleError  # noqa: PLC0415
 
@@ -56,14 +56,14 @@ def show(*, as_json: AsJson = False) -> None:
 def set_(
     name: Annotated[Name, typer.Argument(metavar="NAME", help="catch_up or deep_check.")],
     *,
-    preset: Annotated[Preset | None, typer.Option(help="A usual choice instead of --cron.")] = None,
-    cron: Annotated[str | None, typer.Option(help="Five fields, in the business zone: '0 */6 * * *'.")] = None,
-    days: Annotated[int | None, typer.Option(help="How many days it looks back, today included.")] = None,
+    preset: Annotated[Preset | None, typer.Option(help="A named choice instead of --cron.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Five cron fields in ZK_TIMEZONE: '0 */6 * * *'.")] = None,
+    days: Annotated[int | None, typer.Option(help="How many days it looks back, including today.")] = None,
     on: Annotated[bool | None, typer.Option("--on/--off", help="Whether it runs.")] = None,
-    when_busy: Annotated[WhenBusy | None, typer.Option(help="While a run of it is unfinished.")] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="First return all to the environment's values.")] = False,
+    when_busy: Annotated[WhenBusy | None, typer.Option(help="What to do while its last run is unfinished.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="First reset everything to the environment's values.")] = False,
 ) -> None:
-    """Change a schedule. It takes effect at once when `zk up` runs, and wins over the environment."""
+    """Change a schedule. Takes effect at once if `zk up` runs, and overrides the environment."""
     from zk_pipeline.operate import schedules  # noqa: PLC0415
     from zk_pipeline.runtime.schedules import ScheduleError  # noqa: PLC0415
 
@@ -73,7 +73,9 @@ def set_(
     given = {field: value for field, value in fields.items() if value is not None}
     with environment() as ready, explained(ScheduleError):
         if not (given or preset or reset):
-            raise UsageError("Nothing to change: give --preset, --cron, --days, --on, --off, --when-busy or --reset.")
+            raise UsageError(
+                "Give --preset, --cron, --days, --on, --off, --when-busy or --reset: there is nothing to change."
+            )
         changed = schedules.change(ready.runtime, person(), name, given, preset=preset, reset=reset)
         _show([_to_json(changed.after, datetime.now(UTC))])
         _take_over(ready, changed)
@@ -84,18 +86,18 @@ def _take_over(ready: Environment, changed: "ScheduleChange") -> None:
     from zk_pipeline.operate import schedules  # noqa: PLC0415
 
     if not changed.differs:
-        out.print("Nothing has changed.")
+        out.print("Nothing changed.")
         return
     address = running_dagster(ready.home)
     if address is None:
-        out.print("Stored. No `zk up` runs on this home; it takes effect when Dagster starts.", soft_wrap=True)
+        out.print("Stored. It takes effect when Dagster starts: no `zk up` runs on this home.", soft_wrap=True)
         if changed.was_switched:
             out.print(f"Somebody switched {changed.after.name} in Dagster: set it again while `zk up` runs.")
         return
     if changed.needs_reload:
-        out.print("Stored. Dagster loads the definitions again; that takes some seconds.", soft_wrap=True)
+        out.print("Stored. Dagster reloads its definitions, which takes some seconds.", soft_wrap=True)
     effect = schedules.apply_change(changed, DagsterServer(address, ready.runtime.cipher))
-    out.print(f"In effect; see it at {address}." if effect.now else effect.text, soft_wrap=True)
+    out.print(f"In effect. See {address}." if effect.now else effect.text, soft_wrap=True)
     if not effect.now:
         raise typer.Exit(1)
 

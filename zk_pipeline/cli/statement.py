@@ -1,4 +1,4 @@
-"""`zk statement`: where every minute of a month went, for people, customers and programs."""
+"""`zk statement`: where every minute of a month went, as a table or a file."""
 
 import sys
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ COLUMNS = ("zammad", *PARTS, "unexplained", "billed", "to_be_billed")
 
 
 class Format(StrEnum):
-    """A table for people, or a file."""
+    """A table in the terminal, or a file."""
 
     TABLE = "table"
     CSV = "csv"
@@ -48,28 +48,34 @@ class Format(StrEnum):
 def statement(
     month: Month,
     *,
-    customer: Annotated[str | None, typer.Option("--customer", help="Only this one: the name, or Kimai's id.")] = None,
-    shape: Annotated[Format, typer.Option("--format", help="A table, or a file.")] = Format.TABLE,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the file here.")] = None,
-    language: Annotated[DocumentLanguage, typer.Option("--language", help="Of the PDF.")] = DocumentLanguage.ENGLISH,
+    customer: Annotated[
+        str | None, typer.Option("--customer", help="Only this customer: name, or id in Kimai.")
+    ] = None,
+    shape: Annotated[Format, typer.Option("--format", help="A table, or a file format.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
+    language: Annotated[
+        DocumentLanguage, typer.Option("--language", help="Language of the PDF.")
+    ] = DocumentLanguage.ENGLISH,
     internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
     dialect: CsvDialect = CsvFormat.PLAIN,
-    closed: Annotated[bool, typer.Option("--closed", help="As it was when the month was closed.")] = False,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="The statement as it was when the month was closed.")
+    ] = False,
     invoices: Annotated[bool, typer.Option("--invoices", help="Compare with Kimai's invoices first.")] = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh/--as-built", help="Build the marts first if the month changed since.")
+        bool, typer.Option("--refresh/--as-built", help="Build the marts first if the month has changed.")
     ] = True,
 ) -> None:
-    """Show where every minute of a month went, customer by customer.
+    """Show where every minute of a month went, by customer.
 
-    Ends with 0 when it balances and nothing is in question, 3 when minutes wait or conflicts or corrections are open,
-    1 when it does not balance.
+    Exit code 0: it balances and nothing is open. 3: minutes wait, or conflicts or corrections are open. 1: it does not
+    balance.
     """
     with environment() as ready, explained(OperationError):
         if shape in {Format.XLSX, Format.PDF} and output is None:
-            raise UsageError(f"A file of the format {shape} is not for the terminal. Add --output FILE.")
+            raise UsageError(f"Add --output FILE: {shape} cannot be shown in the terminal.")
         if shape is Format.TABLE and output is not None:
-            raise UsageError("A table is not written to a file. Add --format csv, xlsx, pdf or json.")
+            raise UsageError("Add --format csv, xlsx, pdf or json: a table cannot be written to a file.")
         settings = ready.runtime.settings
         if invoices:
             compare(ready.runtime)
@@ -94,7 +100,7 @@ def _write(content: bytes, output: Path | None) -> None:
     try:
         output.write_bytes(content)
     except OSError as error:
-        raise UsageError(f"--output {output} cannot be written: {error.strerror}. Name another file.") from error
+        raise UsageError(f"--output {output} cannot be written: {error.strerror}. Choose another file.") from error
 
 
 def _show(found: Statement, style: DocumentStyle) -> None:
@@ -130,7 +136,7 @@ def _rows_of(account: CustomerStatement) -> list[tuple[list[str], Amounts]]:
 
 
 def _table(title: str, names: Sequence[str], rows: Sequence[tuple[list[str], Amounts]]) -> None:
-    """A table without the amounts that are zero in all rows, but for those that are always of interest."""
+    """Print a table without columns that are zero in all rows, except `ALWAYS_SHOWN`."""
     used = [name for name in COLUMNS if name in ALWAYS_SHOWN or any(getattr(amounts, name) for _, amounts in rows)]
     heads = ["entries", *(name.replace("_", " ") for name in used)]
     cells = [[*texts, amounts.entries, *(plain(getattr(amounts, name)) for name in used)] for texts, amounts in rows]
@@ -146,7 +152,7 @@ def _word(name: str) -> str:
 
 
 def _summary(found: Statement, style: DocumentStyle) -> str:
-    """The verdict, and what there is to say of questions, credits, other time in Kimai and the month's closing."""
+    """The verdict, open questions, credits, other time in Kimai, and the closing of the month."""
     of_accounts = (
         style.questions_sentence(found.accounts),
         style.credits_sentence(found.credited),
@@ -156,22 +162,22 @@ def _summary(found: Statement, style: DocumentStyle) -> str:
 
 
 def _closing(found: Statement, style: DocumentStyle) -> str:
-    """Whether this is what was closed, the hash of that, and how to see it."""
+    """Whether this is the closed statement, its hash, and how to see it."""
     if found.closing is None:
         return ""
-    remedy = f" zk statement {month_name(found.month)} --closed shows that." if found.closing.differs else ""
+    remedy = f" To see that: zk statement {month_name(found.month)} --closed." if found.closing.differs else ""
     return f"{style.closing_sentence(found.closing)}{remedy} {style.hash_sentence(found.closing)}."
 
 
 def _verdict(found: Statement) -> str:
     name = month_name(found.month)
-    stale = f" {len(found.stale_days)} of its days changed since it was made." if found.stale_days else ""
+    stale = f" {len(found.stale_days)} of its days have changed since it was built." if found.stale_days else ""
     if not found.accounts:
         return f"Nothing was booked in {name}.{stale}"
     if found.verdict is Verdict.UNBALANCED:
-        return f"{name} does not balance: {len(found.gaps)} entries do not add up. Sync these days again.{stale}"
+        return f"{name} does not balance: {len(found.gaps)} entries do not add up. Sync their days again.{stale}"
     if found.verdict is Verdict.WAITING:
         waiting = plain(found.total.waiting)
         draft = f"{waiting} minutes wait" if any(line.amounts.waiting for line in found.lines) else "it is a draft"
-        return f"{name} balances to the minute; {draft}. zk conflicts list shows what for.{stale}"
+        return f"{name} balances to the minute; {draft}. To see why: zk conflicts list.{stale}"
     return f"{name} balances to the minute.{stale}"

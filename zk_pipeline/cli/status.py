@@ -1,4 +1,4 @@
-"""`zk status`: what is connected, what the last runs did, what waits."""
+"""`zk status`: connectors, the last runs, and what waits."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from zk_pipeline.operate.sync import HeldDays
 
 
 def status(*, as_json: AsJson = False) -> None:
-    """Show connectors, entries, the last runs and what waits for a person."""
+    """Show connectors, entries, the last runs, and what waits for a person."""
     with environment() as ready:
         with ready.runtime.database.transaction() as connection:
             seen = overview.overview(connection)
@@ -44,7 +44,7 @@ def status(*, as_json: AsJson = False) -> None:
     if seen["closed_months"]:
         out.print(f"Closed months: {', '.join(seen['closed_months'])}.", soft_wrap=True)
     if seen["requested_days"]:
-        out.print(f"{seen['requested_days']} days are asked for and not yet run.")
+        out.print(f"{seen['requested_days']} requested days have not run yet.")
 
 
 def _show_held(held: Sequence[HeldDays]) -> None:
@@ -67,4 +67,4 @@ def _show_held(held: Sequence[HeldDays]) -> None:
     )
     oldest = held[0]
     again, leave = f"zk sync --from {oldest.first} --to {oldest.last}", f"zk sync --leave {oldest.run_id[:8]}"
-    out.print(f"To sync again: {again}. To leave it: {leave}.", soft_wrap=True)
+    out.print(f"To sync again: {again}. To leave these days: {leave}.", soft_wrap=True)

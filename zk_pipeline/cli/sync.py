@@ -1,4 +1,4 @@
-"""`zk sync`: run the chain over some days, through Dagster."""
+"""`zk sync`: run the pipeline for some days, through Dagster."""
 
 from dataclasses import asdict
 from datetime import UTC, date, datetime
@@ -17,36 +17,37 @@ from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import day_requests
 
 WAITING_FOR_PEOPLE = 3
-"""Exit code: everything was done, and something waits for a person."""
+"""Exit code: done, and something waits for a person."""
 
 DAY = "YYYY-MM-DD"
 
 
 def sync(
-    first: Annotated[str, typer.Option("--from", metavar=DAY, help="First day; today by default.")] = "",
-    last: Annotated[str, typer.Option("--to", metavar=DAY, help="Last day; by default the first.")] = "",
+    first: Annotated[str, typer.Option("--from", metavar=DAY, help="First day; default: today.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar=DAY, help="Last day; default: the first.")] = "",
     *,
-    plan: Annotated[bool, typer.Option("--plan", help="Show what would be written, and write nothing.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be written, without writing.")] = False,
     override_limits: Annotated[
-        bool, typer.Option("--override-limits", help="Write even what the write limits would stop.")
+        bool, typer.Option("--override-limits", help="Write even if the write limits would stop the run.")
     ] = False,
     let_pass: Annotated[bool, typer.Option("--let-pass", hidden=True)] = False,
     request: Annotated[
-        bool, typer.Option("--request", help="Ask for these days and return at once; `zk up` runs them.")
+        bool, typer.Option("--request", help="Request these days and return at once; `zk up` runs them.")
     ] = False,
     cancel: Annotated[
-        str, typer.Option("--cancel", metavar="RUN", help="Cancel a run by its id; its days wait for a word then.")
+        str,
+        typer.Option("--cancel", metavar="RUN", help="Cancel a run by its id; its days then wait for your decision."),
     ] = "",
     leave: Annotated[
-        str, typer.Option("--leave", metavar="RUN", help="Leave the days that wait since this run was cancelled.")
+        str, typer.Option("--leave", metavar="RUN", help="Do not sync the days that wait since this run was cancelled.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Carry the bookings of these days into Kimai.
+    """Write the bookings of these days to Kimai.
 
-    Days that wait since their run was cancelled are carried out as well.
+    Days that wait since their run was cancelled are synced as well.
 
-    Exit code 0: done, or asked for. 1: failed. 3: done, and something waits for a person.
+    Exit code 0: done or requested. 1: failed. 3: done, and something waits for a person.
     """
     if let_pass:
         warn("--let-pass is now --override-limits, and goes in 0.3.")
@@ -93,47 +94,50 @@ def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
         if as_json:
             show_json({"first": begin, "last": end, "days": asked.days, "reason": day_requests.PERSON})
         else:
-            out.print(f"Asked for {begin} to {end}; a running `zk up` carries it out.", highlight=False)
+            out.print(f"Requested {begin} to {end}; a running `zk up` runs them.", highlight=False)
 
 
 def _decide_held(cancel: str, leave: str, *, alone: bool, as_json: bool) -> None:
     with environment() as ready, explained(DagsterServerError, OperationError):
         if not alone:
-            raise UsageError("--cancel and --leave stand alone: they are about a run, and sync nothing.")
+            raise UsageError("Use --cancel or --leave without other options: they are about one run, and sync nothing.")
         if cancel:
             run = operation.cancel(ready.runtime, person(), cancel)
-            told, shown = asdict(run), f"Run {run.run_id} is being cancelled. zk status shows what waits then."
+            result, shown = (
+                asdict(run),
+                f"Run {run.run_id} is being cancelled. To see the days that then wait: zk status",
+            )
         else:
             run_id = _held_run(ready.runtime, leave)
             days = operation.leave(ready.runtime, person(), run_id)
-            told = {"run_id": run_id, "days": days}
-            shown = f"Left: {days[0]} to {days[-1]}. Nothing is written for what was asked for there."
+            result = {"run_id": run_id, "days": days}
+            shown = f"Left as they are: {days[0]} to {days[-1]}. Nothing is written for these requests."
     if as_json:
-        show_json(told)
+        show_json(result)
     else:
         out.print(shown, highlight=False, soft_wrap=True)
 
 
 def _held_run(runtime: Runtime, text: str) -> str:
-    """The cancelled run that is meant, by its id or the beginning of it."""
+    """The cancelled run with this id or prefix of an id."""
     found = [row.run_id for row in operation.held_days(runtime) if row.run_id.startswith(text)]
     if len(found) > 1:
-        raise UsageError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
+        raise UsageError(f"{text!r} matches {', '.join(found)}. Give more of the id.")
     return found[0] if found else text
 
 
 def parse_span(settings: Settings, first: str, last: str) -> tuple[date, date]:
-    """The days of the options. Raises `UsageError` on what is no day, `OperationError` on days that cannot be run."""
+    """The days of both options. Raises `UsageError` if one is not a day, `OperationError` if they cannot be run."""
     begin = parse_day("--from", first) or local_day(datetime.now(UTC), settings.zone)
     end = parse_day("--to", last) or begin
     return operation.check_days(settings, begin, end, names=("--from", "--to"))
 
 
 def parse_day(option: str, text: str) -> date | None:
-    """The day of an option, or `None` when it is not given. Raises `UsageError` on what is no day."""
+    """The day of an option, `None` if it is empty. Raises `UsageError`."""
     if not text:
         return None
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise UsageError(f"{option} {text!r} is no day. Write it as 2025-08-31.") from error
+        raise UsageError(f"{option} {text!r} is not a day. Write it as 2025-08-31.") from error

@@ -1,4 +1,4 @@
-"""What a sync did: the counts that commands show, without importing Dagster."""
+"""The result of a sync, without importing Dagster."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,9 +7,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync of some days did. `conflicts` and `parked` are what is open now; requests include retries.
+    """The result of a sync. `conflicts` and `parked` are those open now; counts of requests include retries.
 
-    `outcomes` tells what has become of each entry, also by other runs meanwhile (`store.summaries.OUTCOMES`).
+    `outcomes` counts the entries by outcome, including what other runs did meanwhile (`store.summaries.OUTCOMES`).
     """
 
     run_ids: tuple[str, ...]
@@ -23,7 +23,7 @@ class SyncReport:
 
     @property
     def entries(self) -> int:
-        """How many entries the days have; the outcomes add up to it."""
+        """The number of entries: the sum of the outcomes."""
         return sum(self.outcomes.values())
 
     def to_json(self) -> dict[str, Any]:

@@ -32,20 +32,20 @@ from zk_pipeline.store.day_requests import ADJUSTMENT, CORRECTION, FORMER_DAY, M
 
 SYNC = "sync"
 POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}
-"""Milliseconds a statement may take, seconds a connection is kept, connections in addition to the one that stays."""
+"""Statement timeout (ms), age of a connection (s), connections beyond the permanent one."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""The terminal belongs to the command; Dagster keeps its own log of the run."""
+"""Keeps Dagster's log out of the terminal; Dagster stores it with the run."""
 
 
 R = TypeVar("R")
 
 
 class SyncFailedError(Exception):
-    """A run failed; the message holds the sentences for the operator."""
+    """A run failed; the message is for the operator."""
 
 
 class Ran(NamedTuple):
-    """A run that ended, and the sentences for the operator where it failed."""
+    """A run that ended, and the message for the operator if it failed."""
 
     run_id: str
     failure: str = ""
@@ -56,15 +56,14 @@ def sync_days(
     job: dg.JobDefinition,
     first: date,
     last: date,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
     *,
     override_by: Actor | None = None,
 ) -> SyncReport:
-    """Run the job over these days in runs of at most a month; the runs are in Dagster's history.
+    """Run the job over these days, in Dagster runs of at most a month.
 
-    Days outside of them that this asks for itself, such as those whose bookings a correction changed, are run as well.
-    `override_by` is who overrides the write limits; the audit trail has recorded it.
-    Raises `SyncFailedError` with the sentences of the failed steps.
+    Other days that these runs request, such as those whose bookings a correction changed, are run as well.
+    `override_by` is who overrides the write limits; the audit trail has recorded it. Raises `SyncFailedError`.
     """
     with _pooled_instance() as instance:
 
@@ -76,7 +75,7 @@ def sync_days(
             result = job.execute_in_process(instance=instance, tags=given, run_config=QUIET, raise_on_error=False)
             return Ran(result.run_id, "" if result.success else _failure(result))
 
-        return run_over(runtime, run, first, last, tell, asked_meanwhile=job.name == SYNC)
+        return run_over(runtime, run, first, last, notify, asked_meanwhile=job.name == SYNC)
 
 
 def run_over(
@@ -84,21 +83,21 @@ def run_over(
     run: Callable[[date, date], Ran],
     first: date,
     last: date,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
     *,
     asked_meanwhile: bool = True,
 ) -> SyncReport:
-    """Carry out runs of at most a month over these days, then, unless told not to, over those asked for meanwhile.
+    """Call `run` for ranges of at most a month, then, with `asked_meanwhile`, for the days requested by these runs.
 
     Raises `SyncFailedError` after the first run that failed.
     """
     started = time.monotonic()
     run_ids: list[str] = []
     counts: Counter[str] = Counter()
-    _report_waiting_systems(runtime, tell)
+    _report_waiting_systems(runtime, notify)
     days: set[date] = set()
     for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _further_days(runtime) if asked_meanwhile else ()):
-        tell(f"{begin} to {end}")
+        notify(f"{begin} to {end}")
         ran = run(begin, end)
         run_ids.append(ran.run_id)
         days.update(days_between(begin, end))
@@ -140,32 +139,31 @@ def run_operation(
 
 
 def _requested(runtime: Runtime, actor: Actor, job: dg.JobDefinition, about: str) -> dict[str, str]:
-    """The tags of a run that somebody asks for by a command; it spends the request."""
+    """The tags of a run that a command requests; the run spends the request."""
     with runtime.database.transaction() as connection:
         return {ACTOR_TAG: actor.name, REQUEST_TAG: runs.ask(connection, actor.name, job.name, about)}
 
 
-def _report_waiting_systems(runtime: Runtime, tell: Callable[[str], None]) -> None:
-    """A person who asks is not kept waiting, and hears that a system asked for it."""
+def _report_waiting_systems(runtime: Runtime, notify: Callable[[str], None]) -> None:
+    """Report systems that asked to be left alone: they are called all the same, since a person is waiting."""
     now = datetime.now(UTC)
     with runtime.database.transaction() as connection:
         for state in request_log.active(connection):
             if state.asked_to_wait and (until := state.wait_until(now)):
-                tell(f"{state.connector.title()} asked to be left alone until {until:%H:%M:%S} UTC; it is asked once.")
+                notify(
+                    f"{state.connector.title()} asked for a pause until {until:%H:%M:%S} UTC; it is called once anyway."
+                )
 
 
 def _pooled_instance() -> dg.DagsterInstance:
-    """Dagster's instance with a pool of connections as the webserver has it; by default it connects for every event."""
+    """Dagster's instance with a connection pool, as in its web server; by default it connects for every event."""
     instance = dg.DagsterInstance.get()
     instance.optimize_for_webserver(**POOL)
     return instance
 
 
 def _further_days(runtime: Runtime) -> Iterator[tuple[date, date]]:
-    """The days that this asked for itself, as ranges: of corrections, adjustments, moved time sheets and tickets.
-
-    They are read when the months before have run.
-    """
+    """Ranges of the days that the runs so far requested: for corrections, adjustments, moved time sheets, tickets."""
     with runtime.database.transaction() as connection:
         reasons = (CORRECTION, ADJUSTMENT, MOVED, FORMER_DAY, TICKET)
         asked = [row for reason in reasons for row in day_requests.unclaimed(connection, reason=reason)]
@@ -173,7 +171,7 @@ def _further_days(runtime: Runtime) -> Iterator[tuple[date, date]]:
 
 
 def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
-    """Open conflicts of these days, and apart from them the entries that the target refuses."""
+    """The numbers of open conflicts of these days, and of entries that the target refuses."""
     rows = conflicts.open_conflicts(connection, first, last)
     parked = sum(row.reason == Reason.REFUSED_BY_KIMAI for row in rows)
     return len(rows) - parked, parked

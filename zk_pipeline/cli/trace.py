@@ -1,4 +1,4 @@
-"""`zk trace`: the whole story of a booking, of a ticket's bookings, or of a time sheet."""
+"""`zk trace`: the history of a booking, of a ticket's bookings, or of a time sheet."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -30,22 +30,22 @@ def trace(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Tell all that is known: rows, policy, plan, decisions, ledger, writes, requests, who did what, and the runs."""
+    """Show all that is known: rows, policy, plan, decisions, ledger, writes, requests, audit trail and runs."""
     with environment() as ready, explained(TraceError):
         runtime = ready.runtime
         systems = ConnectorNames(runtime.stored("source").name, runtime.stored("target").name)
         with runtime.database.transaction() as connection:
             found = traces.read_traces(connection, systems, reference)
-    told = [_to_json(story, runtime) for story in found]
+    shown = [_to_json(trace_, runtime) for trace_ in found]
     if as_json:
-        show_json({"reference": reference, "stories": told})
+        show_json({"reference": reference, "stories": shown})
         return
-    for story in told:
+    for story in shown:
         _show(story)
 
 
 def _to_json(story: Trace, runtime: Runtime) -> Fields:
-    """The story with the address of each run in Dagster's UI."""
+    """The trace, with the address of each run in Dagster's UI."""
     dagster = reachable_url(HOST, runtime.settings.port)
     runs = [{**run, "url": f"{dagster}/runs/{run['run_id']}"} for run in story.runs]
     return {**asdict(story), "runs": runs}
@@ -163,11 +163,11 @@ def _show_requests(rows: Iterable[Fields]) -> None:
         for row in rows
     ]
     columns = ("at", "request", "asked", "status", "answered, or the error", "seconds")
-    _table("Requests and answers (whole with --json)", columns, lines)
+    _table("Requests and answers (in full with --json)", columns, lines)
 
 
 def _beginning(value: Any) -> str:
-    """JSON as far as a table has room for it."""
+    """JSON, shortened for a table."""
     text = "" if value is None else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]} …"
 

@@ -1,4 +1,4 @@
-"""`zk undo`: take the writes of one run back."""
+"""`zk undo`: undo the writes of one run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,24 +16,22 @@ from zk_pipeline.runtime.run_tags import UNDO_JOB, undo_config
 from zk_pipeline.stages.push.undo import SHORTEST_ID
 
 Line = Mapping[str, Any]
-"""A step as a line of a table."""
+"""A step of the undo, as a line of a table."""
 
 SOMETHING_LEFT = 3
-"""Exit code: all else was undone, or will be, and something is left to people."""
+"""Exit code: undone, except for writes that were left."""
 
 
 def undo(
-    run: Annotated[
-        str, typer.Argument(help=f"The run: its id, or the beginning of it, at least {SHORTEST_ID} letters.")
-    ],
+    run: Annotated[str, typer.Argument(help=f"The id of the run, or its first {SHORTEST_ID} or more characters.")],
     *,
-    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and write nothing.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, without writing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take the writes of one run back: what it created, updated, linked and deleted in Kimai.
+    """Undo what one run created, updated, linked and deleted in Kimai.
 
-    Exit code 0: done. 1: failed. 3: something was left, because it is billed or was edited since.
+    Exit code 0: done. 1: failed. 3: something was left because it is billed or was edited since.
     """
     # Dagster takes a second to import, and no other command needs it.
     from zk_pipeline.cli.syncing import SyncFailedError, run_operation  # noqa: PLC0415
@@ -41,26 +39,26 @@ def undo(
 
     with environment() as ready, explained(SyncFailedError, OperationError):
         if as_json and not (plan or yes):
-            raise UsageError("With --json nothing can be asked. Add --plan to look, or --yes to write.")
+            raise UsageError("Add --plan to look or --yes to write: with --json nothing can be asked.")
         found = operation.plan(ready.runtime, run)
         run_id = found.run_id
         wanted, left = ([asdict(line) for line in lines] for lines in (found.wanted, found.left))
         if not as_json:
             _show_plan(run_id, wanted, left)
         if plan or not wanted:
-            told = {"run": run_id, "run_id": None, "planned": wanted, "left": left}
+            result = {"run": run_id, "run_id": None, "planned": wanted, "left": left}
         else:
             if not yes:
-                typer.confirm(f"Take {len(wanted)} writes back?", abort=True)
+                typer.confirm(f"Undo {len(wanted)} writes?", abort=True)
             runs.record_undo_request(ready.runtime, person(), run_id)
             job = defs.resolve_job_def(UNDO_JOB)
             report = run_operation(ready.runtime, person(), job, run_id, UndoReport, config=undo_config(run_id))
             left = report.left
-            told = {"run": run_id, "run_id": report.run_id, "undone": report.undone, "left": left}
+            result = {"run": run_id, "run_id": report.run_id, "undone": report.undone, "left": left}
             if not as_json:
                 _show_outcome(report)
         if as_json:
-            show_json(told)
+            show_json(result)
     if left:
         raise typer.Exit(SOMETHING_LEFT)
 
@@ -69,16 +67,16 @@ def _show_plan(run_id: str, wanted: Sequence[Line], left: Sequence[Line]) -> Non
     if wanted:
         _show_lines(f"Undo of run {run_id}", wanted)
     if left:
-        _show_lines("Left as it is", left)
+        _show_lines("Left as they are", left)
     if not (wanted or left):
-        out.print(f"There is nothing to undo of run {run_id}.", soft_wrap=True)
+        out.print(f"Run {run_id} has nothing to undo.", soft_wrap=True)
 
 
 def _show_outcome(report: UndoReport) -> None:
     kinds = ", ".join(f"{number} {kind}" for kind, number in report.undone.items()) or "nothing"
     out.print(f"[bold]{escape(f'Run {report.run_id} took back: {kinds}; {len(report.left)} left.')}[/]", soft_wrap=True)
     if report.left:
-        _show_lines("Left as it is", report.left)
+        _show_lines("Left as they are", report.left)
 
 
 def _show_lines(title: str, lines: Sequence[Line]) -> None:

@@ -1,4 +1,4 @@
-"""`zk up`: start everything together, and stop it together."""
+"""`zk up`: start all processes, and stop them together."""
 
 import os
 import socket
@@ -27,11 +27,11 @@ from zk_pipeline.runtime.settings import load_settings
 def up(
     *,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of Dagster's UI on this machine; ZK_PORT without it.")
+        int | None, typer.Option(min=1, max=65535, help="Port of Dagster's UI on this machine; default: ZK_PORT.")
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show what the processes print.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the output of the processes.")] = False,
 ) -> None:
-    """Start database, web app, Dagster's code server, web server and daemon, and keep them running until Ctrl-C."""
+    """Start database, web app, and Dagster's code server, web server and daemon, until Ctrl-C."""
     began = time.monotonic()
     with explained():
         embedded = load_settings().database_url is None
@@ -41,24 +41,21 @@ def up(
         _hint_at_missing_users(ready.runtime)
         connectors.report_in_background(ready.runtime, lambda sentence: _print(f"Hint: {sentence}"))
         serve(ready, port=port or ready.runtime.settings.port, verbose=verbose, embedded=embedded)
-    out.print("Stopped. Nothing is left running.")
+    out.print("Stopped. Nothing is running any more.")
 
 
 def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: bool, sign_in: str = "") -> None:
-    """Run all processes until Ctrl-C. `embedded`: the database belongs to this home and is guarded with it.
-
-    `sign_in` is shown with the addresses.
-    """
+    """Run all processes until Ctrl-C, including the `embedded` database. `sign_in` is shown with the addresses."""
     address, settings = reachable_url(HOST, port), ready.runtime.settings
     web_url = reachable_url(settings.web_host, settings.web_port)
     with explained(SupervisorError), hold_home(ready.home, address) as held:
         require_unused_database(ready.runtime)
-        _print(f"Starting; the logs are in {ready.home / 'logs'}.")
+        _print(f"Starting. The logs are in {ready.home / 'logs'}.")
         with (
             free_port(HOST, port, "--port or ZK_PORT"),
             free_port(settings.web_host, settings.web_port, "ZK_WEB_PORT"),
         ):
-            pass  # Held together, so that one port for both is noticed too.
+            pass  # Held together, to notice one port used for both.
         watchdog = [sys.executable, "-m", "zk_pipeline.processes.watchdog", str(ready.home)]
 
         def started() -> None:
@@ -78,7 +75,7 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
 
 
 def _notify_service_manager(state: str) -> None:
-    """Say a state to systemd, where that started us as a unit of `Type=notify`: `READY=1`, `STOPPING=1`."""
+    """Report a state such as `READY=1` to systemd, if it started us as a unit of `Type=notify`."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -99,7 +96,7 @@ def _hint_at_missing_users(runtime: Runtime) -> None:
     with runtime.database.transaction() as connection:
         _, number = users.list_users(connection, offset=0, limit=1)
     if number == 0 and not runtime.settings.admin_email:
-        _print("Hint: Nobody can sign in yet. Create an admin: zk users create EMAIL --role admin")
+        _print("Hint: Create an admin, nobody can sign in yet: zk users create EMAIL --role admin")
 
 
 def _show_part(name: str, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""`zk users`: who may sign in to the console and the API."""
+"""`zk users`: the users of the console and the API."""
 
 import sys
 from collections.abc import Iterator
@@ -16,28 +16,28 @@ from zk_pipeline.identity.actors import Actor, OperationError, Role
 from zk_pipeline.identity.throttle import Client
 from zk_pipeline.identity.users import NewUser
 
-app = typer.Typer(help="Who may sign in to the console and the API.", no_args_is_help=True)
+app = typer.Typer(help="The users of the console and the API.", no_args_is_help=True)
 
 MOST_LISTED = 10_000
 
-Email = Annotated[str, typer.Argument(help="The e-mail that somebody signs in with.")]
+Email = Annotated[str, typer.Argument(help="The user's e-mail address.")]
 
 
 @app.command()
 def create(
     email: Email,
     *,
-    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.VIEWER,
-    name: Annotated[str, typer.Option(help="What they are called.")] = "",
+    role: Annotated[Role, typer.Option(help="The user's role.")] = Role.VIEWER,
+    name: Annotated[str, typer.Option(help="The user's name.")] = "",
     without_password: Annotated[
-        bool, typer.Option("--without-password", help="For somebody who signs in through the identity provider.")
+        bool, typer.Option("--without-password", help="The user signs in through the identity provider.")
     ] = False,
 ) -> None:
-    """Create a user. The password is asked for, or read from standard input when that is no terminal."""
+    """Create a user. The password is prompted for, or read from standard input."""
     password = None if without_password else _new_password()
     with _accounts() as (connection, who):
         user = accounts.create(connection, who, NewUser(email, role, name, password))
-    out.print(f"{user.email} may sign in, with the role {user.role}.", markup=False, soft_wrap=True)
+    out.print(f"{user.email} can sign in, with the role {user.role}.", markup=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -55,20 +55,20 @@ def list_users(*, as_json: AsJson = False) -> None:
     ]
     show_table("Users", columns, rows)
     if not users:
-        out.print("None yet: zk users create EMAIL --role admin")
+        out.print("None yet. Create one: zk users create EMAIL --role admin")
 
 
 @app.command("set-role")
-def set_role(email: Email, role: Annotated[Role, typer.Argument(help="What they may do.")]) -> None:
-    """Give a user another role; it counts at once."""
+def set_role(email: Email, role: Annotated[Role, typer.Argument(help="The user's role.")]) -> None:
+    """Change the role of a user, with immediate effect."""
     with _accounts() as (connection, who):
         user = accounts.change(connection, who, accounts.user_by_email(connection, email).id, role=role)
-    out.print(f"{user.email} has the role {user.role} now.", markup=False, soft_wrap=True)
+    out.print(f"{user.email} now has the role {user.role}.", markup=False, soft_wrap=True)
 
 
 @app.command("set-password")
 def set_password(email: Email) -> None:
-    """Give a user a new password, which is asked for or read from standard input; their sessions end."""
+    """Set a new password, prompted for or read from standard input. Ends all sessions and API tokens."""
     password = _new_password()
     with _accounts() as (connection, who):
         user = accounts.user_by_email(connection, email)
@@ -80,15 +80,15 @@ def set_password(email: Email) -> None:
 def set_second_factor(
     email: Email,
     *,
-    code: Annotated[str, typer.Option(help="A first code of the app, for the key that was shown.")] = "",
+    code: Annotated[str, typer.Option(help="A code from the app, to confirm the key that was shown.")] = "",
 ) -> None:
-    """Give a user a second factor: show the key for their app, and with its first code have it count."""
+    """Set up a second factor: show the key for the app, then confirm it with a first code."""
     with environment(decided=False) as ready, explained(OperationError):
         with ready.runtime.database.transaction() as connection:
             user = accounts.user_by_email(connection, email)
         if code:
             codes = second_factor.activate(ready.runtime, user, code, Client("", "command line"), person())
-            out.print(f"{user.email} has a second factor. The recovery codes, which are shown this once:", markup=False)
+            out.print(f"{user.email} has a second factor. Recovery codes, shown only once:", markup=False)
             for recovery in codes:
                 out.print(recovery, markup=False)
             return
@@ -96,36 +96,36 @@ def set_second_factor(
     if sys.stdout.isatty():
         offer.print_to(sys.stdout)
     out.print(f"Key: {offer.secret}", markup=False)
-    out.print(f"Type it into the app, and then: zk users set-second-factor {user.email} --code CODE", markup=False)
+    out.print(f"Enter it in the app, then: zk users set-second-factor {user.email} --code CODE", markup=False)
 
 
 @app.command("reset-second-factor")
 def reset_second_factor(email: Email) -> None:
-    """Remove the second factor of somebody who lost it; their sessions end."""
+    """Remove the second factor of a user who lost it. Ends all sessions."""
     with _accounts() as (connection, who):
         user = second_factor.reset(connection, who, accounts.user_by_email(connection, email).id)
-    out.print(f"{user.email} has no second factor any more; all sessions have ended.", markup=False, soft_wrap=True)
+    out.print(f"{user.email} no longer has a second factor; all sessions have ended.", markup=False, soft_wrap=True)
 
 
 @app.command()
 def deactivate(email: Email) -> None:
-    """Shut a user out, at once: sessions and API tokens end for good."""
+    """Deactivate a user at once. Sessions and API tokens end for good."""
     with _accounts() as (connection, who):
         user = accounts.change(connection, who, accounts.user_by_email(connection, email).id, active=False)
-    out.print(f"{user.email} cannot sign in any more.", markup=False, soft_wrap=True)
+    out.print(f"{user.email} can no longer sign in.", markup=False, soft_wrap=True)
 
 
 @app.command()
 def activate(email: Email) -> None:
-    """Let a user sign in again."""
+    """Let a deactivated user sign in again."""
     with _accounts() as (connection, who):
         user = accounts.change(connection, who, accounts.user_by_email(connection, email).id, active=True)
-    out.print(f"{user.email} may sign in again.", markup=False, soft_wrap=True)
+    out.print(f"{user.email} can sign in again.", markup=False, soft_wrap=True)
 
 
 @contextmanager
 def _accounts() -> Iterator[tuple[Connection, Actor]]:
-    """A transaction on the users, and who is at the command line."""
+    """A transaction on the users, and the actor at the command line."""
     with (
         environment(decided=False) as ready,
         explained(OperationError),

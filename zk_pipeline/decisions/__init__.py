@@ -1,1 +1,1 @@
-"""Decisions of people: conflicts, plans and their approval, mappings, undo."""
+"""What people decide: conflicts, approval of plans, mappings, undo."""

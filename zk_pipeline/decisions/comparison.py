@@ -1,4 +1,4 @@
-"""The plan as people look through it: its lines with both sides beside each other, one of them field by field."""
+"""The lines of a plan with booking and time sheet side by side, and one line field by field."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import entries, plans, target
 from zk_pipeline.store.connectors import active_connectors
 
-# Both sides of a line of the plan for people: field by field what the booking wants and what the time sheet says.
+# Booking and time sheet, field by field.
 
 
 @dataclass(frozen=True, slots=True)
 class FieldComparison:
-    """One field; `differs` only where both sides are known and the field is ours."""
+    """One field of both sides. `differs` is set only if both are known and the field is ours."""
 
     field: str
     wanted: str
@@ -39,7 +39,7 @@ class FieldComparison:
 
 
 class DisplayNames:
-    """The target's names for ids, each with its id; times in the business zone."""
+    """Shows ids of the target with their names, and times in the business zone."""
 
     def __init__(self, directory: TargetDirectory | None, zone: ZoneInfo) -> None:
         self._zone = zone
@@ -48,7 +48,7 @@ class DisplayNames:
         self._activities = {row.id: row.name for row in directory.activities} if directory else {}
 
     def of_desired(self, desired: Desired) -> dict[str, str]:
-        """The fields that are ours, as they were or would be asked for."""
+        """The fields that we write, as requested."""
         project = self._projects.get(desired.project_id or 0, "a new project")
         return {
             "user": _named(self._users.get(desired.user_id), desired.user_id),
@@ -68,7 +68,7 @@ class DisplayNames:
         }
 
     def of_entry(self, entry: Entry) -> dict[str, str]:
-        """What a booking says in the source's words, while nothing of the target stands for it."""
+        """A booking in the terms of the source, if it is not mapped to the target."""
         return {
             "user": f"{entry.user_name} <{entry.user_email}>",
             "begin": self._time(entry.begin_at),
@@ -80,7 +80,7 @@ class DisplayNames:
         }
 
     def of_timesheet(self, row: Timesheet) -> dict[str, str]:
-        """A time sheet as it is."""
+        """A stored time sheet."""
         return {
             "user": _named(self._users.get(row.user_id), row.user_id),
             "begin": self._time(row.begin),
@@ -99,7 +99,7 @@ class DisplayNames:
 def compare_fields(
     wanted: Mapping[str, str], found: Mapping[str, str], differing: Collection[str]
 ) -> list[FieldComparison]:
-    """The two sides beside each other; `differing` are the fields of ours that are not the same."""
+    """Both sides field by field; `differing` are our fields with different values."""
     fields = dict.fromkeys((*wanted, *found))
     return [FieldComparison(field, wanted.get(field, ""), found.get(field, ""), field in differing) for field in fields]
 
@@ -113,12 +113,12 @@ def _duration(seconds: int) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
-# Both sides of a line of the plan, field by field, and the time sheets that might be its partner.
+# Both sides of a line of the plan, and candidate time sheets.
 
 
 @dataclass(frozen=True, slots=True)
 class TimesheetCandidate:
-    """A time sheet that might belong to the booking; `kind` is `the same` or `similar`, `score` 0 to 100."""
+    """A time sheet that may belong to the booking. `kind` is `the same` or `similar`, `score` is 0 to 100."""
 
     timesheet_id: int
     score: int
@@ -129,7 +129,7 @@ class TimesheetCandidate:
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """What the booking wants and what the time sheet says, and the candidates, best first."""
+    """Booking and time sheet field by field, and the candidates, best first."""
 
     sides: tuple[FieldComparison, ...]
     candidates: tuple[TimesheetCandidate, ...]
@@ -144,7 +144,7 @@ def side_by_side(
     source_id: str | None,
     kimai_id: int | None,
 ) -> SideBySide:
-    """The sides of a booking and a time sheet, as the line of the plan wants them where there is one."""
+    """A booking and a time sheet side by side, as planned by `line` if there is one."""
     connector = links.addresses.target
     candidates = line.candidates if line else ()
     ids = {kimai_id or 0, *(candidate.timesheet_id for candidate in candidates)}
@@ -168,7 +168,7 @@ def side_by_side(
 def _sides(
     names: DisplayNames, line: PlanLine | None, entry: Entry | None, sheet: Timesheet | None
 ) -> list[FieldComparison]:
-    """The booking as it would be written, or in Zammad's words where that is not known; and the time sheet."""
+    """The booking as it would be written, or else in Zammad's terms, beside the time sheet."""
     found = names.of_timesheet(sheet) if sheet else {}
     if line is None or line.draft is None:
         return compare_fields(names.of_entry(entry) if entry else {}, found, ())
@@ -176,14 +176,14 @@ def _sides(
     return compare_fields(names.of_draft(line.draft), found, differing.keys())
 
 
-# The plan as people look through it: its lines with both sides beside each other, and one line field by field.
+# Pages of a plan, and single lines.
 
 SECONDS_IN_A_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
 class BookingSummary:
-    """The source's side of a line, in short; `minutes` after corrections, `begin_at` in UTC."""
+    """The booking of a line; `minutes` are after corrections, `begin_at` is in UTC."""
 
     source_id: str
     ticket_number: str
@@ -199,7 +199,7 @@ class BookingSummary:
 
 @dataclass(frozen=True, slots=True)
 class TimesheetSummary:
-    """The target's side of a line, in short: a time sheet that is there; `begin_at` in UTC."""
+    """The existing time sheet of a line; `begin_at` is in UTC."""
 
     timesheet_id: int
     url: str | None
@@ -214,11 +214,11 @@ class TimesheetSummary:
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """One line of the plan. `differing` names the fields that are not the same on both sides.
+    """One line of the plan. `differing` names the fields that differ.
 
-    `conflict_id` is the question that waits for a person; `decided` what somebody decided before; `carried_out` whether
-    Kimai has confirmed since then what the line wanted, `taken_back_by` the undo that took it back after that: the line
-    is not the plan of its day any more. `day_url` is the day's plan in Dagster, `reconciled_at` in UTC.
+    `conflict_id` is its open conflict, `decided` an earlier decision. `carried_out`: Kimai has confirmed the write;
+    `taken_back_by` is the undo that reverted it, after which the line is not the plan of its day. `day_url` is the plan
+    in Dagster, `reconciled_at` is in UTC.
     """
 
     day: date
@@ -241,7 +241,7 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class PlanLineView:
-    """One line with all fields of both sides, the candidates, and what its reason means for whoever looks at it."""
+    """One line with all fields of both sides, candidates, and the meaning of its reason."""
 
     line: PlanRow
     meaning: str
@@ -251,7 +251,7 @@ class PlanLineView:
 
 
 def page(runtime: Runtime, wanted: LineFilter, limit: int, offset: int) -> tuple[tuple[PlanRow, ...], int]:
-    """The lines of one page, newest day first, and how many there are in all."""
+    """One page of lines, newest day first, and the total."""
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         rows = lists.page(connection, names, wanted, limit, offset)
@@ -260,14 +260,14 @@ def page(runtime: Runtime, wanted: LineFilter, limit: int, offset: int) -> tuple
 
 
 def plan_line_view(runtime: Runtime, day: date, key: str) -> PlanLineView:
-    """One line of a day's plan; `key` is the booking's id, or `kimai:7` for a time sheet. Raises `UnknownError`."""
+    """One line of a day's plan; `key` is a booking's id, or `kimai:7` for a time sheet. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         links = Links.of(runtime, names)
         row = lists.one(connection, names, day, key)
         result = plans.line_of(connection, names.target, day, key)
         if row is None or result is None:
-            raise UnknownError(f"The plan of {day} has no line {key}. Have the day planned, or look at another day.")
+            raise UnknownError(f"The plan of {day} has no line {key}. Plan the day again, or look at another day.")
         both = side_by_side(connection, runtime, links, result, source_id=result.source_id, kimai_id=result.kimai_id)
     (line,) = _lines([row], links)
     explanation = EXPLANATIONS[Reason(line.reason)] if line.reason else None

@@ -1,4 +1,4 @@
-"""Conflicts: what waits for a person, everything about one, and decisions about one or many."""
+"""Conflicts: lists, details, and decisions about one or many."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ from zk_pipeline.store import booking_decisions, conflicts, ledger, plans, targe
 from zk_pipeline.store.conflicts import DecisionError, UnknownConflictError
 from zk_pipeline.store.connectors import ActiveConnectors, active_connectors
 
-# What waits for a person: the list of conflicts, and everything about one of them.
+# Lists and details of conflicts.
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A question to a person, with the booking that it is about. `minutes` are the booking's, 0 where there is none.
+    """A conflict with its booking. `minutes` are the booking's, 0 without one.
 
-    `facts_hash` stands for what the question is about: whoever decides names the one that they saw. An `uncertain` one
-    is adjusted by itself alone, since Kimai may bill another amount than is adjusted.
+    `facts_hash` covers the facts of the conflict; a decision names the hash that was shown. An `uncertain` conflict can
+    only be adjusted on its own, since Kimai may bill a different amount.
     """
 
     id: int
@@ -70,7 +70,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class ConflictList:
-    """Some conflicts of those that a filter names: `total` of them, `counts` by reason whatever reason it names."""
+    """A page of the conflicts that match a filter, their `total`, and `counts` for all reasons."""
 
     items: tuple[Conflict, ...]
     total: int
@@ -79,7 +79,7 @@ class ConflictList:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceOption:
-    """What may be decided, and what that does."""
+    """A possible decision and its effect."""
 
     choice: Choice
     effect: str
@@ -87,7 +87,7 @@ class ChoiceOption:
 
 @dataclass(frozen=True, slots=True)
 class PastConflict:
-    """A conflict that there was, or is, about the same booking or time sheet."""
+    """A past or present conflict about the same booking or time sheet."""
 
     id: int
     reason: str
@@ -101,9 +101,9 @@ class PastConflict:
 
 @dataclass(frozen=True, slots=True)
 class ReducibleView:
-    """A booking that an open correction may be about; `minutes` are left of it.
+    """A booking that an open correction may reduce; `minutes` are what is left of it.
 
-    `note` says what reducing it means where its time sheet is not written any more.
+    `note` says what reducing it means if its time sheet is write-protected.
     """
 
     booking_id: int
@@ -117,9 +117,9 @@ class ReducibleView:
 
 @dataclass(frozen=True, slots=True)
 class ConflictView:
-    """Everything about one conflict; the first of the choices is the one suggested, none are left once it is closed.
+    """The details of a conflict. The first of the choices is suggested; there are none once it is closed.
 
-    `candidates` are time sheets, `bookings` those that a correction may be about, each best first.
+    `candidates` are time sheets, `bookings` those that a correction may reduce, each best first.
     """
 
     conflict: Conflict
@@ -131,7 +131,7 @@ class ConflictView:
 
 
 def list_conflicts(runtime: Runtime, wanted: ConflictFilter, limit: int | None = None, offset: int = 0) -> ConflictList:
-    """The conflicts of a filter, oldest day first: all of them, or one page."""
+    """The conflicts that match a filter, oldest day first: all, or one page."""
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         links = Links.of(runtime, names)
@@ -163,7 +163,7 @@ def conflict_view(runtime: Runtime, conflict_id: int) -> ConflictView:
 
 
 def options(conflict: Conflict, *, reducible: bool) -> tuple[ChoiceOption, ...]:
-    """What may be decided about a conflict that is open, the suggested first."""
+    """The possible decisions about an open conflict, the suggested one first."""
     is_open = conflict.resolution_status == "open"
     possible = allowed(Reason(conflict.reason), Status(conflict.status), reducible=reducible) if is_open else ()
     return tuple(ChoiceOption(choice, EFFECTS[choice]) for choice in possible)
@@ -179,13 +179,13 @@ def _reducible(
     bound = {source_id: row.bound or 0 for source_id, row in written.items()}
     stored = target.timesheets_by_id(connection, names.target, set(bound.values()))
     locks = locks_now(connection, runtime.settings, datetime.now(UTC))
-    told: list[ReducibleView] = []
+    views: list[ReducibleView] = []
     for row in found:
         sheet = stored.get(bound.get(str(row.booking_id), 0))
         locked = (locks.why(sheet) if sheet else "") or locks.why_day(row.day)
-        note = f"{locked} What changes is asked about, to be adjusted in the open period." if locked else ""
-        told.append(ReducibleView(**row._asdict(), note=note))
-    return tuple(told)
+        note = f"{locked} The change becomes a conflict, to be adjusted in the open period." if locked else ""
+        views.append(ReducibleView(**row._asdict(), note=note))
+    return tuple(views)
 
 
 def _one(connection: Connection, links: Links, conflict_id: int) -> Conflict:
@@ -200,7 +200,7 @@ def _one(connection: Connection, links: Links, conflict_id: int) -> Conflict:
 
 def _conflict(row: Row[Any], links: Links) -> Conflict:
     return Conflict(
-        **row._mapping,  # noqa: SLF001 (public in spite of its name)
+        **row._mapping,  # noqa: SLF001 (public despite its name)
         ticket_url=links.ticket(row.ticket_id),
         timesheet_url=links.timesheet(row.kimai_id),
         day_url=links.day(row.entry_date),
@@ -211,14 +211,14 @@ def _past(row: Row[Any]) -> PastConflict:
     return PastConflict(**{name: getattr(row, name) for name in PastConflict.__slots__})
 
 
-# Decisions about conflicts: one, or many at once, and what many would write before anybody takes them.
+# Decisions about one or many conflicts, and their preview.
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class DecidedConflict:
-    """A decision that was taken; the pipeline carries it out with the next run of the day, which is asked for."""
+    """A decided conflict. The next run of its day, which is requested, carries the decision out."""
 
     id: int
     choice: Choice
@@ -227,7 +227,7 @@ class DecidedConflict:
 
 @dataclass(frozen=True, slots=True)
 class UndecidedConflict:
-    """A conflict that was not decided, and why."""
+    """A conflict that could not be decided, and why."""
 
     id: int
     why: str
@@ -235,7 +235,7 @@ class UndecidedConflict:
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """What came of deciding many: each on its own, so that one that cannot be decided stops nobody else."""
+    """The result of deciding many conflicts, each on its own."""
 
     choice: Choice
     decided: tuple[DecidedConflict, ...]
@@ -243,17 +243,17 @@ class BulkResult:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """The days that are asked for."""
+        """The requested days."""
         return tuple(sorted({row.day for row in self.decided}))
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionPreview:
-    """What a decision about many conflicts would do: `conflicts` in all, of which `left` could not be decided so.
+    """The effect of a decision about `conflicts` conflicts, of which `left` could not be decided like this.
 
-    `minutes` are those of the creates and updates. `adjusts` are the conflicts whose difference the pipeline books as a
-    new time sheet or puts on the credit list; how many minutes that is, their own text tells. `digest` stands for this
-    list and its facts: whoever decides about a filter names the one that they saw.
+    `minutes` are those of the creates and updates. `adjusts` counts the conflicts whose difference becomes a new time
+    sheet or a credit; their texts say how many minutes. `digest` covers the list and its facts; a decision about a
+    filter names the digest that was shown.
     """
 
     choice: Choice
@@ -280,12 +280,12 @@ def decide(
     seen: str | None = None,
     one_of_many: bool = False,
 ) -> DecidedConflict:
-    """Decide about one conflict; `seen` is the hash of the facts that the person looked at.
+    """Decide one conflict; `seen` is the hash of the facts that were shown.
 
-    `timesheet_id` is the candidate to link, `booking_id` the one to reduce. As `one_of_many` nothing is adjusted that
-    Kimai may bill otherwise: both amounts are for a person to weigh.
+    `timesheet_id` is the candidate to link, `booking_id` the booking to reduce. With `one_of_many`, nothing is adjusted
+    that Kimai may bill differently: a person has to compare the amounts.
 
-    Raises `UnknownError`, and `DecisionError` when somebody was faster, the facts changed, or it is not possible.
+    Raises `UnknownError`, and `DecisionError` if it is already decided, the facts changed, or it is not possible.
     """
     try:
         with runtime.database.transaction() as connection:
@@ -306,9 +306,9 @@ def decide(
 
 
 def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> DecidedConflict:
-    """Take back a decision that wrote nothing by itself, so that the question is asked again.
+    """Take back a decision that wrote nothing itself, so that the conflict is open again.
 
-    Raises `UnknownError`, and `DecisionError` when there is nothing to take back.
+    Raises `UnknownError`, and `DecisionError` if there is nothing to take back.
     """
     try:
         with runtime.database.transaction() as connection:
@@ -319,7 +319,7 @@ def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> DecidedConflict:
 
 
 def decide_many(runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[int, str]) -> BulkResult:
-    """Decide about these conflicts alike, each in a transaction of its own; `seen` has the facts of each as shown."""
+    """Decide these conflicts alike, each in its own transaction; `seen` maps ids to hashes of the facts shown."""
     decided: list[DecidedConflict] = []
     left: list[UndecidedConflict] = []
     for conflict_id, facts_hash in seen.items():
@@ -331,21 +331,21 @@ def decide_many(runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[in
 
 
 def decide_matching(runtime: Runtime, actor: Actor, choice: Choice, wanted: ConflictFilter, digest: str) -> BulkResult:
-    """Decide alike about all that a filter names, as they were shown by a preview of this digest.
+    """Decide alike all conflicts that match a filter, as a preview with this digest showed them.
 
-    Raises `StaleError` when they are not the same any more.
+    Raises `StaleError` if they have changed.
     """
     with runtime.database.transaction() as connection:
         source = active_connectors(connection).source
         rows = lists.find_conflicts(connection, source, wanted)
         now = lists.digest(connection, source, wanted)
     if now != digest:
-        raise StaleError("The conflicts of this filter changed since the preview. Look at the preview again.")
+        raise StaleError("Look at the preview again: the conflicts of this filter have changed.")
     return decide_many(runtime, actor, choice, {row.id: row.facts_hash for row in rows})
 
 
 def preview(runtime: Runtime, choice: Choice, wanted: ConflictFilter) -> DecisionPreview:
-    """What a decision about all that a filter names would write. Nothing is changed."""
+    """What a decision about all conflicts that match a filter would write."""
     today = local_day(datetime.now(UTC), runtime.settings.zone)
     locked_before = first_open_day(runtime.settings.locked_before, today)
     with runtime.database.transaction() as connection:
@@ -362,7 +362,7 @@ def preview(runtime: Runtime, choice: Choice, wanted: ConflictFilter) -> Decisio
         left=number[None],
         creates=number[Action.CREATE],
         updates=number[Action.UPDATE],
-        links=number[Action.LINK] if choice is Choice.LINK else 0,  # What is kept is linked too, and not written.
+        links=number[Action.LINK] if choice is Choice.LINK else 0,  # `keep` links too, without writing.
         deletes=number[Action.DELETE],
         adjusts=number[Action.NONE] if choice is Choice.ADJUST else 0,
         minutes=sum(written, ZERO),
@@ -371,7 +371,7 @@ def preview(runtime: Runtime, choice: Choice, wanted: ConflictFilter) -> Decisio
 
 
 def _action(group: ConflictGroup, choice: Choice) -> Action | None:
-    """What is done about the conflicts of a group; which candidate or amount is meant is a question for each."""
+    """The action for the conflicts of a group; `None` if each needs its own candidate or amount."""
     asks_each = choice is Choice.REDUCE or (choice is Choice.LINK and not group.bound)
     if asks_each or (choice is Choice.ADJUST and group.uncertain):
         return None

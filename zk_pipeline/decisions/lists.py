@@ -1,4 +1,4 @@
-"""Queries for lists of plan lines and conflicts: filters, pages, counts, and what stands on both sides."""
+"""Queries for lists of plan lines and conflicts: filters, pages, counts, and both sides of a line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ from zk_pipeline.store.raw_tables import activities, customers, kimai_users, pro
 from zk_pipeline.store.tables import conflicts, normalized_entries, periods
 from zk_pipeline.store.tables import reconciliation_results as results
 
-# Queries for lists of conflicts: by filter and page, their counts by reason, and what they have in common.
+# Lists of conflicts.
 
 _ENTRY = (
     "user_email",
@@ -47,10 +47,10 @@ _ENTRY = (
 
 @dataclass(frozen=True, slots=True)
 class ConflictFilter:
-    """Which conflicts are meant; what is empty does not narrow.
+    """A filter of conflicts; empty fields match everything.
 
-    People and customers are named in full, in any case; `search` is a part of ticket number, title, agent or customer.
-    With `ids` only those are meant.
+    People and customers match by full name, ignoring case; `search` matches a part of ticket number, title, agent or
+    customer.
     """
 
     status: str = "open"
@@ -67,8 +67,8 @@ class ConflictFilter:
 class ConflictGroup:
     """Conflicts for which a decision has the same effect.
 
-    `drafted` says that the plan knows what would be written, `bound` that there is one time sheet, `closed` that the
-    day is locked, `uncertain` that Kimai may bill another amount than is adjusted. `minutes` are those of the bookings.
+    `drafted`: the plan knows what would be written; `bound`: there is one time sheet; `closed`: the day is locked;
+    `uncertain`: Kimai may bill a different amount than is adjusted. `minutes` are those of the bookings.
     """
 
     reason: str
@@ -83,7 +83,7 @@ class ConflictGroup:
 
 @dataclass(frozen=True, slots=True)
 class ConflictMatches:
-    """The ids of one page, and how many conflicts there are for each reason, most first."""
+    """The ids of one page, and the number of conflicts for each reason, highest first."""
 
     ids: frozenset[int]
     counts: dict[str, int]
@@ -92,7 +92,7 @@ class ConflictMatches:
 def find_conflicts(
     connection: Connection, source: str, wanted: ConflictFilter, limit: int | None = None, offset: int = 0
 ) -> list[Row[Any]]:
-    """The conflicts that are meant, oldest day first, each with its minutes and the booking's agent and customer."""
+    """The matching conflicts, oldest day first, with minutes, agent and customer of their bookings."""
     ordered = select(conflicts.c.id).order_by(conflicts.c.entry_date, conflicts.c.id)
     page = _narrowed(ordered, source, wanted).limit(limit).offset(offset).subquery()
     entry = normalized_entries
@@ -105,7 +105,7 @@ def find_conflicts(
 def search_conflicts(
     connection: Connection, source: str, wanted: ConflictFilter, limit: int, offset: int
 ) -> ConflictMatches:
-    """One page of the conflicts that are meant, found in one look at all of them: no index helps a search."""
+    """One page of the matching conflicts, in one scan of all of them: no index supports the search."""
     apart = replace(wanted, reason="")
     query = _narrowed(select(conflicts.c.id, conflicts.c.reason, conflicts.c.entry_date), source, apart)
     meant = query.cte("meant").prefix_with("MATERIALIZED", dialect="postgresql")
@@ -121,7 +121,7 @@ def search_conflicts(
 
 
 def counts(connection: Connection, source: str, wanted: ConflictFilter) -> dict[str, int]:
-    """How many conflicts there are for each reason, whatever reason the filter names; most first."""
+    """The number of conflicts for each reason, regardless of the filter's reason; highest first."""
     number = func.count()
     query = select(conflicts.c.reason, number).group_by(conflicts.c.reason)
     narrowed = _narrowed(query, source, replace(wanted, reason="")).order_by(number.desc(), conflicts.c.reason)
@@ -131,8 +131,8 @@ def counts(connection: Connection, source: str, wanted: ConflictFilter) -> dict[
 def groups(
     connection: Connection, source: str, wanted: ConflictFilter, locked_before: date | None
 ) -> list[ConflictGroup]:
-    """The conflicts that are meant, added up by what decides about the effect of a decision."""
-    # No constant: PostgreSQL takes one in GROUP BY for a column's number.
+    """The matching conflicts, grouped by what determines the effect of a decision."""
+    # Not a constant: in GROUP BY, PostgreSQL takes it for the number of a column.
     closed = (conflicts.c.entry_date < (locked_before or date.min)) | periods.c.id.is_not(None)
     month = func.date_trunc(literal_column("'month'"), conflicts.c.entry_date)
     of_closed_month = (periods.c.month == month) & periods.c.reopened_at.is_(None)
@@ -152,7 +152,7 @@ def groups(
 
 
 def digest(connection: Connection, source: str, wanted: ConflictFilter) -> str:
-    """A hash of which conflicts are meant and of their facts: another one says that the list changed."""
+    """A hash of the matching conflicts and their facts, which changes if the list does."""
     fact = func.concat(conflicts.c.id, ":", conflicts.c.facts_hash)
     facts = func.string_agg(fact, aggregate_order_by(literal(","), conflicts.c.id))
     query = _narrowed(select(func.md5(func.coalesce(facts, ""))), source, wanted)
@@ -164,7 +164,7 @@ def _minutes() -> ColumnElement[Decimal]:
 
 
 def _planned() -> ColumnElement[bool]:
-    """That a line of the plan is the conflict's."""
+    """Whether a line of the plan belongs to the conflict."""
     return (
         (results.c.connector == conflicts.c.connector)
         & (results.c.entry_date == conflicts.c.entry_date)
@@ -178,7 +178,7 @@ def _with_entry(rows: FromClause, source: str) -> Any:
 
 
 def _narrowed(query: Select[Any], source: str, wanted: ConflictFilter) -> Select[Any]:
-    """The query over the conflicts that are meant; the bookings are looked at only where the filter speaks of them."""
+    """The query, restricted to the matching conflicts; bookings are joined only if the filter needs them."""
     query = query.select_from(_rows(source, wanted))
     if wanted.status:
         query = query.where(conflicts.c.resolution_status == wanted.status)
@@ -197,7 +197,7 @@ def _narrowed(query: Select[Any], source: str, wanted: ConflictFilter) -> Select
 
 
 def _rows(source: str, wanted: ConflictFilter) -> FromClause:
-    """The conflicts; where the filter speaks of bookings, only those of its bookings or with them."""
+    """The conflicts; if the filter is about bookings, only those of matching bookings."""
     entry, rows = normalized_entries.c, conflicts
     named: list[ColumnElement[bool]] = []
     if wanted.agent:
@@ -211,21 +211,18 @@ def _rows(source: str, wanted: ConflictFilter) -> FromClause:
 
 
 def bookings_where(source: str, conditions: Sequence[ColumnElement[bool]]) -> CTE:
-    """The ids of the bookings of which these hold, found before anything is joined to them.
-
-    Walking along a list until a page of somebody's is full would take as long as that person is rare.
-    """
+    """The ids of the matching bookings, found before the join: scanning for a page of a rare agent takes long."""
     entry = normalized_entries.c
     found = select(entry.source_id).where(entry.source == source, *conditions).cte("booked")
     return found.prefix_with("MATERIALIZED", dialect="postgresql")
 
 
 def is_named(name: str, *columns: ColumnElement[str | None]) -> ColumnElement[bool]:
-    """That one of the columns is this name, in any case."""
+    """Whether one of the columns has this name, ignoring case."""
     return or_(*(func.lower(column) == name.lower() for column in columns))
 
 
-# Queries for lists of the plan: its lines by filter and page, each with what stands on both sides.
+# Lists of plan lines.
 
 _LINE = (
     "entry_date",
@@ -256,10 +253,10 @@ _LINE_ENTRY = (
 
 
 class LineSelection(StrEnum):
-    """Which lines somebody wants to look at.
+    """Which lines to show.
 
-    `matches` are in sync, or were brought there since they were planned; `missing` have no time sheet; `conflicts`
-    wait for a person. What an undo took back since it was planned matches no longer.
+    `matches` are in sync, or were synced after planning and not undone since; `missing` have no time sheet; `conflicts`
+    wait for a person.
     """
 
     ALL = "all"
@@ -270,7 +267,7 @@ class LineSelection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LineFilter:
-    """Which lines are meant; what is empty does not narrow. People, customers and tickets are named in full."""
+    """A filter of lines; empty fields match everything. People, customers and tickets match by full name."""
 
     view: LineSelection = LineSelection.ALL
     status: str = ""
@@ -286,7 +283,7 @@ class LineFilter:
 def page(
     connection: Connection, names: ActiveConnectors, wanted: LineFilter, limit: int, offset: int
 ) -> list[Row[Any]]:
-    """The lines of one page, newest day first, with the booking, the time sheet and the open conflict of each."""
+    """One page of lines, newest day first, with booking, time sheet and open conflict."""
     newest_first = (results.c.entry_date.desc(), results.c.key.desc())
     keys = _narrowed_lines(select(results.c.entry_date, results.c.key), names, wanted)
     return list(
@@ -297,7 +294,7 @@ def page(
 
 
 def one(connection: Connection, names: ActiveConnectors, day: date, key: str) -> Row[Any] | None:
-    """One line of a day's plan as it stands in the list, if the plan has it."""
+    """One line of a day's plan, as in the list; `None` if there is none."""
     keys = select(results.c.entry_date, results.c.key)
     of_line = (results.c.connector == names.target) & (results.c.entry_date == day) & (results.c.key == key)
     return connection.execute(_with_details(keys.where(of_line), names)).first()
@@ -306,7 +303,7 @@ def one(connection: Connection, names: ActiveConnectors, day: date, key: str) ->
 def lines_to_write(
     connection: Connection, names: ActiveConnectors, first: date, last: date, limit: int | None = None, offset: int = 0
 ) -> list[Row[Any]]:
-    """The lines of these days that would still write, oldest day first, whole and with what stands beside each."""
+    """The lines of these days that would still write, oldest day first, with all columns and details."""
     oldest_first = (results.c.entry_date, results.c.key)
     keys = select(results.c.entry_date, results.c.key).where(plans.writing(names.target, first, last))
     query = _with_details(keys.order_by(*oldest_first).limit(limit).offset(offset), names, tuple(results.c.keys()))
@@ -314,12 +311,12 @@ def lines_to_write(
 
 
 def count(connection: Connection, names: ActiveConnectors, wanted: LineFilter) -> int:
-    """How many lines are meant."""
+    """The number of matching lines."""
     return connection.execute(_narrowed_lines(select(func.count()), names, wanted)).scalar_one()
 
 
 def _with_details(keys: Select[Any], names: ActiveConnectors, columns: Sequence[str] = _LINE) -> Select[Any]:
-    """The lines of these keys with everything that stands beside them, each found by its primary key."""
+    """The lines with these keys, joined with booking, time sheet and open conflict by primary key."""
     meant, entry, sheet = keys.subquery(), normalized_entries, timesheets
     of_target = {table: table.c.connector == names.target for table in (kimai_users, activities, projects, customers)}
     joined = (
@@ -355,7 +352,7 @@ def _with_details(keys: Select[Any], names: ActiveConnectors, columns: Sequence[
 
 
 def _narrowed_lines(query: Select[Any], names: ActiveConnectors, wanted: LineFilter) -> Select[Any]:
-    """The query over the lines that are meant; the bookings are looked at only where the filter speaks of them."""
+    """The query, restricted to the matching lines; bookings are joined only if the filter needs them."""
     query = query.where(results.c.connector == names.target, *_of_line(wanted))
     of_entry = _of_entry(wanted)
     if not of_entry:
@@ -397,7 +394,7 @@ def _of_entry(wanted: LineFilter) -> list[ColumnElement[bool]]:
 
 
 def _is_open() -> ColumnElement[bool]:
-    """That the line waits for a person."""
+    """Whether the line has an open conflict."""
     return (
         (conflicts.c.connector == results.c.connector)
         & (conflicts.c.key == results.c.key)

@@ -1,4 +1,4 @@
-"""Mapping files as people and spreadsheets write them, and suggestions for what is not mapped yet."""
+"""Reading and writing mapping files, and suggestions for unmapped items."""
 
 import codecs
 import csv
@@ -22,13 +22,11 @@ from zk_pipeline.domain.names import fold, quoted
 from zk_pipeline.domain.records import Activity, Customer, TargetUser
 from zk_pipeline.domain.spreadsheets import CsvFormat, cell, guarded, joined, unguarded
 
-# Mapping files: mapping lines as CSV, as people and spreadsheets write it, and as it is given back to them.
-
 COLUMNS = ("kind", "zammad", "kimai")
 NAMES = ("zammad_name", "kimai_name")
-"""Columns for reading, which an export adds: an import looks whether they fit, and needs none of them."""
+"""Columns for people that an export adds; an import checks them if present."""
 SIZE_LIMIT = 5_000_000
-"""Bytes that a file of mapping lines may have."""
+"""Bytes."""
 
 _LINE_END = re.compile(r"\r\n?|\n")
 _SEPARATOR = re.compile(r"\"?sep=(.)\"?[;,\t]*", re.IGNORECASE | re.DOTALL)
@@ -36,12 +34,12 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
-    """The mappings of a file, each once. Raises `MappingError` with every line's problem; one bad line spoils all."""
+    """The mappings of a file, without duplicates. Raises `MappingError` with all problems of all lines."""
     return [mapping for _, mapping in numbered_mappings(content, vocabulary)]
 
 
 def numbered_mappings(content: bytes, vocabulary: Vocabulary) -> list[tuple[int, AnyMapping]]:
-    """The mappings of a file, each once, with the number of its line. Raises as `read_mappings` does."""
+    """The same with their line numbers."""
     delimiter, width, lines = _lines(_decoded(content))
     mappings: dict[Hashable, tuple[int, AnyMapping]] = {}
     problems: list[LineProblem] = []
@@ -66,9 +64,9 @@ def numbered_mappings(content: bytes, vocabulary: Vocabulary) -> list[tuple[int,
 
 
 def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary, dialect: CsvFormat = CsvFormat.PLAIN) -> str:
-    """A file that `read_mappings` makes the same mappings of; those of things that are gone become comments.
+    """A file that `read_mappings` reads back; mappings of items that no longer exist become comments.
 
-    It has ids, which no spreadsheet changes and no rename makes mean another thing, and the names beside them.
+    It has ids, which neither spreadsheets nor renames change, with names for people.
     """
     text = dialect.beginning + joined([(*COLUMNS, *NAMES)], dialect, end="\n")
     for mapping in mappings:
@@ -80,12 +78,12 @@ def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary, diale
 
 
 def _visible(name: str) -> str:
-    """A name in one line, without what nobody sees."""
+    """A name without control and format characters."""
     return "".join(letter if unicodedata.category(letter)[0] != "C" else " " for letter in name)
 
 
 def _require_names(given: list[str], cells: tuple[str, str, str, str]) -> None:
-    """See that the names for reading are of what the ids mean; an id from elsewhere means another thing here."""
+    """Check that the names match the ids: in another system the same id is something else."""
     for column, key, name, expected in zip(NAMES, cells[:2], given, cells[2:], strict=False):
         if name.strip() and _loose(name) != _loose(expected):
             sentence = f"{quoted(name)} is not what {key} is called here ({quoted(expected)})"
@@ -94,14 +92,14 @@ def _require_names(given: list[str], cells: tuple[str, str, str, str]) -> None:
 
 
 def _loose(name: str) -> str:
-    """As names are compared, whatever apostrophes an export put in and a spreadsheet took out."""
+    """A name for comparison, without the apostrophes that exports add and spreadsheets remove."""
     return fold(_visible(name).replace("'", "")).replace("'", "").replace(" ", "")
 
 
 def _decoded(content: bytes) -> str:
     if len(content) > SIZE_LIMIT:
         raise MappingError(
-            LineProblem(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
+            LineProblem(f"Choose a CSV file of mappings: this one is larger than {SIZE_LIMIT // 1_000_000} MB.")
         )
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
     try:
@@ -117,7 +115,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _lines(text: str) -> tuple[str, int, list[tuple[int, str]]]:
-    """The delimiter, the number of columns, and the numbered lines below the header. Values have no line breaks."""
+    """The delimiter, the number of columns, and the numbered lines after the header. Values have no line breaks."""
     lines = [
         (number, line)
         for number, line in enumerate(_LINE_END.split(text), start=1)
@@ -149,7 +147,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _as_wide(cells: list[str], width: int) -> list[str]:
-    """As many cells as the header has; spreadsheets put empty ones behind, and the names for reading may be missing."""
+    """As many cells as the header has: spreadsheets append empty cells, and the names may be missing."""
     while len(cells) > width and not cells[-1]:
         cells = cells[:-1]
     if len(COLUMNS) <= len(cells) <= width:
@@ -158,16 +156,16 @@ def _as_wide(cells: list[str], width: int) -> list[str]:
     raise MappingError(LineProblem(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}."))
 
 
-# Suggestions: what people may mean for something that is not mapped yet. They are offered, and never taken by us.
+# Suggestions for unmapped items: shown to people, never applied by us.
 
 MOST_SUGGESTIONS = 3
 LOWEST_SCORE = 70
-"""Of 100: names that have less in common are only noise."""
+"""Of 100; lower scores are noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedCandidate:
-    """Something of the target with everything that it is called, the name for people first."""
+    """An item of the target with all its names, the display name first."""
 
     id: int
     names: tuple[str, ...]
@@ -175,7 +173,7 @@ class NamedCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A candidate that comes near; 100 for one of exactly the same e-mail, user name or name."""
+    """A similar candidate; `score` is 100 for exactly the same e-mail, user name or name."""
 
     id: int
     name: str
@@ -183,7 +181,7 @@ class Suggestion:
 
 
 def suggest(names: Sequence[str], candidates: Iterable[NamedCandidate]) -> tuple[Suggestion, ...]:
-    """The candidates that come nearest to any of these names, best first; those of the same name before all others."""
+    """The candidates most similar to any of these names, best first."""
     wanted = [name for name in names if name]
     found = [Suggestion(one.id, one.names[0], _score(wanted, one)) for one in candidates if one.names]
     near = sorted((one for one in found if one.score >= LOWEST_SCORE), key=lambda one: (-one.score, one.name, one.id))
@@ -191,7 +189,7 @@ def suggest(names: Sequence[str], candidates: Iterable[NamedCandidate]) -> tuple
 
 
 def user_candidates(users: Iterable[TargetUser]) -> list[NamedCandidate]:
-    """Those who can still be given time."""
+    """Enabled users."""
     rows = (row for row in users if row.enabled)
     return [
         NamedCandidate(row.id, tuple(filter(None, (row.name or row.username, row.username, row.email)))) for row in rows
@@ -199,12 +197,12 @@ def user_candidates(users: Iterable[TargetUser]) -> list[NamedCandidate]:
 
 
 def activity_candidates(activities: Iterable[Activity]) -> list[NamedCandidate]:
-    """Those that can still be booked."""
+    """Visible activities."""
     return [NamedCandidate(row.id, (row.name,)) for row in activities if row.visible]
 
 
 def customer_candidates(customers: Iterable[Customer]) -> list[NamedCandidate]:
-    """Those that are in use."""
+    """Visible customers."""
     return [NamedCandidate(row.id, (row.name,)) for row in customers if row.visible]
 
 
@@ -217,5 +215,5 @@ def _score(wanted: Sequence[str], candidate: NamedCandidate) -> int:
 
 
 def _without_mail_domain(name: str) -> str:
-    """Without the domain of an e-mail, which all colleagues share."""
+    """Without the domain of an e-mail, which colleagues share."""
     return fold(name).partition("@")[0]

@@ -1,4 +1,4 @@
-"""The names of both systems that mappings are written in: stored, searched as one types, or looked up now."""
+"""The names that mappings are written in: as stored, read now, or searched as one types."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,37 +27,35 @@ from zk_pipeline.stages import read_source, read_target
 from zk_pipeline.store import source as source_rows
 from zk_pipeline.store import target
 
-# The names of both systems that mappings are written in: as last read, as they are now, and looked up in the source.
-#
-# Stored of the source's people and organizations is who booked, what tickets with bookings belong to, and what is
-# mapped. A mapping may name others: they are looked up by what a person wrote, and kept once they are mapped.
+# Of the source's people and organizations, only those with bookings or mappings are stored. A mapping may name others:
+# they are looked up in the source, and stored once they are mapped.
 
 MappingParser = Callable[[Vocabulary], Sequence[tuple[int, AnyMapping]]]
-"""What is to be set, each with the number of its line in a file, or 0."""
+"""Makes mappings from a vocabulary, each with its line number in a file, or 0."""
 
 
 def stored_vocabulary(runtime: Runtime) -> Vocabulary | None:
-    """The names of both systems as they were last read, or `None` before the first time."""
+    """The names of both systems as last read; `None` if they never were."""
     source, target, unlisted = _stored(runtime)
     return Vocabulary(source, target, unlisted) if target is not None else None
 
 
 def current_vocabulary(runtime: Runtime) -> Vocabulary:
-    """The names of both systems as they are now, read from them and stored. Raises connectors' errors."""
+    """The names of both systems, read now and stored. Raises connectors' errors."""
     _read_directories(runtime)
     source, target, unlisted = _stored_now(runtime)
     return Vocabulary(source, target, unlisted)
 
 
 def vocabulary_for(runtime: Runtime, wanted: MappingParser) -> tuple[Vocabulary, SourceDirectory]:
-    """The current names with those that the source's search has for what is wanted, and these by themselves.
+    """The current names and the names found by the source's search, as a vocabulary; and the latter alone.
 
-    A name may mean somebody who has not booked yet, and a namesake of somebody who has. Raises connectors' errors.
+    A name may be that of somebody without bookings, and a namesake of somebody with. Raises connectors' errors.
     """
     _read_directories(runtime)
     source, target, unlisted = _stored_now(runtime)
     listening = _NameCollector(source, target, unlisted)
-    with suppress(MappingError):  # It is said once everybody is known who can be.
+    with suppress(MappingError):  # Raised again once all names are known.
         wanted(listening)
     found = _search_source(runtime, listening.names)
     with runtime.database.transaction() as connection:
@@ -67,7 +65,7 @@ def vocabulary_for(runtime: Runtime, wanted: MappingParser) -> tuple[Vocabulary,
 
 
 def mentioned_in(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:
-    """Whom and what of the found the mappings are about, with an organization's namesakes, and nobody else."""
+    """The found agents and organizations that the mappings mention, with namesakes of organizations."""
     agents: set[int | str] = set()
     organizations: set[int | None] = set()
     for mapping in mappings:
@@ -84,9 +82,9 @@ def mentioned_in(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> Sour
 
 
 class _NameCollector(Vocabulary):
-    """Notes what lines call agents and organizations, right or wrong.
+    """Collects the names of agents and organizations in lines, right or wrong.
 
-    And the addresses of the target's users: who has one in the source would be the same user.
+    Also the addresses of the target's users: an agent with the same address would be the same user.
     """
 
     def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int]) -> None:
@@ -96,17 +94,16 @@ class _NameCollector(Vocabulary):
         self._known_addresses = {row.email.casefold() for row in source.agents}
 
     def mapping(self, kind: str, zammad: str, kimai: str) -> AnyMapping:
-        """Note the name, and go on."""
         names = [zammad]
         if fold(kind) == Kind.USER:
             self.names |= {address for user in self._users.fitting(kimai) if (address := self._unknown(user.key))}
-        elif fold(kind) == Kind.ACTIVITY:  # Names of types and of organizations may have an @ of their own.
+        elif fold(kind) == Kind.ACTIVITY:  # Names of types and organizations may contain an @.
             names = [zammad[at + 1 :] for at, letter in enumerate(zammad) if letter == "@"]
         self.names |= {name.strip() for name in names} - {"", NOTHING}
         return super().mapping(kind, zammad, kimai)
 
     def _unknown(self, user_id: int) -> str:
-        """The address of a user of the target; nothing where the agent with it is stored."""
+        """The address of a user of the target; empty if the agent with it is stored."""
         address = self._addresses.get(user_id, "")
         return "" if address.casefold() in self._known_addresses else address
 
@@ -117,13 +114,13 @@ def _search_source(runtime: Runtime, names: Iterable[str]) -> SourceDirectory:
         for name in sorted(names):
             named = source.find(name)
             found = found.joined(named)
-            if fold(name).removeprefix("id:").isdecimal():  # What an id means may have a namesake.
+            if fold(name).removeprefix("id:").isdecimal():  # The item with this id may have namesakes.
                 found = found.joined(*(source.find(row.name) for row in named.organizations))
     return found
 
 
 def _already_stored(found: SourceDirectory, stored: SourceDirectory) -> SourceDirectory:
-    """Those of the found that are stored already: they may have another address or name by now."""
+    """The found items that are stored already: their addresses or names may have changed."""
     agents, organizations = {row.id for row in stored.agents}, {row.id for row in stored.organizations}
     return SourceDirectory(
         tuple(row for row in found.agents if row.id in agents),
@@ -139,7 +136,7 @@ def _read_directories(runtime: Runtime) -> None:
 
 
 def _stored(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory | None, list[int]]:
-    """Both directories as stored, and agents with bookings whom the source no longer has."""
+    """Both directories as stored, and agents with bookings who no longer exist in the source."""
     source_name, target_name = runtime.stored("source").name, runtime.stored("target").name
     with runtime.database.transaction() as connection:
         return (
@@ -150,14 +147,14 @@ def _stored(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory | None, 
 
 
 def _stored_now(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory, list[int]]:
-    """The same right after both were read."""
+    """The same, right after both were read."""
     source, target, unlisted = _stored(runtime)
     if target is None:
-        raise SetupError("The connector of Kimai was exchanged meanwhile. Try it once more.")
+        raise SetupError("Try again: the connector of Kimai was changed meanwhile.")
     return source, target, unlisted
 
 
-# Queries on what a mapping can be about and lead to, searched by name as it is typed.
+# Searching sources and targets of mappings by name.
 
 _SOURCES = {
     Kind.USER: """
@@ -194,10 +191,10 @@ _TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class MappingOption:
-    """Something with a name; `value` stands for it, and for nothing else, in a mapping line.
+    """An item to choose; `value` identifies it in a mapping line.
 
-    `note` tells it from its namesakes: an agent's e-mail or login, an activity's project, a customer's number. What is
-    not `usable` is hidden, disabled or inactive; it can be mapped all the same, for the sake of old bookings.
+    `note` distinguishes namesakes: an agent's e-mail or login, an activity's project, a customer's number. An item that
+    is not `usable` is hidden, disabled or inactive; it can still be mapped, for old bookings.
     """
 
     value: str
@@ -207,12 +204,12 @@ class MappingOption:
 
 
 def source_options(connection: Connection, kind: Kind, connector: str, wanted: str, limit: int) -> list[MappingOption]:
-    """What the source has of this kind with this text in name or note, usable ones first, by name."""
+    """Items of the source with this text in name or note, usable ones first, by name."""
     return _found(connection, _SOURCES[kind], connector, wanted, limit)
 
 
 def target_options(connection: Connection, kind: Kind, connector: str, wanted: str, limit: int) -> list[MappingOption]:
-    """What the target has of this kind with this text in name or note, usable ones first, by name."""
+    """Items of the target with this text in name or note, usable ones first, by name."""
     return _found(connection, _TARGETS[kind], connector, wanted, limit)
 
 
@@ -228,11 +225,9 @@ def _found(connection: Connection, rows: str, connector: str, wanted: str, limit
     return [MappingOption(*row) for row in found]
 
 
-# What a mapping can be about and lead to, by the names that both systems had when they were last read.
-
 SHORTEST_SEARCH = 3
 LIMIT = 8
-"""So many are shown of what fits: who sees more of them types another letter."""
+"""Options shown at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -240,7 +235,7 @@ _log = logging.getLogger(__name__)
 def zammad_options(runtime: Runtime, kind: Kind, wanted: str) -> list[MappingOption]:
     """Agents, activity types or organizations with this text in their name. Raises `SetupError`.
 
-    Those of bookings first; where none fits, the source is asked for others, who are not stored.
+    If no stored one matches, the source is searched for others, which are not stored.
     """
     with runtime.database.transaction() as connection:
         known = source_options(connection, kind, runtime.stored("source").name, wanted, LIMIT)
@@ -250,7 +245,7 @@ def zammad_options(runtime: Runtime, kind: Kind, wanted: str) -> list[MappingOpt
         with runtime.source() as source:
             found = source.find(wanted)
     except ConnectorError as error:
-        _log.warning("Nobody else can be offered for a mapping. %s", error)
+        _log.warning("The source could not be searched for a mapping. %s", error)
         return []
     if kind is Kind.USER:
         return [MappingOption(f"id:{row.id}", row.name, row.email or row.login, row.active) for row in found.agents][
@@ -266,14 +261,14 @@ def kimai_options(runtime: Runtime, kind: Kind, wanted: str) -> list[MappingOpti
 
 
 def ensure_read(runtime: Runtime) -> None:
-    """Read the names of both systems where they never were. Raises `SetupError` and the connectors' errors."""
+    """Read the names of both systems if they never were. Raises `SetupError` and connectors' errors."""
     if stored_vocabulary(runtime) is None:
         current_vocabulary(runtime)
 
 
-# Queries on the mappings with the names of both systems: pages of them, and a single one by its key.
+# Pages of mappings with the names of both systems.
 
-# A key is stable and names nobody: it stands in addresses, which proxies write down.
+# A key is stable and holds no personal data: it is part of URLs, which proxies log.
 _ROWS = {
     Kind.USER: """
         SELECT coalesce(m.agent_id::text, left(encode(sha256(convert_to(m.email, 'UTF8')), 'hex'), 16) || '@') AS key,
@@ -324,10 +319,10 @@ _MATCHING = """
 
 @dataclass(frozen=True, slots=True)
 class MappingRow:
-    """A mapping with the names of both sides, `None` for what is gone there; `known` is false when something is.
+    """A mapping with the names of both sides; a name is `None`, and `known` false, if the item no longer exists.
 
-    `key` identifies it among those of its kind. `zammad_id` is an agent, a type or an organization; a mapping of an
-    agent who was not known when it was set has only the `email`.
+    `key` identifies it within its kind. `zammad_id` is an agent, a type or an organization; a mapping of an agent who
+    was unknown when it was set has only the `email`.
     """
 
     kind: Kind
@@ -344,7 +339,7 @@ class MappingRow:
 
     @property
     def mapping(self) -> AnyMapping:
-        """The mapping itself."""
+        """The mapping of this row."""
         if self.kind is Kind.CUSTOMER:
             return CustomerMapping(self.zammad_id or 0, self.kimai_id)
         if self.kimai_id is None:
@@ -356,7 +351,7 @@ class MappingRow:
 
 @dataclass(frozen=True, slots=True)
 class MappingFilter:
-    """Which mappings are wanted: with this text in a name of either side, and known or gone ones only."""
+    """A filter of mappings: text in a name of either side, and whether both sides still exist."""
 
     text: str = ""
     known: bool | None = None
@@ -365,7 +360,7 @@ class MappingFilter:
 def page(
     connection: Connection, kind: Kind, source: str, target: str, wanted: MappingFilter, *, limit: int, offset: int
 ) -> tuple[list[MappingRow], int]:
-    """A page of the mappings of a kind, by name, what is gone first; and how many there are in all."""
+    """A page of the mappings of a kind by name, broken ones first, and the total."""
     values = {"source": source, "target": target, "text": wanted.text, "known": wanted.known}
     matching = f"FROM ({_ROWS[kind]}) rows {_MATCHING}"
     rows = connection.execute(
@@ -379,7 +374,7 @@ def page(
 
 
 def one(connection: Connection, kind: Kind, source: str, target: str, key: str) -> MappingRow | None:
-    """The mapping of this key, or `None`."""
+    """The mapping with this key, or `None`."""
     query = text(f"SELECT * FROM ({_ROWS[kind]}) rows WHERE key = :key")  # noqa: S608 - one of the texts above
     row = connection.execute(query, {"source": source, "target": target, "key": key}).mappings().first()
     return None if row is None else _row(kind, row)

@@ -1,6 +1,6 @@
-"""Mappings: which Kimai user, activity and customer stand for Zammad's; one by one, as a file, and what lacks one.
+"""Mappings of Zammad's agents, activity types and organizations to Kimai: set, import, export, and what lacks one.
 
-Whatever sets a mapping reads both systems first, so that names are those of this moment; what only looks does not.
+Functions that set a mapping read both systems first, so that names are current; those that only read do not.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,15 +54,15 @@ from zk_pipeline.store import target as target_rows
 from zk_pipeline.store.mappings import MappingDiff, UnmappedBooking
 
 Check = Callable[[Connection, Sequence[MappingDiff]], None]
-"""Looks at what is about to change while nobody else can change it; raises to prevent it."""
+"""Called with the changes under a lock, before they are stored; raises to prevent them."""
 
 
 @dataclass(frozen=True, slots=True)
 class MappingChanges:
-    """What an import or a single setting changed, or would change; `days` are those that waited for it.
+    """What an import or a single mapping changed, or would change; `days` are those that waited for it.
 
-    `problems` are those of a dry run; with any of them, nothing of the file would be taken over. `shared` says that
-    they are about agents who would be one user, and that a person may confirm it. `warnings` are sentences.
+    `problems` are those of a dry run; with any, nothing would be imported. `shared`: they are about several agents for
+    one user, which a person may confirm. `warnings` are sentences.
     """
 
     mappings: int
@@ -93,10 +93,7 @@ class MappingChanges:
 
 @dataclass(frozen=True, slots=True)
 class UnmappedItem:
-    """What lacks a mapping: `zammad` is the value of an import's column.
-
-    `suggestions` are what may be meant, best first.
-    """
+    """An unmapped item; `zammad` is its value in an import file. `suggestions` are best first."""
 
     kind: Kind
     zammad: str
@@ -108,7 +105,7 @@ class UnmappedItem:
 
 @dataclass(frozen=True, slots=True)
 class UnmappedPage:
-    """A page of what lacks a mapping; `totals` says of each kind how much there is in all."""
+    """A page of unmapped items, and the totals by kind."""
 
     rows: tuple[UnmappedItem, ...]
     totals: Mapping[Kind, int]
@@ -117,14 +114,14 @@ class UnmappedPage:
 def page(
     runtime: Runtime, kind: Kind, wanted: MappingFilter, *, limit: int, offset: int
 ) -> tuple[list[MappingRow], int]:
-    """A page of the mappings of a kind with the names of both sides as last read, and how many there are in all."""
+    """A page of the mappings of a kind, with names as last read, and the total."""
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
         return mapping_names.page(connection, kind, source, target, wanted, limit=limit, offset=offset)
 
 
 def one(runtime: Runtime, kind: Kind, key: str) -> MappingRow:
-    """The mapping of this key. Raises `UnknownError`."""
+    """The mapping with this key. Raises `UnknownError`."""
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
         found = mapping_names.one(connection, kind, source, target, key)
@@ -141,13 +138,13 @@ def every(runtime: Runtime) -> list[MappingLine]:
 
 
 def unmapped(runtime: Runtime) -> list[UnmappedItem]:
-    """What lacks a mapping and has entries waiting for it, most entries first within a kind."""
+    """The unmapped items with waiting entries, by kind, most entries first."""
     lacking, directory = _all_unmapped(runtime)
     return [_with_suggestions(row, directory) for row in lacking]
 
 
 def unmapped_page(runtime: Runtime, kind: Kind | None, *, limit: int, offset: int) -> UnmappedPage:
-    """A page of what `unmapped` lists of one kind, or of all; suggestions are sought for this page alone."""
+    """A page of `unmapped`, of one kind or all; suggestions are made for this page only."""
     lacking, directory = _all_unmapped(runtime)
     totals = {each: sum(row.kind is each for row in lacking) for each in Kind}
     shown = [row for row in lacking if kind in {row.kind, None}][offset:][:limit]
@@ -157,9 +154,9 @@ def unmapped_page(runtime: Runtime, kind: Kind | None, *, limit: int, offset: in
 def set_one(
     runtime: Runtime, actor: Actor, kind: str, zammad_value: str, kimai_value: str, *, shared: bool = False
 ) -> MappingChanges:
-    """Set one mapping; the values are those of a line in an import. Raises `MappingError` and connectors' errors.
+    """Set one mapping; the values are those of a line in an import file. Raises `MappingError` and connectors' errors.
 
-    `shared` confirms that several agents are one user; without it that is a `SharedUserError`.
+    `shared` allows several agents for one user; otherwise that is a `SharedUserError`.
     """
     return _apply(runtime, actor, _single(kind, zammad_value, kimai_value), shared=shared)
 
@@ -167,11 +164,11 @@ def set_one(
 def create(
     runtime: Runtime, actor: Actor, kind: Kind, zammad_value: str, kimai_value: str, *, shared: bool = False
 ) -> MappingChanges:
-    """Set a mapping where there is none. Raises as `set_one` does, and `StaleError` where there is another already."""
+    """Set a new mapping. Raises as `set_one` does, and `StaleError` if there is one already."""
 
     def check(_connection: Connection, changes: Sequence[MappingDiff]) -> None:
         if any(change.before is not None for change in changes):
-            raise StaleError(f"{zammad_value!r} is mapped already. Look at that mapping, and change it.")
+            raise StaleError(f"{zammad_value!r} is mapped already. Change that mapping.")
 
     return _apply(runtime, actor, _single(kind, zammad_value, kimai_value), check=check, shared=shared)
 
@@ -186,9 +183,9 @@ def change(
     seen: datetime | None = None,
     shared: bool = False,
 ) -> MappingChanges:
-    """Let a mapping lead elsewhere. `seen` is the `updated_at` that the person looked at, who must not be out of date.
+    """Change the target of a mapping. `seen` is the `updated_at` that was shown.
 
-    Raises as `set_one` does, `UnknownError`, and `StaleError` when somebody else changed or deleted it meanwhile.
+    Raises as `set_one` does, `UnknownError`, and `StaleError` if it was changed or deleted since.
     """
     row = one(runtime, kind, key)
     source, target = _names(runtime)
@@ -205,7 +202,7 @@ def change(
 
 
 def delete(runtime: Runtime, actor: Actor, kind: Kind, key: str) -> list[date]:
-    """Delete a mapping, and ask for the days that used it; returns these. Raises `UnknownError`."""
+    """Delete a mapping, and request the days that used it; returns them. Raises `UnknownError`."""
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
         store.lock(connection)
@@ -216,10 +213,10 @@ def delete(runtime: Runtime, actor: Actor, kind: Kind, key: str) -> list[date]:
 
 
 def unset(runtime: Runtime, actor: Actor, kind: str, zammad_value: str) -> tuple[MappingLine, list[date]]:
-    """Remove the mapping of something in Zammad, and ask for the days that used it; returns it and these.
+    """Delete the mapping of an item in Zammad, and request the days that used it; returns both.
 
-    The value is that of a line in an import, or as the list shows it. Raises `MappingError`, `UnknownError` where there
-    is no such mapping, and connectors' errors.
+    The value is that of a line in an import file, or as listed. Raises `MappingError`, `UnknownError` without such a
+    mapping, and connectors' errors.
     """
     vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
     source, _ = _names(runtime)
@@ -227,7 +224,7 @@ def unset(runtime: Runtime, actor: Actor, kind: str, zammad_value: str) -> tuple
         store.lock(connection)
         mapping = vocabulary.stored_for(store.every(connection), kind, zammad_value)
         if mapping is None:
-            sentence = f"{zammad_value[:80]!r} has no {kind} mapping. zk mappings list shows those that there are."
+            sentence = f"{zammad_value[:80]!r} has no {kind} mapping. To list them: zk mappings list"
             raise UnknownError(sentence)
         days = store.remove(connection, mapping, actor=actor.name, source=source, address=actor.address)
     return vocabulary.line(mapping), days
@@ -236,14 +233,14 @@ def unset(runtime: Runtime, actor: Actor, kind: str, zammad_value: str) -> tuple
 def import_content(
     runtime: Runtime, actor: Actor, content: bytes, *, dry_run: bool = False, shared: bool = False
 ) -> MappingChanges:
-    """Set the mappings of a file's content. Raises `MappingError`, and the errors of both connectors."""
+    """Import the content of a mapping file. Raises `MappingError` and connectors' errors."""
     return _apply(
         runtime, actor, lambda vocabulary: numbered_mappings(content, vocabulary), dry_run=dry_run, shared=shared
     )
 
 
 def check_content(runtime: Runtime, actor: Actor, content: bytes, *, shared: bool = False) -> MappingChanges:
-    """What an import would change, and every bad line if there are any. Changes nothing, raises connectors' errors."""
+    """What an import would change, and all its problems. Raises connectors' errors."""
     try:
         return import_content(runtime, actor, content, dry_run=True, shared=shared)
     except MappingError as error:
@@ -252,9 +249,9 @@ def check_content(runtime: Runtime, actor: Actor, content: bytes, *, shared: boo
 
 
 def export_csv(runtime: Runtime, dialect: CsvFormat = CsvFormat.PLAIN) -> str:
-    """All mappings in the format that an import reads, safe to open in a spreadsheet.
+    """All mappings as an import file, safe to open in a spreadsheet.
 
-    Names are those that were last read; only before the first time both systems are asked. Raises connectors' errors.
+    Names are as last read; both systems are read only if they never were. Raises connectors' errors.
     """
     vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
     with runtime.database.transaction() as connection:
@@ -296,7 +293,7 @@ def _apply(
 
 
 def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[MappingDiff]) -> tuple[str, ...]:
-    """What the mappings that were set cannot do. With one project for everything, its own activities can do all."""
+    """Limits of the new mappings. With one fixed project there are none."""
     if runtime.settings.policy.project_strategy is ProjectStrategy.FIXED:
         return ()
     return tuple(dict.fromkeys(filter(None, (vocabulary.limit(change.after) for change in changes))))
@@ -311,18 +308,18 @@ def _names(runtime: Runtime) -> tuple[str, str]:
 
 
 def _unknown(kind: Kind, key: str) -> UnknownError:
-    return UnknownError(f"There is no {kind} mapping {key[:80]!r}. Look at the list of mappings.")
+    return UnknownError(f"The {kind} mapping {key[:80]!r} does not exist. See the list of mappings.")
 
 
 def _changed_meanwhile(now: MappingRow | None) -> str:
     if now is None:
-        return "Somebody deleted this mapping meanwhile. Look at the list again."
+        return "Look at the list again: this mapping was deleted meanwhile."
     leads_to = now.kimai or f"id {now.kimai_id}"
-    return f"Somebody changed this mapping meanwhile: it leads to {leads_to} now. Look at it again."
+    return f"Look at it again: this mapping was changed meanwhile, to {leads_to}."
 
 
 def _all_unmapped(runtime: Runtime) -> tuple[list[UnmappedItem], TargetDirectory | None]:
-    """What lacks a mapping, without what was mapped since its days were planned; and the target as last read."""
+    """The unmapped items, without those mapped since their days were planned, and the target as last read."""
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
         waiting = store.waiting(connection, source, target)
@@ -335,7 +332,7 @@ def _all_unmapped(runtime: Runtime) -> tuple[list[UnmappedItem], TargetDirectory
 
 
 def _is_mapped(row: UnmappedBooking, stored: Mappings, directory: TargetDirectory) -> bool:
-    """Whether a mapping leads to something that the target has."""
+    """Whether a mapping leads to an existing item of the target."""
     match row.reason:
         case Reason.UNMAPPED_USER:
             mapped = stored.users.get(row.agent_id) or stored.users.get(row.user_email.casefold())
@@ -350,7 +347,7 @@ def _is_mapped(row: UnmappedBooking, stored: Mappings, directory: TargetDirector
 
 
 def _grouped(waiting: Iterable[UnmappedBooking], vocabulary: Vocabulary | None) -> list[UnmappedItem]:
-    """What lacks a mapping, each with its number of waiting entries."""
+    """The unmapped items with the numbers of their waiting entries."""
     found: dict[tuple[Kind, int], UnmappedItem] = {}
     for row in waiting:
         kind, id_, name = _missing_of(row)
@@ -361,7 +358,7 @@ def _grouped(waiting: Iterable[UnmappedBooking], vocabulary: Vocabulary | None) 
 
 
 def _missing_of(row: UnmappedBooking) -> tuple[Kind, int, str]:
-    """Kind, id and name of what the entries lack."""
+    """Kind, id and name of the unmapped item of these entries."""
     match row.reason:
         case Reason.UNMAPPED_USER:
             return Kind.USER, row.agent_id, row.user_name
@@ -372,7 +369,7 @@ def _missing_of(row: UnmappedBooking) -> tuple[Kind, int, str]:
 
 
 def _value(row: UnmappedBooking, vocabulary: Vocabulary | None) -> str:
-    """The agent's address, or what else means this agent alone."""
+    """A value that identifies the agent, such as the address."""
     return vocabulary.line(UserMapping(row.agent_id, 0)).zammad if vocabulary else f"id:{row.agent_id}"
 
 

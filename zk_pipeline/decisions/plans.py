@@ -1,7 +1,7 @@
-"""The plan of some days: having it made, what it would write line by line, and approving what was shown.
+"""Plans: making them, what they would write line by line, and approving them.
 
-Approving and carrying out are two acts. An approval starts nothing: it lets the next run of the day write, once, the
-lines that were shown. They are named by hashes over everything that was shown of them.
+An approval starts nothing: it lets the next run of the day write, once, the lines that were shown, identified by hashes
+of everything that was shown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,10 +36,10 @@ NOTHING: Mapping[tuple[date, str], str] = {}
 
 @dataclass(frozen=True, slots=True)
 class PlanLineView:
-    """One line that would write, as it is shown to whoever approves it.
+    """A line that would write, as shown for approval.
 
-    `changes` has field to (wanted, found); `description` is that of a new time sheet; `customer` and `project` are
-    those of Kimai. `hash` stands for all of this and for what the line writes. `approved`: it may be written as it is.
+    `changes` maps fields to (wanted, found); `description` is that of a new time sheet; `customer` and `project` are
+    Kimai's. `hash` covers all of this and what the line writes. `approved`: the line is approved as it is.
     """
 
     day: date
@@ -62,10 +62,10 @@ class PlanLineView:
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """What the stored plans of a range would write: the sums, and one page of the lines.
+    """What the stored plans of a range would write: sums, and one page of lines.
 
-    `planned_days` of its days have a plan with any line; `planned_at` is when the oldest was made, in UTC.
-    `outdated_days` have a plan from before an undo: it is not theirs any more, and nothing of it is written or listed.
+    `planned_days` of its days have a plan with lines; `planned_at` is when the oldest was made, in UTC.
+    `outdated_days` have a plan from before an undo, which is neither written nor listed.
     """
 
     first: date
@@ -79,10 +79,10 @@ class StoredPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDay:
-    """The plan of a day as somebody approves it: `plan_hash` stands for its lines, and changes when they do.
+    """The plan of a day for approval. `plan_hash` covers its lines.
 
-    `approved`: all of its lines are; `waiting` of them are not. `approved_by` and `approved_at` (UTC) are those of the
-    last approval that still allows anything; `changed` lines were approved and changed since, so that they wait again.
+    `approved`: all lines are approved; `waiting` lines are not. `approved_by` and `approved_at` (UTC) are those of the
+    last approval still in force; `changed` lines were approved, but have changed since and wait again.
     """
 
     day: date
@@ -98,7 +98,7 @@ class PlannedDay:
 
 @dataclass(frozen=True, slots=True)
 class RefusedApproval:
-    """A day, or a line of it by its key, that was not approved, and why."""
+    """A day, or a line of it by `key`, that could not be approved, and why."""
 
     day: date
     why: str
@@ -107,7 +107,7 @@ class RefusedApproval:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalResult:
-    """The days of which something was approved, with the number of lines of each; the next run writes them."""
+    """The number of approved lines by day, and what was refused."""
 
     days: Mapping[date, int]
     refused: tuple[RefusedApproval, ...]
@@ -115,16 +115,16 @@ class ApprovalResult:
 
 @dataclass(frozen=True, slots=True)
 class _ShownLine:
-    """A line as it is shown, and the hash of what it writes."""
+    """A line as shown, and the hash of what it writes."""
 
     line: PlanLineView
     writes: str
 
 
 def launch(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[StartedRun, ...]:
-    """Have the plan of a range made, in runs of at most a month. Nothing is written to Kimai.
+    """Start runs that plan a range, each of at most a month, without writing to Kimai.
 
-    Raises `OperationError`, and `DagsterServerError` when Dagster does not answer.
+    Raises `OperationError`, and `DagsterServerError` if Dagster does not answer.
     """
     check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     started: list[StartedRun] = []
@@ -138,7 +138,7 @@ def launch(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[Sta
 
 
 def stored_plan(runtime: Runtime, first: date, last: date, limit: int | None, offset: int) -> StoredPlan:
-    """The stored plan of a range, with one page of its lines, or all of them. Raises `OperationError`."""
+    """The stored plan of a range, with one page of its lines or all. Raises `OperationError`."""
     check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
@@ -150,7 +150,7 @@ def stored_plan(runtime: Runtime, first: date, last: date, limit: int | None, of
 
 
 def days(runtime: Runtime, first: date, last: date) -> list[PlannedDay]:
-    """The days of a range whose plan writes, as they can be approved. Raises `OperationError`."""
+    """The days of a range whose plan writes anything. Raises `OperationError`."""
     check_days(runtime.settings, first, last, longest=LONGEST_RANGE)
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
@@ -159,12 +159,12 @@ def days(runtime: Runtime, first: date, last: date) -> list[PlannedDay]:
             by_day.setdefault(row.line.day, []).append(row)
         given = approvals.of_days(connection, names.target, first, last)
         people = {line.approved_by for lines in given.values() for line in lines.values()}
-        told = trail.names_of(connection, people)
-    return [_planned(day, rows, given.get(day, {}), told) for day, rows in sorted(by_day.items())]
+        names_by_actor = trail.names_of(connection, people)
+    return [_planned(day, rows, given.get(day, {}), names_by_actor) for day, rows in sorted(by_day.items())]
 
 
 def hashes(lines: Iterable[PlanLineView]) -> dict[date, str]:
-    """The hash of the plan of each day, given all lines of these days as they were shown."""
+    """The hash of each day's plan, given all lines as shown."""
     by_day: dict[date, dict[str, str]] = {}
     for line in lines:
         by_day.setdefault(line.day, {})[line.key] = line.hash
@@ -172,29 +172,29 @@ def hashes(lines: Iterable[PlanLineView]) -> dict[date, str]:
 
 
 def require_review(runtime: Runtime) -> None:
-    """Raises `OperationError` where plans need no approval."""
+    """Raise `OperationError` if plans need no approval."""
     if runtime.settings.push_mode is not PushMode.REVIEW:
-        raise OperationError("ZK_PUSH_MODE is not review, so plans need no approval. Set it to review first.")
+        raise OperationError("Set ZK_PUSH_MODE=review first: now plans need no approval.")
 
 
 def approve(
     runtime: Runtime, actor: Actor, seen: Mapping[date, str], lines: Mapping[tuple[date, str], str] = NOTHING
 ) -> ApprovalResult:
-    """Approve the plans of whole days, and single lines by day and key, as they were seen: by their hashes.
+    """Approve plans of whole days, and single lines by day and key, by the hashes that were shown.
 
-    What changed since is refused, and the rest is approved. Raises `OperationError` where plans need no approval, and
-    `StaleError` when everything is refused.
+    Changed days and lines are refused, the rest is approved. Raises `OperationError` if plans need no approval, and
+    `StaleError` if everything is refused.
     """
     require_review(runtime)
     wanted = sorted({*seen, *(day for day, _ in lines)})
     if not wanted:
-        raise OperationError("No day and no line is named. Name at least one with its hash.")
+        raise OperationError("Name at least one day or line with its hash.")
     check_days(runtime.settings, wanted[0], wanted[-1], longest=LONGEST_REQUEST)
     agreed: dict[date, int] = {}
     refused: list[RefusedApproval] = []
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
-        # Whoever makes the plan again, carries it out or takes it back waits until this is decided, or was faster.
+        # Planning, pushing and undoing these days waits until this transaction ends.
         plans.lock_days(connection, names.target, wanted)
         outdated = set(plans.taken_back(connection, names.target, wanted[0], wanted[-1]))
         for day in wanted:
@@ -206,8 +206,8 @@ def approve(
                 agreed[day] = len(allowed)
                 whole = plan_hash({key: row.line.hash for key, row in shown.items()})
                 if approvals.give(connection, names.target, day, allowed, whole, actor.name):
-                    told = {"lines": len(allowed), "of": len(shown), "plan_hash": whole}
-                    audit.append(connection, [actor.audit_event("plan.approved", f"day:{day}", told)])
+                    detail = {"lines": len(allowed), "of": len(shown), "plan_hash": whole}
+                    audit.append(connection, [actor.audit_event("plan.approved", f"day:{day}", detail)])
     if not agreed:
         raise StaleError(" ".join(row.why for row in refused[:3]))
     return ApprovalResult(agreed, tuple(refused))
@@ -216,26 +216,24 @@ def approve(
 def _approvable(
     day: date, shown: Mapping[str, _ShownLine], seen: str | None, keys: Mapping[str, str], *, is_outdated: bool
 ) -> tuple[dict[str, str], list[RefusedApproval]]:
-    """Of a day, the lines that are as they were seen (key to the hash of what it writes), and what is refused."""
+    """The unchanged lines of a day (key to hash of what it writes), and what is refused."""
     if is_outdated:
-        return {}, [
-            RefusedApproval(day, f"The plan of {day} is from before an undo. Make the plan again and look at it.")
-        ]
+        return {}, [RefusedApproval(day, f"Make the plan of {day} again: it is from before an undo.")]
     if not shown:
-        return {}, [RefusedApproval(day, f"The plan of {day} writes nothing. Have it made first.")]
+        return {}, [RefusedApproval(day, f"The plan of {day} writes nothing. Make it again first.")]
     allowed: dict[str, str] = {}
     refused: list[RefusedApproval] = []
     if seen is not None:
         if seen == plan_hash({key: row.line.hash for key, row in shown.items()}):
             allowed = {key: row.writes for key, row in shown.items()}
         else:
-            refused.append(RefusedApproval(day, f"The plan of {day} changed since it was shown. Look at it again."))
+            refused.append(RefusedApproval(day, f"Look at the plan of {day} again: it has changed since it was shown."))
     for key, line in keys.items():
         row = shown.get(key)
         if row is not None and row.line.hash == line:
             allowed[key] = row.writes
         else:
-            why = f"Line {key} of {day} changed since it was shown. Look at it again."
+            why = f"Look at line {key} of {day} again: it has changed since it was shown."
             refused.append(RefusedApproval(day, why, key))
     return allowed, refused
 
@@ -254,7 +252,7 @@ def _line(row: Row[Any], given: Mapping[str, ApprovedLine]) -> _ShownLine:
     draft, writes = result.draft, line_hash(result)
     approved = given.get(result.key)
     project = draft.project if draft else None
-    told: dict[str, str] = {
+    details: dict[str, str] = {
         "ticket": row.ticket_number or "",
         "agent": row.user_name or row.username or "",
         "customer": (project.customer.name if project else "") or row.sheet_customer or row.organization_name or "",
@@ -271,9 +269,9 @@ def _line(row: Row[Any], given: Mapping[str, ApprovedLine]) -> _ShownLine:
         reason=result.reason,
         decided=result.decided,
         changes=result.diff,
-        hash=stable_hash({"writes": writes, **told}),
+        hash=stable_hash({"writes": writes, **details}),
         approved=approved is not None and approved.line_hash == writes,
-        **told,
+        **details,
     )
     return _ShownLine(line, writes)
 

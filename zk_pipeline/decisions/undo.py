@@ -1,4 +1,4 @@
-"""Taking the writes of one run back: what that would do now, and having it done by a run of its own."""
+"""Undoing a run: what that would do, and starting it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from zk_pipeline.store import day_requests
 
 @dataclass(frozen=True, slots=True)
 class UndoLine:
-    """What undoes one write, or why it is left. `operation` is the write; `undo` is what takes it back, or `leave`."""
+    """How one write is undone, or why it is left. `operation` is the write, `undo` its reversal or `leave`."""
 
     day: date | None
     operation: str
@@ -28,14 +28,14 @@ class UndoLine:
 
     @classmethod
     def of(cls, step: UndoStep) -> Self:
-        """The step of an undo as a line for people."""
-        entry, told = step.write.entry, step.to_json()
-        return cls(entry.entry_date, told["operation"], entry.source_id, entry.kimai_id, told["undo"], told["text"])
+        """The line for a step of an undo."""
+        entry, shown = step.write.entry, step.to_json()
+        return cls(entry.entry_date, shown["operation"], entry.source_id, entry.kimai_id, shown["undo"], shown["text"])
 
 
 @dataclass(frozen=True, slots=True)
 class UndoPlan:
-    """What undoing a run would do now; `left` is billed, lies in a closed month, or was edited since."""
+    """What undoing a run would do; `left` writes are billed, in a closed month, or edited since."""
 
     run_id: str
     wanted: tuple[UndoLine, ...]
@@ -44,7 +44,7 @@ class UndoPlan:
 
 @dataclass(frozen=True, slots=True)
 class UndoRun:
-    """A run that takes the writes of the run `undoes` back; `url` is its page in Dagster."""
+    """A run that undoes the run `undoes`; `url` is its page in Dagster."""
 
     run_id: str
     undoes: str
@@ -52,9 +52,9 @@ class UndoRun:
 
 
 def plan(runtime: Runtime, run: str) -> UndoPlan:
-    """What undoing a run would do now, by its id or the beginning of it. Reads Kimai and writes nothing.
+    """What undoing a run would do now, given its id or a prefix. Reads Kimai, writes nothing.
 
-    Raises `UnknownError`, and the connector's errors.
+    Raises `UnknownError` and the connector's errors.
     """
     run_id = _named(runtime, run)
     with runtime.target() as target:
@@ -63,10 +63,10 @@ def plan(runtime: Runtime, run: str) -> UndoPlan:
 
 
 def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
-    """Have Dagster undo a run; each write is judged again then. While one undo of it is at work, that is the one.
+    """Start the undo of a run, which checks each write again; returns an unfinished undo of the run if there is one.
 
-    Raises `UnknownError`, `OperationError` when nothing of it can be undone, the connector's errors, and
-    `DagsterServerError` when Dagster does not answer.
+    Raises `UnknownError`, `OperationError` if nothing can be undone, the connector's errors, and `DagsterServerError`
+    if Dagster does not answer.
     """
     named = _named(runtime, run)
     key = f"undo:{named}"
@@ -76,7 +76,7 @@ def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
             return UndoRun(run_id, named, run_url(runtime.settings.dagster_link, run_id))
         found = plan(runtime, named)
         if not found.wanted:
-            raise OperationError(f"There is nothing to undo of run {named}.")
+            raise OperationError(f"Run {named} has nothing to undo.")
         record_undo_request(runtime, actor, named)
         tags = {REASON_TAG: day_requests.PERSON}
         run_id = launch_once(runtime, actor, UNDO_JOB, tags, undo_config(named), key=key, about=named)

@@ -1,1 +1,1 @@
-"""Identity: users, their sign-in, sessions and API tokens, and what a role may do."""
+"""Identity: users, sign-in, sessions, API tokens, and roles."""

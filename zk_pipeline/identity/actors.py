@@ -1,4 +1,4 @@
-"""Who asks for something, what their role allows, and why an operation was not done."""
+"""Actors, roles, and the errors of operations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,31 +7,29 @@ from typing import Any
 
 from zk_pipeline.store.audit import AuditEvent
 
-# Who asks for something, and what their role allows.
-
 
 class Role(StrEnum):
-    """What somebody may do; each role may do what the ones before it may."""
+    """Roles; each includes the ones before it."""
 
     VIEWER = "viewer"
-    """Look at everything but users and settings."""
+    """Read everything except users and settings."""
     OPERATOR = "operator"
-    """Resolve, map and sync."""
+    """Decide conflicts, set mappings, and sync."""
     ADMIN = "admin"
-    """Connectors, users, settings and privacy."""
+    """Manage connectors, users, settings and privacy."""
 
     def covers(self, needed: "Role") -> bool:
-        """Whether this role may do what the needed one may."""
+        """Whether this role includes the needed one."""
         order = tuple(Role)
         return order.index(self) >= order.index(needed)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Somebody who was recognized by the server.
+    """An authenticated actor.
 
-    `name` goes into decisions and into the audit chain, so it is no personal data: `user:7`, `cli:root`. `address` is
-    the client's, where there is one.
+    `name` is stored in decisions and in the audit chain, so it is no personal data: `user:7`, `cli:root`. `address` is
+    the client's, if there is one.
     """
 
     name: str
@@ -40,38 +38,38 @@ class Actor:
 
     @property
     def user_id(self) -> int | None:
-        """The number of the user; `None` for somebody at the command line."""
+        """The id of the user; `None` at the command line."""
         kind, _, number = self.name.partition(":")
         return int(number) if kind == "user" else None
 
     def audit_event(self, event: str, subject: str, detail: Mapping[str, Any]) -> AuditEvent:
-        """The event for the audit trail; the address stands in its detail, which can be erased."""
+        """An event for the audit trail, with the address in its detail, which can be erased."""
         address = {"address": self.address} if self.address else {}
         return AuditEvent(event, self.name, subject, {**detail, **address})
 
 
-# Why an operation was not done: errors whose message is a sentence for the person who asked.
+# Errors of operations; their messages are for people.
 
 
 class OperationError(Exception):
-    """What was asked for cannot be done; nothing was changed. The message names the field, the value and the remedy."""
+    """The operation is not possible; nothing was changed. The message names field, value and remedy."""
 
 
 class UnknownError(OperationError):
-    """What it is about does not exist."""
+    """The subject does not exist."""
 
 
 class StaleError(OperationError):
-    """It is no longer as it was when the person looked at it, or the state of something else forbids it."""
+    """The subject has changed since it was shown, or another state prevents the operation."""
 
 
 class DeniedError(OperationError):
-    """The role of whoever asks does not allow it."""
+    """The actor's role does not allow it."""
 
 
 class SignInError(OperationError):
-    """Nobody was recognized; the message is the same whatever was wrong."""
+    """Authentication failed; the message does not say what was wrong."""
 
 
 class IncompleteError(OperationError):
-    """It was done, but something is left, which the message names with what to do about it."""
+    """The operation was done, but not completely; the message names what is left and the remedy."""

@@ -1,4 +1,4 @@
-"""API tokens: what scripts show instead of a sign-in."""
+"""API tokens, for scripts."""
 
 import hashlib
 import secrets
@@ -14,7 +14,7 @@ from zk_pipeline.identity.queries import ApiToken
 from zk_pipeline.store import audit
 
 PREFIX = "zk_"
-"""By this, scanners for leaked secrets know a token."""
+"""Lets secret scanners recognize a token."""
 
 LONGEST_LIFE = timedelta(days=366)
 _LONGEST_NAME = 100
@@ -22,27 +22,29 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """A fresh token, which is shown this once."""
+    """A new token, which is shown only once."""
 
     stored: ApiToken
     token: str = field(repr=False)
 
 
 def issue(connection: Connection, actor: Actor, name: str, role: Role, expires_at: datetime) -> IssuedToken:
-    """Make a token for whoever asks; `expires_at` is an instant.
+    """Create a token for the actor.
 
-    Raises `DeniedError` for a role above the actor's, `OperationError` for another value that cannot be.
+    Raises `DeniedError` for a role above the actor's, `OperationError` for another invalid value.
     """
     if actor.user_id is None:
-        raise OperationError("Only users have API tokens. Sign in as the user who is to have it.")
+        raise OperationError("Sign in as the user who needs the token: only users have API tokens.")
     if not actor.role.covers(role):
-        raise DeniedError(f"A token with the role {role} is above your own role, {actor.role}. Choose a lower one.")
+        raise DeniedError(f"Choose a role of at most {actor.role}, your own: {role} is above it.")
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise OperationError(f"A token needs a name of 1 to {_LONGEST_NAME} printable characters. Say what it is for.")
+        raise OperationError(
+            f"Give the token a name of 1 to {_LONGEST_NAME} printable characters that says what it is for."
+        )
     remaining = expires_at - datetime.now(UTC)
     if not timedelta() < remaining <= LONGEST_LIFE:
         raise OperationError(
-            f"The expiry {expires_at.isoformat()} is not within the next {LONGEST_LIFE.days} days. Choose one that is."
+            f"Choose an expiry within the next {LONGEST_LIFE.days} days: {expires_at.isoformat()} is not."
         )
     token = PREFIX + secrets.token_urlsafe(32)
     stored = queries.add_token(
@@ -59,10 +61,7 @@ def issue(connection: Connection, actor: Actor, name: str, role: Role, expires_a
 
 
 def actor_of_token(connection: Connection, token: str, address: str) -> Actor | None:
-    """Who shows this token: its user, with the lower of the user's role and the token's. `None` when it does not count.
-
-    `address` is the client's.
-    """
+    """The user of this token, with the lower of the user's and the token's role; `None` if it is not valid."""
     bearer = queries.bearer_of_token(connection, _hash(token))
     if bearer is None:
         return None
@@ -71,16 +70,16 @@ def actor_of_token(connection: Connection, token: str, address: str) -> Actor | 
 
 
 def list_tokens(connection: Connection, actor: Actor, *, offset: int, limit: int) -> tuple[Sequence[ApiToken], int]:
-    """Some tokens, the newest first, and how many there are: one's own or, for an admin, everybody's."""
+    """A page of tokens, newest first, and the total: one's own or, for an admin, everybody's."""
     owner = None if actor.role.covers(Role.ADMIN) else actor.user_id
     return queries.list_tokens(connection, owner, offset=offset, limit=limit), queries.count_tokens(connection, owner)
 
 
 def revoke(connection: Connection, actor: Actor, token_id: int) -> None:
-    """End a token, one's own or, as an admin, anybody's. Raises `UnknownError`."""
+    """Revoke one's own token or, as an admin, any. Raises `UnknownError`."""
     token = queries.token_of_id(connection, token_id)
     if token is None or not (token.user_id == actor.user_id or actor.role.covers(Role.ADMIN)):
-        raise UnknownError(f"There is no token {token_id} of yours. The list of tokens names the numbers.")
+        raise UnknownError(f"Token {token_id} is not yours or does not exist. See the list of tokens.")
     if token.revoked_at is not None:
         return
     queries.revoke_token(connection, token_id)

@@ -12,12 +12,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from zk_pipeline.store.encryption import TokenCipher
 from zk_pipeline.store.tables import api_tokens, failed_logins, recovery_codes, second_factors, sessions, users
 
-# Queries on API tokens: whose they are, with which role, and until when.
+# API tokens.
 
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token as it can be listed: without the token itself, which nobody has but its owner."""
+    """A token without its secret, which only its owner has."""
 
     id: int
     user_id: int
@@ -32,7 +32,7 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who shows a token that counts: the user, the user's role now, and the role of the token."""
+    """The user of a valid token, with the user's current role and the token's role."""
 
     token_id: int
     user_id: int
@@ -68,9 +68,9 @@ def add_token(
 
 
 def bearer_of_token(connection: Connection, token_hash: str) -> Bearer | None:
-    """Who shows the token of this hash; `None` for one that is unknown, revoked, expired or of a deactivated user.
+    """The user of the token with this hash; `None` if it is unknown, revoked, expired or of a deactivated user.
 
-    Its use is noted, to the minute.
+    Records its use, to the minute.
     """
     counts = api_tokens.c.revoked_at.is_(None) & (api_tokens.c.expires_at > func.now()) & users.c.active
     stale = api_tokens.c.last_used_at.is_(None) | (api_tokens.c.last_used_at < func.now() - text("interval '1 minute'"))
@@ -88,7 +88,7 @@ def bearer_of_token(connection: Connection, token_hash: str) -> Bearer | None:
 
 
 def token_of_id(connection: Connection, token_id: int) -> ApiToken | None:
-    """The token of this number."""
+    """The token with this id."""
     row = connection.execute(
         select(*_TOKEN_COLUMNS).select_from(_TOKENS_WITH_USERS).where(api_tokens.c.id == token_id)
     ).first()
@@ -96,7 +96,7 @@ def token_of_id(connection: Connection, token_id: int) -> ApiToken | None:
 
 
 def list_tokens(connection: Connection, user_id: int | None, *, offset: int, limit: int) -> Sequence[ApiToken]:
-    """Some tokens, the newest first: those of a user, or everybody's."""
+    """A page of tokens, newest first: those of a user, or everybody's."""
     query = (
         select(*_TOKEN_COLUMNS)
         .select_from(_TOKENS_WITH_USERS)
@@ -107,17 +107,17 @@ def list_tokens(connection: Connection, user_id: int | None, *, offset: int, lim
 
 
 def count_tokens(connection: Connection, user_id: int | None) -> int:
-    """How many tokens there are: those of a user, or everybody's."""
+    """The number of tokens: those of a user, or everybody's."""
     return connection.execute(select(func.count()).select_from(api_tokens).where(_tokens_of(user_id))).scalar_one()
 
 
 def revoke_token(connection: Connection, token_id: int) -> None:
-    """End a token now."""
+    """Revoke a token."""
     connection.execute(update(api_tokens).where(api_tokens.c.id == token_id).values(revoked_at=func.now()))
 
 
 def revoke_tokens_of(connection: Connection, user_id: int) -> None:
-    """End all tokens of a user now."""
+    """Revoke all tokens of a user."""
     going_on = (api_tokens.c.user_id == user_id) & api_tokens.c.revoked_at.is_(None)
     connection.execute(update(api_tokens).where(going_on).values(revoked_at=func.now()))
 
@@ -130,19 +130,19 @@ def _token(row: Row[Any]) -> ApiToken:
     return ApiToken(**row._mapping)  # noqa: SLF001 (the documented way to the columns by name)
 
 
-# Queries on failed sign-ins, by account and by address.
+# Failed sign-ins.
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """How many there were lately, and the seconds since the oldest of the newest `limit` ones."""
+    """The number of recent failures (at most `limit`), and the age of the oldest of them in seconds."""
 
     number: int
     seconds: float
 
 
 def serialize_sign_ins(connection: Connection, account_hash: str, address: str) -> None:
-    """Let attempts on one account, or from one address, count one after another until the transaction ends."""
+    """Serialize attempts on this account and from this address until the transaction ends."""
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
     for name in sorted((f"zk:login:{account_hash}", f"zk:login:{address}")):
         connection.execute(lock, {"name": name})
@@ -151,10 +151,7 @@ def serialize_sign_ins(connection: Connection, account_hash: str, address: str) 
 def failures_of_account(
     connection: Connection, account_hash: str, way: str, within: timedelta, limit: int, address: str | None = None
 ) -> Failures:
-    """The failures on an account within this time, of all or from one address; at most `limit` are counted.
-
-    Only those count that came the same way.
-    """
+    """The failures on an account in the same `way` within this time, from all or one address; at most `limit`."""
     condition = (failed_logins.c.account_hash == account_hash) & (failed_logins.c.way == way)
     if address is not None:
         condition &= failed_logins.c.address == address
@@ -162,18 +159,18 @@ def failures_of_account(
 
 
 def failures_of_address(connection: Connection, address: str, within: timedelta, limit: int) -> Failures:
-    """The failures from an address within this time; at most `limit` are counted."""
+    """The failures from an address within this time; at most `limit`."""
     return _failures(connection, failed_logins.c.address == address, within, limit)
 
 
 def add_failure(connection: Connection, account_hash: str, address: str, way: str) -> int:
-    """Note a failure; returns its number."""
+    """Record a failure; returns its id."""
     values = {"account_hash": account_hash, "address": address, "way": way, "at": func.clock_timestamp()}
     return connection.execute(insert(failed_logins).values(values).returning(failed_logins.c.id)).scalar_one()
 
 
 def forget_failure(connection: Connection, account_hash: str, way: str) -> None:
-    """Forget the failures on the account that came this way."""
+    """Delete the failures on the account in this way."""
     gone = (failed_logins.c.account_hash == account_hash) & (failed_logins.c.way == way)
     connection.execute(delete(failed_logins).where(gone))
 
@@ -191,31 +188,31 @@ def _failures(connection: Connection, condition: ColumnElement[bool], within: ti
     return Failures(number, float(seconds or 0))
 
 
-# Queries on second factors: the secrets of the apps of users, and their recovery codes.
+# Second factors and recovery codes.
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFactor:
-    """What the codes of a user's app are made of; it counts from the first code on that was accepted."""
+    """The secret of a user's app, active once a first code was accepted."""
 
     secret_encrypted: str = field(repr=False)
     is_active: bool
 
 
 def is_active_of(user_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Whether the user of this column has a second factor that counts."""
+    """Whether the user of this column has an active second factor."""
     return exists().where(second_factors.c.user_id == user_id, second_factors.c.active_since.is_not(None))
 
 
 def factor_of(connection: Connection, user_id: int) -> StoredFactor | None:
-    """The second factor of a user, also one that does not count yet."""
+    """The second factor of a user, even if not yet active."""
     columns = (second_factors.c.secret_encrypted, second_factors.c.active_since.is_not(None))
     row = connection.execute(select(*columns).where(second_factors.c.user_id == user_id)).first()
     return None if row is None else StoredFactor(*row)
 
 
 def offer_factor(connection: Connection, user_id: int, secret_encrypted: str) -> bool:
-    """Store a secret that does not count yet, in place of another such one; false where one counts."""
+    """Store an inactive secret, replacing another inactive one; false if an active one exists."""
     values = {"secret_encrypted": secret_encrypted, "last_step": 0, "created_at": func.now()}
     statement = upsert(second_factors).values(user_id=user_id, **values)
     waiting = second_factors.c.active_since.is_(None)
@@ -224,44 +221,44 @@ def offer_factor(connection: Connection, user_id: int, secret_encrypted: str) ->
 
 
 def accept_step(connection: Connection, user_id: int, step: int) -> bool:
-    """Accept the code of this half minute; false where it, or a later one, was accepted before."""
+    """Accept the code of this 30-second step; false if it or a later one was accepted before."""
     unused = (second_factors.c.user_id == user_id) & (second_factors.c.last_step < step)
     return connection.execute(update(second_factors).where(unused).values(last_step=step)).rowcount > 0
 
 
 def activate_factor(connection: Connection, user_id: int) -> bool:
-    """Have a secret count from now on; false where it did before."""
+    """Activate a secret; false if it is active already."""
     waiting = (second_factors.c.user_id == user_id) & second_factors.c.active_since.is_(None)
     return connection.execute(update(second_factors).where(waiting).values(active_since=func.now())).rowcount > 0
 
 
 def remove_factor(connection: Connection, user_id: int) -> bool:
-    """Remove secret and recovery codes; false where there were none."""
+    """Delete secret and recovery codes; false if there were none."""
     connection.execute(delete(recovery_codes).where(recovery_codes.c.user_id == user_id))
     return connection.execute(delete(second_factors).where(second_factors.c.user_id == user_id)).rowcount > 0
 
 
 def set_codes(connection: Connection, user_id: int, hashes: Sequence[str]) -> None:
-    """Have these recovery codes count and no others."""
+    """Replace the recovery codes."""
     connection.execute(delete(recovery_codes).where(recovery_codes.c.user_id == user_id))
     connection.execute(insert(recovery_codes), [{"user_id": user_id, "code_hash": code} for code in hashes])
 
 
 def use_code(connection: Connection, user_id: int, code_hash: str) -> bool:
-    """Use a recovery code up; false for one that is unknown or was used."""
+    """Use a recovery code; false if it is unknown or was used."""
     unused = (recovery_codes.c.user_id == user_id) & (recovery_codes.c.code_hash == code_hash)
     statement = update(recovery_codes).where(unused, recovery_codes.c.used_at.is_(None)).values(used_at=func.now())
     return connection.execute(statement).rowcount > 0
 
 
 def codes_left(connection: Connection, user_id: int) -> int:
-    """How many recovery codes a user has left."""
+    """The number of unused recovery codes of a user."""
     left = (recovery_codes.c.user_id == user_id) & recovery_codes.c.used_at.is_(None)
     return connection.execute(select(func.count()).select_from(recovery_codes).where(left)).scalar_one()
 
 
 def rotate_factors(connection: Connection, cipher: TokenCipher) -> int:
-    """Encrypt every secret again with the newest key; returns how many."""
+    """Re-encrypt every secret with the newest key; returns the number."""
     rows = connection.execute(select(second_factors.c.user_id, second_factors.c.secret_encrypted)).all()
     for user_id, secret in rows:
         fresh = update(second_factors).where(second_factors.c.user_id == user_id)
@@ -269,14 +266,14 @@ def rotate_factors(connection: Connection, cipher: TokenCipher) -> int:
     return len(rows)
 
 
-# Queries on users: who may sign in, with which role.
+# Users.
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may sign in while `active`; `has_password` is false for those of the identity provider alone.
+    """A user. `has_password` is false for those who sign in only through the identity provider.
 
-    `second_factor` says whether they have one that counts.
+    `second_factor`: the user has an active one.
     """
 
     id: int
@@ -304,56 +301,56 @@ _USER_COLUMNS = (
 
 
 def add_user(connection: Connection, *, email: str, name: str, role: str, **more: str | None) -> User | None:
-    """Store a user; `more` is `password_hash` or `oidc_subject`. `None` when the e-mail or the subject is taken."""
+    """Store a user; `more` is `password_hash` or `oidc_subject`. `None` if e-mail or subject are taken."""
     statement = insert(users).values(email=email, name=name, role=role, **more)
     row = connection.execute(statement.on_conflict_do_nothing().returning(*_USER_COLUMNS)).first()
     return None if row is None else _user(row)
 
 
 def user_of_id(connection: Connection, user_id: int) -> User | None:
-    """The user of this number."""
+    """The user with this id."""
     return _first_user(connection, users.c.id == user_id)
 
 
 def user_of_email(connection: Connection, email: str) -> User | None:
-    """The user of this e-mail, which is in small letters."""
+    """The user with this e-mail, in lowercase."""
     return _first_user(connection, users.c.email == email)
 
 
 def user_of_oidc_subject(connection: Connection, subject: str) -> User | None:
-    """The user who is known to the identity provider by this issuer and subject."""
+    """The user with this issuer and subject of the identity provider."""
     return _first_user(connection, users.c.oidc_subject == subject)
 
 
 def oidc_subject(connection: Connection, user_id: int) -> str | None:
-    """By what the identity provider knows this user."""
+    """Issuer and subject of this user at the identity provider."""
     return connection.execute(select(users.c.oidc_subject).where(users.c.id == user_id)).scalar()
 
 
 def password_hash(connection: Connection, user_id: int) -> str | None:
-    """The hash that a password of this user must fit."""
+    """The password hash of this user."""
     return connection.execute(select(users.c.password_hash).where(users.c.id == user_id)).scalar()
 
 
 def list_users(connection: Connection, *, offset: int, limit: int) -> Sequence[User]:
-    """Some users by e-mail."""
+    """A page of users, by e-mail."""
     query = select(*_USER_COLUMNS).order_by(users.c.email).offset(offset).limit(limit)
     return [_user(row) for row in connection.execute(query)]
 
 
 def count_users(connection: Connection) -> int:
-    """How many users there are."""
+    """The number of users."""
     return connection.execute(select(func.count()).select_from(users)).scalar_one()
 
 
 def active_admins(connection: Connection) -> set[int]:
-    """The numbers of the active admins, who stay as they are until the transaction ends."""
+    """The ids of the active admins, locked until the transaction ends."""
     query = select(users.c.id).where(users.c.role == "admin", users.c.active).order_by(users.c.id).with_for_update()
     return set(connection.execute(query).scalars())
 
 
 def serialize_users(connection: Connection) -> None:
-    """Let nobody else create the first admin until the transaction ends."""
+    """Serialize the creation of the first admin."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:first-admin', 0))"))
 
 
@@ -363,7 +360,7 @@ def change_user(connection: Connection, user_id: int, **values: Any) -> None:
 
 
 def record_sign_in(connection: Connection, user_id: int) -> None:
-    """Note that a user signs in now."""
+    """Record that a user signs in now."""
     connection.execute(update(users).where(users.c.id == user_id).values(last_login_at=func.now()))
 
 
@@ -376,14 +373,14 @@ def _user(row: Row[Any]) -> User:
     return User(**row._mapping)  # noqa: SLF001 (the documented way to the columns by name)
 
 
-# Queries on sessions: who is signed in, until when, and which refresh token counts.
+# Sessions.
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session that counts, and the role that its user has now.
+    """A valid session, and the current role of its user.
 
-    `has_proof` says whether it needs no second factor: its user has one, or the identity provider let them in.
+    `has_proof`: the user has a second factor, or signed in through the identity provider.
     """
 
     id: str
@@ -395,7 +392,7 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a refresh token is judged by. `seconds` have passed since the last renewal."""
+    """What a refresh token is checked against; `seconds` since the last renewal."""
 
     session: OpenSession
     refresh_hash: str
@@ -417,7 +414,7 @@ _SESSION_COLUMNS = (
 def add_session(
     connection: Connection, session: OpenSession, refresh_hash: str, *, by_provider: bool, confirmed: bool
 ) -> None:
-    """Store a new session, begun with a password or at the identity provider."""
+    """Store a new session."""
     values = {
         "id": session.id,
         "user_id": session.user_id,
@@ -430,18 +427,18 @@ def add_session(
 
 
 def confirm(connection: Connection, session_id: str) -> None:
-    """Note that somebody proved just now that the session is theirs."""
+    """Record that the user has just confirmed the session with the password."""
     connection.execute(update(sessions).where(sessions.c.id == session_id).values(confirmed_at=func.now()))
 
 
 def is_confirmed(connection: Connection, session_id: str, within: timedelta) -> bool:
-    """Whether somebody proved within this time that the session is theirs."""
+    """Whether the session was confirmed within this time."""
     lately = (sessions.c.id == session_id) & (sessions.c.confirmed_at > func.now() - within)
     return connection.execute(select(sessions.c.id).where(lately)).first() is not None
 
 
 def open_session(connection: Connection, session_id: str) -> OpenSession | None:
-    """The session; `None` for one that is unknown, ended, over, or of a deactivated user."""
+    """The session; `None` if it is unknown, ended, expired, or of a deactivated user."""
     row = connection.execute(
         select(*_SESSION_COLUMNS).select_from(_SESSIONS_WITH_USERS).where(sessions.c.id == session_id, _SESSION_COUNTS)
     ).first()
@@ -449,7 +446,7 @@ def open_session(connection: Connection, session_id: str) -> OpenSession | None:
 
 
 def session_to_renew(connection: Connection, session_id: str) -> Renewal | None:
-    """A session that counts, kept for this transaction so that of two renewals at once one waits."""
+    """A valid session, locked for this transaction."""
     passed = func.extract("epoch", func.clock_timestamp() - sessions.c.refreshed_at)
     query = (
         select(*_SESSION_COLUMNS, sessions.c.refresh_hash, sessions.c.previous_hash, passed)
@@ -465,7 +462,7 @@ def session_to_renew(connection: Connection, session_id: str) -> Renewal | None:
 
 
 def renew_session(connection: Connection, session_id: str, refresh_hash: str) -> None:
-    """Have another refresh token count from now on."""
+    """Replace the refresh token."""
     values = {
         "previous_hash": sessions.c.refresh_hash,
         "refresh_hash": refresh_hash,
@@ -475,12 +472,12 @@ def renew_session(connection: Connection, session_id: str, refresh_hash: str) ->
 
 
 def end_session(connection: Connection, session_id: str) -> bool:
-    """End a session now; false when it had ended before."""
+    """End a session; false if it had ended."""
     going_on = (sessions.c.id == session_id) & sessions.c.ended_at.is_(None)
     return connection.execute(update(sessions).where(going_on).values(ended_at=func.now())).rowcount > 0
 
 
 def end_sessions_of(connection: Connection, user_id: int) -> None:
-    """End all sessions of a user now."""
+    """End all sessions of a user."""
     going_on = (sessions.c.user_id == user_id) & sessions.c.ended_at.is_(None)
     connection.execute(update(sessions).where(going_on).values(ended_at=func.now()))

@@ -1,4 +1,4 @@
-"""The second factor of people with a password: codes of an app (TOTP), and recovery codes for the day it is lost."""
+"""The second factor of users with a password: codes of an app (TOTP), and recovery codes."""
 
 import base64
 import hashlib
@@ -30,74 +30,72 @@ _BYTES_OF_A_CODE, _LETTERS_TOGETHER = 15, 4
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What an app is given once, by hand or as a picture of the address, before it makes codes."""
+    """The secret for an app, to be entered by hand or scanned as a QR code of `address`."""
 
     secret: str = field(repr=False)
     address: str = field(repr=False)
 
     def print_to(self, terminal: TextIO) -> None:
-        """Write the address as a QR code of blocks."""
+        """Print the address as a QR code."""
         segno.make(self.address, error="m", micro=False).terminal(terminal, compact=True)
 
     @property
     def picture(self) -> str:
-        """The address as a QR code: an SVG for pages, dark on light also where the page is dark."""
+        """The address as a QR code in SVG, dark on light even on dark pages."""
         return segno.make(self.address, error="m", micro=False).svg_inline(scale=4, border=4, dark="#000", light="#fff")
 
 
 def is_required(settings: Settings, role: Role) -> bool:
-    """Whether people with a password and this role need a second factor."""
+    """Whether users with a password and this role need a second factor."""
     return settings.second_factor is SecondFactor.ALL or (
         settings.second_factor is SecondFactor.ADMINS and role is Role.ADMIN
     )
 
 
 def is_needed(settings: Settings, user: User) -> bool:
-    """Whether a password alone does not let this user in."""
+    """Whether this user needs a second factor to sign in."""
     if settings.second_factor is SecondFactor.OFF:
         return False
     return user.second_factor or is_required(settings, Role(user.role))
 
 
 def start_enrolment(runtime: Runtime, user: User) -> Enrolment:
-    """A new secret for the app of a user, which counts once `activate` was given a code of it.
+    """Create a secret for the app of a user, to be confirmed with `activate`.
 
-    Raises `StaleError` where second factors are switched off, the user has one, or has no password.
+    Raises `StaleError` if second factors are disabled, or the user has one already or has no password.
     """
     if runtime.settings.second_factor is SecondFactor.OFF:
-        raise StaleError(
-            "Second factors are switched off here. An operator allows them with ZK_SECOND_FACTOR=optional."
-        )
+        raise StaleError("Set ZK_SECOND_FACTOR=optional first: second factors are disabled here.")
     if not user.has_password:
         raise StaleError(
-            "You sign in at the identity provider, and have no password here. Set a second factor up there."
+            "Set up a second factor at the identity provider: you sign in there, and have no password here."
         )
     secret = pyotp.random_base32()
     with runtime.database.transaction() as connection:
         if not queries.offer_factor(connection, user.id, runtime.cipher.encrypt(secret)):
-            raise StaleError(f"{user.email} has a second factor already. Remove it first.")
+            raise StaleError(f"Remove the second factor of {user.email} first: there is one already.")
     return _enrolment(user, secret)
 
 
 def pending_enrolment(runtime: Runtime, user: User) -> Enrolment:
-    """The secret that was offered before. Raises `StaleError` where there is none."""
+    """The secret that waits for confirmation. Raises `StaleError` if there is none."""
     with runtime.database.transaction() as connection:
         factor = queries.factor_of(connection, user.id)
     if factor is None or factor.is_active:
-        raise StaleError("No second factor is being set up. Begin again.")
+        raise StaleError("Start again: no second factor is being set up.")
     return _enrolment(user, runtime.cipher.decrypt(factor.secret_encrypted))
 
 
 def activate(runtime: Runtime, user: User, code: str, caller: Client, actor: Actor | None = None) -> Sequence[str]:
-    """Have the offered secret count, of which this is a code; the recovery codes, which are shown this once.
+    """Activate the pending secret with a first code; returns the recovery codes, which are shown only once.
 
-    `actor` is who does it where that is not the user. Raises `StaleError` where nothing was offered, and as `check`.
+    `actor` is who does it, if not the user. Raises `StaleError` without a pending secret, and as `check`.
     """
     pending_enrolment(runtime, user)
     check(runtime, user, code, caller)
     with runtime.database.transaction() as connection:
         if not queries.activate_factor(connection, user.id):
-            raise StaleError(f"{user.email} has a second factor already. Remove it first.")
+            raise StaleError(f"Remove the second factor of {user.email} first: there is one already.")
         actor = actor or _acting(user, caller)
         audit.append(connection, [actor.audit_event("user.second_factor_set", f"user:{user.id}", {})])
         return _fresh_codes(connection, user.id)
@@ -106,7 +104,7 @@ def activate(runtime: Runtime, user: User, code: str, caller: Client, actor: Act
 def check(runtime: Runtime, user: User, code: str, caller: Client) -> None:
     """Accept a code of a user's app, or a recovery code, once.
 
-    Raises `SignInError` for one that is wrong or was used, which is audited, and `ThrottledError`.
+    Raises `SignInError` for a wrong or used code, which is audited, and `ThrottledError`.
     """
     attempt = throttle.begin_attempt(runtime, user.email, caller.network, throttle.CODE)
     typed = "".join(code.split()).replace("-", "").lower()
@@ -124,11 +122,13 @@ def check(runtime: Runtime, user: User, code: str, caller: Client) -> None:
             queries.forget_failure(connection, attempt.account_hash, attempt.way)
             return
         audit.append(connection, [throttle.failure_event(user, attempt, caller)])
-    raise SignInError("The code is wrong, or was used before. Type the one that the app shows now, or a recovery code.")
+    raise SignInError(
+        "The code is wrong, or was used before. Enter the one that the app shows now, or a recovery code."
+    )
 
 
 def renew_codes(runtime: Runtime, user: User, code: str, caller: Client) -> Sequence[str]:
-    """Fresh recovery codes in place of the others, for a code. Raises as `remove`."""
+    """Replace the recovery codes; needs a code. Raises as `remove`."""
     _require(user)
     check(runtime, user, code, caller)
     with runtime.database.transaction() as connection:
@@ -137,9 +137,9 @@ def renew_codes(runtime: Runtime, user: User, code: str, caller: Client) -> Sequ
 
 
 def remove(runtime: Runtime, user: User, code: str, caller: Client) -> None:
-    """Remove one's own second factor, for a code; the caller has seen to the password.
+    """Remove one's own second factor; needs a code, and the caller has checked the password.
 
-    Raises `StaleError` where there is none, and as `check`.
+    Raises `StaleError` if there is none, and as `check`.
     """
     _require(user)
     check(runtime, user, code, caller)
@@ -148,7 +148,7 @@ def remove(runtime: Runtime, user: User, code: str, caller: Client) -> None:
 
 
 def reset(connection: Connection, actor: Actor, user_id: int) -> User:
-    """Remove the second factor of somebody who lost it; their sessions end. Raises `UnknownError`, `StaleError`."""
+    """Remove the second factor of a user who lost it, and end their sessions. Raises `UnknownError`, `StaleError`."""
     _require(users.user_by_id(connection, user_id))
     _removed(connection, actor, user_id)
     queries.end_sessions_of(connection, user_id)
@@ -157,7 +157,7 @@ def reset(connection: Connection, actor: Actor, user_id: int) -> User:
 
 def _require(user: User) -> None:
     if not user.second_factor:
-        raise StaleError(f"{user.email} has no second factor. There is nothing to change.")
+        raise StaleError(f"{user.email} has no second factor to change.")
 
 
 def _removed(connection: Connection, actor: Actor, user_id: int) -> None:
@@ -177,7 +177,7 @@ def _recovery_code() -> str:
 
 
 def _step(secret: str, typed: str) -> int | None:
-    """The half minute that this is the code of: the one that goes on, or the one before or after it."""
+    """The 30-second step of this code: the current one, or the one before or after it."""
     codes, now = TOTP(secret), int(time.time()) // SECONDS_OF_A_CODE
     steps = (now - 1, now, now + 1)
     return next(

@@ -1,4 +1,4 @@
-"""Signing in and out: with a password or through an identity provider, sessions, their tokens and their renewal."""
+"""Signing in and out, with a password or through an identity provider; sessions, their tokens and renewal."""
 
 import hashlib
 import hmac
@@ -22,10 +22,8 @@ from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.encryption import TokenCipher
 
-# The tokens of a session: signed, short-lived, and good for one purpose each.
-#
-# A token says which session it belongs to and no more: whether that one goes on, and the role, is asked of the
-# database.
+# Session tokens: signed, short-lived, each for one purpose. A token only identifies its session; whether that is still
+# valid, and the role, are read from the database.
 
 ISSUER = "zk_pipeline"
 _ALGORITHM = "HS256"
@@ -33,7 +31,7 @@ _CLAIMS = ("iss", "aud", "sub", "sid", "jti", "iat", "exp")
 
 
 class Purpose(StrEnum):
-    """What a token is good for: its audience."""
+    """The purpose of a token: its audience."""
 
     ACCESS = "zk_pipeline:access"
     REFRESH = "zk_pipeline:refresh"
@@ -43,20 +41,20 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a valid token says. That of a device has its number for `session_id`, that of a second step a hash."""
+    """The content of a valid token. `session_id` is the device's number for devices, and a hash for second steps."""
 
     session_id: str
     user_id: int
 
 
 class SessionTokens:
-    """Signs with the newest key, and believes tokens that were signed with an older one."""
+    """Signs with the newest key, and also accepts tokens signed with older ones."""
 
     def __init__(self, cipher: TokenCipher) -> None:
         self._keys = cipher.derived("zk_pipeline session tokens")
 
     def sign(self, purpose: Purpose, claim: Claim, expires_at: datetime) -> str:
-        """A token until this instant; no two are the same."""
+        """A new token that expires at this time."""
         content = {
             "iss": ISSUER,
             "aud": purpose,
@@ -69,7 +67,7 @@ class SessionTokens:
         return jwt.encode(content, self._keys[0], _ALGORITHM)
 
     def read(self, purpose: Purpose, token: str) -> Claim | None:
-        """What a token says; `None` for one that was not signed by us for this purpose, or is over."""
+        """The content of a token; `None` if it is expired, or not signed by us for this purpose."""
         for key in self._keys:
             try:
                 content = jwt.decode(
@@ -87,61 +85,62 @@ def _claim(content: Mapping[str, Any]) -> Claim:
     return Claim(content["sid"], int(content["sub"].removeprefix("user:")))
 
 
-# Signing in and out: sessions, their renewal, and who a session belongs to.
+# Sessions.
 
 SECONDS_OF_GRACE = 5.0
-"""Two pages of one browser that are loaded at once renew with one token: so soon, the second one is no thief."""
+"""Two pages of one browser may renew with the same token at once; within this time that is not theft."""
 
 
 CONFIRMED_FOR = timedelta(minutes=5)
-"""How long after a password was given accounts may be changed and API tokens made."""
+"""How long after the password accounts may be changed and API tokens created."""
 
 TIME_FOR_THE_CODE = timedelta(minutes=10)
-"""How long after the password the second factor may be shown."""
+"""How long after the password the second factor is accepted."""
 
 LIFE_OF_A_DEVICE = timedelta(days=180)
-"""How long after its last sign-in a browser is known to have signed in before."""
+"""How long after its last sign-in a browser is known."""
 
 
 class NotConfirmedError(DeniedError):
-    """What is asked for needs the password again, of whoever holds the session now."""
+    """The operation needs the password again."""
 
     def __init__(self) -> None:
         super().__init__(
-            "This needs your password again. Send it to /api/v1/auth/confirm, or sign in at /sign-in/oidc?again=true "
-            f"where the identity provider has it, and repeat this within {CONFIRMED_FOR.seconds // 60} minutes."
+            "Confirm with your password first: send it to /api/v1/auth/confirm, or sign in again at "
+            "/sign-in/oidc?again=true if you use the identity provider. Then repeat this within "
+            f"{CONFIRMED_FOR.seconds // 60} minutes."
         )
 
 
 class SecondStepError(SignInError):
-    """The password is right, and a second factor is missing: `token` shows the first to whoever brings the second.
+    """The password is right, but the second factor is missing; `token` proves the first step in the second.
 
-    `enrols` says that there is none yet, and that one has to be set up.
+    `enrols`: the user has none yet, and must set one up.
     """
 
     def __init__(self, token: str, *, enrols: bool) -> None:
         super().__init__(
-            "A second factor is required here, and you have none yet. Sign in at /sign-in in a browser to set it up."
+            "Sign in at /sign-in in a browser to set up a second factor: it is required here, and you have none yet."
             if enrols
-            else "The second factor is missing. Send the code of your app, or a recovery code, as code along with them."
+            else "Send the code of your app, or a recovery code, as `code` too: the second factor is missing."
         )
         self.token, self.enrols = token, enrols
 
 
 class SessionOverError(SignInError):
-    """The session has ended, is over, or was never there; the user may have been deactivated."""
+    """The session has ended or expired, never existed, or its user was deactivated."""
 
     def __init__(self) -> None:
-        super().__init__("The session is over. Sign in again.")
+        super().__init__("Sign in again: the session is over.")
 
 
 class JustRenewedError(SessionOverError):
-    """The token was renewed a moment ago, by another page of the same browser: go on with what that one got."""
+    """The token was just renewed by another page of the same browser: use the new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session that was begun or renewed, and its fresh tokens. Instants are in UTC."""
+    """A new or renewed session with its tokens. Times are in UTC."""
 
     session_id: str
     user_id: int
@@ -154,10 +153,10 @@ class SignedIn:
 
 
 def with_password(runtime: Runtime, email: str, password: str, caller: Client, code: str = "") -> SignedIn:
-    """Begin a session of the user with this e-mail and password, and this code where a second factor is needed.
+    """Begin a session with e-mail, password, and a code if a second factor is needed.
 
-    Raises `SignInError`, after the same work for an unknown account as for a wrong password, `ThrottledError`, and
-    `SecondStepError` where the password is right and only a second factor is missing.
+    Raises `SignInError` (after the same work for an unknown account as for a wrong password), `ThrottledError`, and
+    `SecondStepError` if only the second factor is missing.
     """
     user = verify_password(runtime, email, password, caller)
     if second_factor.is_needed(runtime.settings, user):
@@ -168,9 +167,9 @@ def with_password(runtime: Runtime, email: str, password: str, caller: Client, c
 
 
 def with_code(runtime: Runtime, token: str, code: str, caller: Client) -> tuple[SignedIn, Sequence[str]]:
-    """Begin a session of whoever gave the right password a moment ago, which the token shows, and this code now.
+    """Begin a session with the token of the first step and a code.
 
-    Who has no second factor yet has one from now on, and gets recovery codes. Raises as `with_password`.
+    Activates a new second factor if the user had none, and returns recovery codes. Raises as `with_password`.
     """
     user = in_second_step(runtime, token)
     codes: Sequence[str] = ()
@@ -182,7 +181,7 @@ def with_code(runtime: Runtime, token: str, code: str, caller: Client) -> tuple[
 
 
 def in_second_step(runtime: Runtime, token: str) -> User:
-    """Who gave the right password a moment ago, which the token shows. Raises `SessionOverError`."""
+    """The user of a token of the first step. Raises `SessionOverError`."""
     claim = SessionTokens(runtime.cipher).read(Purpose.SECOND_STEP, token)
     if claim is not None:
         with runtime.database.transaction() as connection:
@@ -194,7 +193,7 @@ def in_second_step(runtime: Runtime, token: str) -> User:
 
 
 def _second_step(runtime: Runtime, user: User) -> str:
-    """What shows for a while that the password was right; it counts no more once there is another password."""
+    """A token that proves the right password for a while, until the password changes."""
     with runtime.database.transaction() as connection:
         claim = Claim(_hash(queries.password_hash(connection, user.id) or ""), user.id)
     return SessionTokens(runtime.cipher).sign(Purpose.SECOND_STEP, claim, datetime.now(UTC) + TIME_FOR_THE_CODE)
@@ -207,16 +206,16 @@ def _on_device(runtime: Runtime, user: User, caller: Client) -> SignedIn:
 
 
 def verify_password(runtime: Runtime, email: str, password: str, caller: Client) -> User:
-    """The active user whose e-mail and password these are. Raises as `with_password`; a failure is audited."""
+    """The active user with this e-mail and password. Raises as `with_password`; failures are audited."""
     email = email.strip().lower()
     with runtime.database.transaction() as connection:
-        # No stored e-mail holds what cannot be printed, and PostgreSQL refuses to look for some of it.
+        # PostgreSQL rejects some unprintable characters, which no stored e-mail has.
         user = queries.user_of_email(connection, email) if email.isprintable() else None
         stored = None if user is None else queries.password_hash(connection, user.id)
     attempt = throttle.begin_attempt(
         runtime, email, caller.network, _device(runtime, user, caller) or throttle.UNKNOWN_DEVICE
     )
-    # Without a connection in the hand: it takes a while, and there are few.
+    # Without holding a connection: hashing takes a while.
     fits = users.password_matches(password, stored)
     with runtime.database.transaction() as connection:
         if user is None or not fits or not user.active:
@@ -228,7 +227,7 @@ def verify_password(runtime: Runtime, email: str, password: str, caller: Client)
 
 
 def change_own_password(runtime: Runtime, actor: Actor, current: str, new: str, caller: Client) -> None:
-    """Give oneself a new password; all sessions end. Raises as `with_password`, and `OperationError` for a weak one."""
+    """Change one's own password; all sessions end. Raises as `with_password`, `OperationError` for a weak one."""
     with runtime.database.transaction() as connection:
         user = users.user_by_id(connection, actor.user_id or 0)
     new_hash = users.hash_password(new, user.email, user.name)
@@ -238,7 +237,7 @@ def change_own_password(runtime: Runtime, actor: Actor, current: str, new: str, 
 
 
 def confirm(runtime: Runtime, session_id: str, actor: Actor, password: str, caller: Client) -> None:
-    """Have the password of whoever is in a session count as given just now. Raises as `with_password`."""
+    """Confirm a session with the password of its user. Raises as `with_password`."""
     with runtime.database.transaction() as connection:
         user = users.user_by_id(connection, actor.user_id or 0)
     verify_password(runtime, user.email, password, caller)
@@ -247,7 +246,7 @@ def confirm(runtime: Runtime, session_id: str, actor: Actor, password: str, call
 
 
 def require_confirmed(runtime: Runtime, session_id: str) -> None:
-    """Raise `NotConfirmedError` unless whoever is in a session proved lately who they are."""
+    """Raise `NotConfirmedError` unless the session was confirmed recently."""
     with runtime.database.transaction() as connection:
         if not queries.is_confirmed(connection, session_id, CONFIRMED_FOR):
             raise NotConfirmedError
@@ -262,9 +261,9 @@ def begin(
     by_provider: bool = False,
     confirmed: bool = True,
 ) -> SignedIn:
-    """Begin a session of a user who was recognized; its id is new, whatever the browser had before.
+    """Begin a session, always with a new id.
 
-    `confirmed` says whether they gave proof just now; a provider may go by a session of its own.
+    `confirmed`: the user has just authenticated; a provider may rely on an existing session.
     """
     session = OpenSession(
         secrets.token_urlsafe(24),
@@ -282,11 +281,10 @@ def begin(
 
 
 def renew(runtime: Runtime, refresh_token: str, address: str, *, grace: float = 0.0) -> SignedIn:
-    """Fresh tokens for a session; the refresh token counts no more.
+    """New tokens for a session; the refresh token is no longer valid.
 
-    Raises `SessionOverError`, also for one that was not renewed for too long. Whoever shows a token that was renewed
-    before has stolen it, or was stolen from: the session ends for both. Within `grace` seconds of the renewal it raises
-    `JustRenewedError` instead.
+    Raises `SessionOverError`, also if the session was idle for too long. A refresh token that was used before means
+    theft, so the session ends; within `grace` seconds of the renewal, `JustRenewedError` is raised instead.
     """
     claim = SessionTokens(runtime.cipher).read(Purpose.REFRESH, refresh_token)
     if claim is None:
@@ -309,7 +307,7 @@ def renew(runtime: Runtime, refresh_token: str, address: str, *, grace: float = 
 
 
 def end_as_stolen(runtime: Runtime, session_id: str, address: str) -> None:
-    """End a session of which an earlier refresh token was shown again."""
+    """End a session whose refresh token was used twice."""
     with runtime.database.transaction() as connection:
         session = queries.open_session(connection, session_id)
         if session is None:
@@ -321,7 +319,7 @@ def end_as_stolen(runtime: Runtime, session_id: str, address: str) -> None:
 
 
 def actor_of_session(runtime: Runtime, session_id: str, address: str) -> Actor:
-    """Who a session belongs to, with the role that they have now. Raises `SessionOverError` once it does not count."""
+    """The user of a session, with the current role. Raises `SessionOverError` if it is not valid."""
     with runtime.database.transaction() as connection:
         session = queries.open_session(connection, session_id)
     if session is None or _lacks_proof(runtime, session):
@@ -330,12 +328,12 @@ def actor_of_session(runtime: Runtime, session_id: str, address: str) -> Actor:
 
 
 def _lacks_proof(runtime: Runtime, session: OpenSession) -> bool:
-    """Whether a session needs a second factor meanwhile that its user does not have: by a setting, or by a new role."""
+    """Whether the user now needs a second factor, by a setting or a new role, and has none."""
     return not session.has_proof and second_factor.is_required(runtime.settings, Role(session.role))
 
 
 def session_of_token(runtime: Runtime, purpose: Purpose, token: str) -> str:
-    """The session that a token names, whether it goes on or not. Raises `SessionOverError` for no token of ours."""
+    """The session of a token, even if it has ended. Raises `SessionOverError` for an invalid token."""
     claim = SessionTokens(runtime.cipher).read(purpose, token)
     if claim is None:
         raise SessionOverError
@@ -343,7 +341,7 @@ def session_of_token(runtime: Runtime, purpose: Purpose, token: str) -> str:
 
 
 def sign_out(runtime: Runtime, session_id: str, address: str) -> None:
-    """End a session; one that has ended stays so."""
+    """End a session, if it has not ended."""
     with runtime.database.transaction() as connection:
         session = queries.open_session(connection, session_id)
         if session is None or not queries.end_session(connection, session_id):
@@ -367,13 +365,13 @@ def _tokens(runtime: Runtime, session: OpenSession) -> SignedIn:
 
 
 def _device(runtime: Runtime, user: User | None, caller: Client) -> str | None:
-    """The number of the device that the caller shows, if it signed in to the account of this user before."""
+    """The number of the client's device, if it signed in to this account before."""
     claim = SessionTokens(runtime.cipher).read(Purpose.DEVICE, caller.device)
     return claim.session_id if claim is not None and user is not None and claim.user_id == user.id else None
 
 
 def _device_token(runtime: Runtime, user: User, caller: Client) -> str:
-    """What a browser shows from now on; a device that is known stays the same, with its failures."""
+    """The token for this browser; a known device keeps its number."""
     claim = Claim(_device(runtime, user, caller) or secrets.token_urlsafe(16), user.id)
     return SessionTokens(runtime.cipher).sign(Purpose.DEVICE, claim, datetime.now(UTC) + LIFE_OF_A_DEVICE)
 
@@ -382,15 +380,15 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-# Signing in through an identity provider: whom it vouches for, and the role that it gives them.
+# Signing in through an identity provider.
 
 PROVIDER = Actor("identity-provider", Role.ADMIN)
-"""Who creates users and sets roles, on behalf of the claims."""
+"""The actor that creates users and sets roles by the claims."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderIdentity:
-    """Somebody whom the provider vouches for; `roles` is what its role claim holds."""
+    """A person authenticated by the provider; `roles` are those of its role claim."""
 
     issuer: str
     subject: str
@@ -399,14 +397,14 @@ class ProviderIdentity:
     name: str
     roles: Sequence[str]
     signed_in_at: float | None = None
-    """When they last gave proof at the provider, in seconds since 1970, if it says so."""
+    """When they last authenticated at the provider, in Unix seconds, if it says so."""
 
 
 def with_identity(runtime: Runtime, identity: ProviderIdentity, address: str) -> SignedIn:
-    """Begin a session of the user of this identity, with the role of the claim; an unknown one is created.
+    """Begin a session for this identity, with the role of the claim; a new user is created.
 
-    Raises `OperationError`: without a role, without a verified e-mail for somebody new, for a deactivated user, and
-    where no active admin would be left. A refusal is audited.
+    Raises `OperationError` without a role, for a new user without verified e-mail, for a deactivated user, and if no
+    active admin would be left. Refusals are audited.
     """
     try:
         return _begin_with_identity(runtime, identity, address)
@@ -423,20 +421,18 @@ def _begin_with_identity(runtime: Runtime, identity: ProviderIdentity, address: 
     with runtime.database.transaction() as connection:
         user = _known(connection, identity) or _linked(connection, identity) or _created(connection, identity, role)
         if not user.active:
-            raise DeniedError(f"{user.email} was deactivated. Ask an admin.")
+            raise DeniedError(f"Ask an admin: {user.email} was deactivated.")
         user = users.change(connection, PROVIDER, user.id, role=role)
         confirmed = time.time() - (identity.signed_in_at or 0) < CONFIRMED_FOR.total_seconds()
         return begin(runtime, connection, user, address, by_provider=True, confirmed=confirmed)
 
 
 def _role(identity: ProviderIdentity, claim: str) -> Role:
-    """The highest role that the claim holds."""
+    """The highest role in the claim."""
     given = [role for role in Role if role in identity.roles]
     if not given:
         allowed = ", ".join(Role)
-        raise DeniedError(
-            f"The identity provider gives you no role here. Its claim {claim} has to be one of {allowed}."
-        )
+        raise DeniedError(f"The identity provider gives you no role here. Its claim {claim} must be one of {allowed}.")
     return given[-1]
 
 
@@ -445,19 +441,14 @@ def _known(connection: Connection, identity: ProviderIdentity) -> User | None:
 
 
 def _linked(connection: Connection, identity: ProviderIdentity) -> User | None:
-    """The user of this e-mail, who is known by this identity from now on.
-
-    An e-mail that the provider did not verify may be anybody's, and is no reason to let somebody in.
-    """
+    """Link the user with this e-mail to the identity. An unverified e-mail may be anybody's, so it is refused."""
     if not identity.email or not identity.email_is_verified:
-        raise DeniedError(
-            "The identity provider did not verify your e-mail. Have it verified there, and sign in again."
-        )
+        raise DeniedError("Have your e-mail verified at the identity provider, and sign in again.")
     user = queries.user_of_email(connection, users.normalized_email(identity.email))
     if user is None:
         return None
     if queries.oidc_subject(connection, user.id) is not None:
-        raise DeniedError(f"{user.email} belongs to another account of the identity provider. Ask an admin.")
+        raise DeniedError(f"Ask an admin: {user.email} belongs to another account of the identity provider.")
     queries.change_user(connection, user.id, oidc_subject=_subject(identity))
     audit.append(connection, [PROVIDER.audit_event("user.linked", f"user:{user.id}", {})])
     return user

@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in: limits for accounts and networks, kept in the database."""
+"""Limits for sign-in attempts by account and network, kept in the database."""
 
 import hashlib
 import hmac
@@ -14,37 +14,37 @@ from zk_pipeline.store.audit import AuditEvent
 
 WINDOW = timedelta(minutes=15)
 MOST_OF_ACCOUNT, MOST_OF_ADDRESS, MOST_FROM_EVERYWHERE = 10, 30, 100
-"""Failures within the window, after which nothing is tried any more until the oldest of them has left it.
+"""Failures within the window after which attempts are refused, until the oldest has left it.
 
-On one account from one network, from one network on all accounts, and on one account from all networks: so whoever
-knows an address from elsewhere does not lock its owner out with ten wrong passwords. A device that signed in to the
-account before is counted apart, with the first limit in all networks together: no stranger's failures lock it out.
+The limits are: one account from one network, all accounts from one network, one account from all networks. So ten wrong
+passwords from elsewhere do not lock an owner out. A device that signed in to the account before is counted separately,
+by the first limit for all networks: failures of strangers do not lock it out.
 """
 
 UNKNOWN_DEVICE = ""
-"""The way of whoever shows no device that is known."""
+"""The way of a client without a known device."""
 
 
 ANONYMOUS = "nobody"
-"""The actor of a sign-in that failed."""
+"""The actor of a failed sign-in."""
 
 CODE = "code"
-"""The way of the second factor, which only those are asked for who know the password: few, wherever they come from."""
+"""The way of the second factor, which is only asked for after the password."""
 
 
 class ThrottledError(OperationError):
-    """There were too many attempts; `seconds` later there may be another one."""
+    """Too many failed attempts; the next one is possible in `seconds`."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"There were too many failed sign-ins. Try again in {seconds} seconds.")
+        super().__init__(f"Try again in {seconds} seconds: there were too many failed sign-ins.")
         self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where an attempt comes from: `address` for the audit trail, `network` is what attempts are counted by.
+    """The client of an attempt: `address` is for the audit trail, attempts are counted by `network`.
 
-    `device` is the token by which a browser shows that it signed in before.
+    `device` is the token of a browser that signed in before.
     """
 
     address: str
@@ -54,7 +54,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class SignInAttempt:
-    """An attempt, which counts as failed until it succeeds."""
+    """An attempt, counted as failed until it succeeds."""
 
     id: int
     account_hash: str
@@ -62,15 +62,15 @@ class SignInAttempt:
 
 
 def account_hash(runtime: Runtime, email: str) -> str:
-    """What stands for an e-mail that was tried; without our key nobody can say for which."""
+    """The keyed hash of an e-mail that was tried."""
     key = runtime.cipher.derived("zk_pipeline failed sign-ins")[0]
     return hmac.new(key, email.encode(), hashlib.sha256).hexdigest()
 
 
 def begin_attempt(runtime: Runtime, email: str, network: str, way: str = UNKNOWN_DEVICE) -> SignInAttempt:
-    """Note an attempt before it is made, so that many at once are no way around. Raises `ThrottledError`.
+    """Record an attempt before it is made, so that concurrent attempts count too. Raises `ThrottledError`.
 
-    `network` is what addresses are counted by, `way` the device if it is known.
+    `way` is the known device, if any.
     """
     everywhere = MOST_FROM_EVERYWHERE if way == UNKNOWN_DEVICE else MOST_OF_ACCOUNT
     account = account_hash(runtime, email)
@@ -86,7 +86,7 @@ def begin_attempt(runtime: Runtime, email: str, network: str, way: str = UNKNOWN
 
 
 def failure_event(user: User | None, attempt: SignInAttempt, caller: Client) -> AuditEvent:
-    """The event; of somebody unknown it holds a hash alone, since people type their passwords there too."""
+    """The audit event. An unknown account is hashed, since people sometimes type their password there."""
     subject = f"user:{user.id}" if user else f"account:{attempt.account_hash[:16]}"
     return AuditEvent("user.sign_in_failed", ANONYMOUS, subject, {"address": caller.address} if caller.address else {})
 

@@ -1,4 +1,4 @@
-"""Users: who may sign in, what they may do, and what their passwords must be."""
+"""Users, and the rules for passwords."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,47 +17,44 @@ from zk_pipeline.identity.actors import Actor, OperationError, Role, StaleError,
 from zk_pipeline.identity.queries import User
 from zk_pipeline.store import audit
 
-# Passwords: what they must be, and their argon2 hashes.
+# Passwords and their argon2 hashes.
 
 SHORTEST, LONGEST = 12, 200
-"""Characters of a password. The upper limit keeps a hash cheap; NIST SP 800-63B asks for 64 at least."""
+"""Length of a password. The upper limit keeps hashing cheap; NIST SP 800-63B requires at least 64."""
 
 LOWEST_SCORE = 3
-"""Of zxcvbn's scores 0 to 4: a hundred million guesses by somebody who knows what people choose."""
+"""Of zxcvbn's scores 0 to 4; 3 is a hundred million guesses."""
 
 _FEWEST_OWN_CHARACTERS = 8
-"""Characters of a password beside the words that are known of its owner."""
+"""Characters of a password beside words known about its owner."""
 
 _CHARACTERS_SCORED = 72
-"""Characters that zxcvbn looks at; what begins with so many good ones is good."""
+"""Characters that zxcvbn scores, to limit its time."""
 
 _SHORTEST_WORD = 3
 _PRODUCT_WORDS = {"zk_pipeline", "pipeline", "zammad", "kimai", "dagster"}
 
 _hashing = PasswordHash((Argon2Hasher(),))
 _hashes_at_once = BoundedSemaphore(4)  # A hash takes 64 MiB.
-_scoring = Lock()  # zxcvbn keeps the words of whoever it judges in one place for all.
+_scoring = Lock()  # zxcvbn keeps the user's words in a global variable.
 
 
 def hash_password(password: str, *known: str) -> str:
-    """The argon2 hash of a new password; `known` is what others know of its owner: address and name.
+    """The argon2 hash of a new password; `known` are the address and name of its owner.
 
-    Raises `OperationError` when it is too short, too long, or easy to guess.
+    Raises `OperationError` if it is too short, too long, or easy to guess.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise OperationError(
-            f"The password has {len(password)} characters. Choose one of {SHORTEST} to {LONGEST} characters."
-        )
+        raise OperationError(f"Choose a password of {SHORTEST} to {LONGEST} characters: this one has {len(password)}.")
     _require_hard_to_guess(password, known)
     with _hashes_at_once:
         return _hashing.hash(password)
 
 
 def password_matches(password: str, stored: str | None) -> bool:
-    """Whether a password is the one of the stored hash.
+    """Whether a password matches the stored hash.
 
-    Without a stored hash the same work is done in vain, so that the time of the answer tells nobody which accounts
-    exist.
+    Without a stored hash a dummy is checked, so that the response time does not reveal which accounts exist.
     """
     if len(password) > LONGEST:
         return False
@@ -74,15 +71,13 @@ def _require_hard_to_guess(password: str, known: tuple[str, ...]) -> None:
         rest = rest.replace(word, "")
     if len(rest) < min(len(password), _FEWEST_OWN_CHARACTERS):
         raise OperationError(
-            "The password is made of the name or the address of its owner, or of the names of these systems. "
-            "Choose one that has nothing to do with them."
+            "Choose a password that has nothing to do with your name, your address or the names of these systems."
         )
     with _scoring:
         judged: Mapping[str, Any] = zxcvbn(password[:_CHARACTERS_SCORED], user_inputs=words)
     if judged["score"] < LOWEST_SCORE:
         raise OperationError(
-            "The password is one of those that are tried first: a common one, a row of keys, or a repetition. "
-            "Choose several words that do not belong together."
+            "Choose several unrelated words: this password is a common one, a row of keys, or a repetition."
         )
 
 
@@ -91,7 +86,7 @@ def _dummy_hash() -> str:
     return _hashing.hash("nobody has this password")
 
 
-# Users: who may sign in, and what they may do.
+# Users.
 
 _EMAIL = re.compile(r"[^@\s<>\",;:\\]{1,64}@[^@\s<>\",;:\\.]+(\.[^@\s<>\",;:\\.]+)*")
 _LONGEST_EMAIL, _LONGEST_NAME = 254, 200
@@ -99,7 +94,7 @@ _LONGEST_EMAIL, _LONGEST_NAME = 254, 200
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """Somebody who should be able to sign in; without a password only through the identity provider or API tokens."""
+    """A new user; without a password they sign in only through the identity provider."""
 
     email: str
     role: Role
@@ -108,9 +103,9 @@ class NewUser:
 
 
 def create(connection: Connection, actor: Actor, new: NewUser) -> User:
-    """Store a user.
+    """Create a user.
 
-    Raises `OperationError` for what is no e-mail, name or password, and `StaleError` when the e-mail is taken.
+    Raises `OperationError` for an invalid e-mail, name or password, and `StaleError` if the e-mail is taken.
     """
     email = normalized_email(new.email)
     password_hash = None if new.password is None else hash_password(new.password, email, new.name)
@@ -118,45 +113,45 @@ def create(connection: Connection, actor: Actor, new: NewUser) -> User:
         connection, email=email, name=normalized_name(new.name), role=new.role, password_hash=password_hash
     )
     if user is None:
-        raise StaleError(f"There is a user {email} already. Change that one, or choose another e-mail.")
+        raise StaleError(f"User {email} already exists. Change that user, or use another e-mail.")
     audit.append(connection, [actor.audit_event("user.created", f"user:{user.id}", {"email": email, "role": new.role})])
     return user
 
 
 def normalized_email(email: str) -> str:
-    """The e-mail in small letters. Raises `OperationError` when it is none."""
+    """The e-mail in lowercase. Raises `OperationError` if it is invalid."""
     tidy = email.strip().lower()
     if len(tidy) > _LONGEST_EMAIL or not _EMAIL.fullmatch(tidy) or not tidy.isprintable():
-        raise OperationError(f"E-mail {email[:_LONGEST_EMAIL]!r} is no e-mail address. Write it as name@example.com.")
+        raise OperationError(f"E-mail {email[:_LONGEST_EMAIL]!r} is invalid. Write it as name@example.com.")
     return tidy
 
 
 def normalized_name(name: str) -> str:
-    """The name without blanks around it. Raises `OperationError` when it is too long or cannot be shown."""
+    """The stripped name. Raises `OperationError` if it is too long or not printable."""
     tidy = name.strip()
     if len(tidy) > _LONGEST_NAME or not tidy.isprintable():
-        raise OperationError(f"The name has to be {_LONGEST_NAME} printable characters at most. Shorten it.")
+        raise OperationError(f"Shorten the name to at most {_LONGEST_NAME} printable characters.")
     return tidy
 
 
 def user_by_id(connection: Connection, user_id: int) -> User:
-    """The user of this number. Raises `UnknownError`."""
+    """The user with this id. Raises `UnknownError`."""
     user = queries.user_of_id(connection, user_id)
     if user is None:
-        raise UnknownError(f"There is no user {user_id}. The list of users names the numbers.")
+        raise UnknownError(f"User {user_id} does not exist. See the list of users.")
     return user
 
 
 def user_by_email(connection: Connection, email: str) -> User:
-    """The user of this e-mail. Raises `UnknownError`."""
+    """The user with this e-mail. Raises `UnknownError`."""
     user = queries.user_of_email(connection, normalized_email(email))
     if user is None:
-        raise UnknownError(f"There is no user {email}. The list of users names the e-mails.")
+        raise UnknownError(f"User {email} does not exist. See the list of users.")
     return user
 
 
 def list_users(connection: Connection, *, offset: int, limit: int) -> tuple[Sequence[User], int]:
-    """Some users by e-mail, and how many there are."""
+    """A page of users by e-mail, and the total."""
     return queries.list_users(connection, offset=offset, limit=limit), queries.count_users(connection)
 
 
@@ -169,10 +164,10 @@ def change(
     role: Role | None = None,
     active: bool | None = None,
 ) -> User:
-    """Change what is given of a user.
+    """Change a user.
 
-    Who is deactivated loses sessions and API tokens for good. Raises `UnknownError`, `OperationError`, and `StaleError`
-    where no active admin would be left.
+    Deactivating ends sessions and API tokens for good. Raises `UnknownError`, `OperationError`, and `StaleError` if no
+    active admin would be left.
     """
     user = user_by_id(connection, user_id)
     given = {
@@ -185,7 +180,7 @@ def change(
         return user
     steps_down = changes.get("role", Role.ADMIN) != Role.ADMIN or changes.get("active") is False
     if steps_down and queries.active_admins(connection) == {user_id}:
-        raise StaleError(f"{user.email} is the last active admin. Give another user the role admin first.")
+        raise StaleError(f"Give another user the role admin first: {user.email} is the last active admin.")
     queries.change_user(connection, user_id, **changes)
     if changes.get("active") is False:
         queries.end_sessions_of(connection, user_id)
@@ -198,16 +193,13 @@ def change(
 
 
 def set_password(connection: Connection, actor: Actor, user_id: int, password: str) -> None:
-    """Give a user a new password; all their sessions end. Raises `UnknownError` and `OperationError`."""
+    """Set a new password, and end sessions and API tokens. Raises `UnknownError` and `OperationError`."""
     user = user_by_id(connection, user_id)
     set_password_hash(connection, actor, user_id, hash_password(password, user.email, user.name))
 
 
 def set_password_hash(connection: Connection, actor: Actor, user_id: int, password_hash: str) -> None:
-    """Give a user the new password of this hash; all their sessions and API tokens end.
-
-    Whoever sets a password since somebody else knew the last one cannot know what that one made.
-    """
+    """Set a new password by its hash, and end sessions and API tokens, which somebody else may have made."""
     queries.change_user(connection, user_id, password_hash=password_hash)
     queries.end_sessions_of(connection, user_id)
     queries.revoke_tokens_of(connection, user_id)
@@ -215,9 +207,9 @@ def set_password_hash(connection: Connection, actor: Actor, user_id: int, passwo
 
 
 def ensure_admin(connection: Connection, email: str, password: str) -> User | None:
-    """Create the first admin from the environment; `None` where there is an active admin already.
+    """Create the first admin from the environment; `None` if there is an active admin already.
 
-    Raises `OperationError` for what is no e-mail or password, `StaleError` where the e-mail belongs to somebody else.
+    Raises `OperationError` for an invalid e-mail or password, `StaleError` if the e-mail belongs to another user.
     """
     queries.serialize_users(connection)
     if queries.active_admins(connection):

@@ -1,1 +1,1 @@
-"""Watching the installation: vital signs, alerts, measurements, and the doctor."""
+"""Monitoring: vital signs, alerts, measurements, and `zk doctor`."""

@@ -1,4 +1,4 @@
-"""Alerts on their way: what was sent and what waits, and its delivery without secrets."""
+"""Queueing and sending alerts, without secrets."""
 
 import logging
 import re
@@ -30,7 +30,7 @@ from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import conflicts, sweeps
 from zk_pipeline.store.database import DatabaseUnavailableError
 
-# The addresses of people: delivery through apprise, and texts without secrets.
+# Sending through apprise, and texts without secrets.
 
 MASK = "***"
 
@@ -43,14 +43,14 @@ _SHORTEST_SECRET = 4
 
 @dataclass(frozen=True, slots=True)
 class AlertAddress:
-    """An apprise address; all of it but its scheme is a secret. `position` is its place in the setting, from 1."""
+    """An apprise address, secret except for its scheme. `position` is its place in the setting, from 1."""
 
     position: int
     url: SecretStr
 
     @property
     def scheme(self) -> str:
-        """What kind of address it is, such as `mailto`."""
+        """The kind of address, such as `mailto`."""
         scheme, found, _ = self.url.get_secret_value().partition("://")
         return scheme if found else "no scheme"
 
@@ -59,25 +59,25 @@ class AlertAddress:
 
 
 def alert_addresses(settings: Settings) -> list[AlertAddress]:
-    """The addresses of ZK_ALERT_URLS. A comma within an address is part of it."""
+    """The addresses in ZK_ALERT_URLS, which may contain commas."""
     text = settings.alert_urls.get_secret_value().strip(" ,\n")
     parts = _BETWEEN.split(text) if text else []
     return [AlertAddress(position, SecretStr(part)) for position, part in enumerate(parts, start=1)]
 
 
 def send(address: AlertAddress, message: AlertMessage) -> str | None:
-    """Send a message; returns `None`, or why it did not arrive. It waits some seconds at most for each answer."""
-    # It is slow to import, and most processes send nothing.
+    """Send a message; returns `None`, or why it was not delivered."""
+    # Slow to import.
     from apprise import Apprise, NotifyType  # noqa: PLC0415
 
     kind = NotifyType.SUCCESS if message.good_news else NotifyType.FAILURE
     with _captured_warnings() as heard:
         service = Apprise.instantiate(address.url.get_secret_value())
         if service is None:
-            return f"It is no address that apprise knows. Correct number {address.position} in ZK_ALERT_URLS."
+            return f"Correct address {address.position} in ZK_ALERT_URLS: apprise does not know it."
         if Apprise(service).notify(title=message.title, body=message.body, notify_type=kind):
             return None
-    return _mask_address(address, heard[-1]) if heard else "The receiver did not take it."
+    return _mask_address(address, heard[-1]) if heard else "The receiver did not accept it."
 
 
 def redacted(text: str, settings: Settings) -> str:
@@ -101,7 +101,7 @@ class _WarningCollector(logging.Handler):
 
 @contextmanager
 def _captured_warnings() -> Iterator[list[str]]:
-    """What apprise says meanwhile, kept out of all logs, since it quotes addresses."""
+    """Captures the warnings of apprise, which quote addresses, and keeps them out of the logs."""
     logger, listener = logging.getLogger("apprise"), _WarningCollector()
     propagates, logger.propagate = logger.propagate, False
     logger.addHandler(listener)
@@ -113,7 +113,7 @@ def _captured_warnings() -> Iterator[list[str]]:
 
 
 def _mask_address(address: AlertAddress, text: str) -> str:
-    """The text that may quote the address, with each part of the address taken out."""
+    """The text with all parts of the address masked."""
     _, _, rest = address.url.get_secret_value().partition("://")
     words = {word for part in (rest, unquote(rest)) for word in _WORDS_OF_ADDRESS.split(part)}
     for word in sorted(words, key=len, reverse=True):
@@ -122,15 +122,15 @@ def _mask_address(address: AlertAddress, text: str) -> str:
     return text
 
 
-# What was told to people and what is on its way, kept in the database: it survives restarts.
+# The state of alerts, stored in the database.
 
 OWNER, SUBJECT = "alerts", "book"
 LOCK = "zk:alerts"
 DELIVERY_LOCK = "zk:alerts:delivery"
-"""Several processes deliver, and a message must not come from each."""
+"""Several processes deliver; each message is to be sent once."""
 
 SECONDS_TO_DELIVER = 30.0
-"""Within one tick of a sensor, which may take a minute; what is left waits for the next."""
+"""Within one tick of a sensor, which may take a minute; the rest waits for the next one."""
 
 _STATE = TypeAdapter(AlertState)
 _log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What a delivery did: how many were sent, how many messages wait, and why, in sentences without secrets."""
+    """The numbers of sent and waiting messages, and problems as sentences without secrets."""
 
     sent: int
     waiting: int
@@ -146,9 +146,9 @@ class DeliveryResult:
 
 
 def alert_failure(runtime: Runtime, trouble: Failure, failures_in_a_row: int | None = None) -> bool:
-    """Note a failure; returns whether people are told. Without a database to remember it in, it is sent at once.
+    """Record a failure; returns whether an alert is sent. Without a database it is sent immediately.
 
-    `None` failures in a row: one is enough, whatever the threshold is.
+    With `failures_in_a_row=None` the threshold does not apply.
     """
     settings = runtime.settings
     if not alert_addresses(settings):
@@ -167,7 +167,7 @@ def alert_failure(runtime: Runtime, trouble: Failure, failures_in_a_row: int | N
 
 
 def alert_recovery(runtime: Runtime, subject: str, link: str = "") -> bool:
-    """Note a success; returns whether people are told, which they are where they were told of a failure."""
+    """Record a success; returns whether a recovery is reported, as it is after a reported failure."""
 
     def step(book: AlertState) -> tuple[AlertState, list[AlertMessage]]:
         changed, message = book.after_recovery(subject, link, datetime.now(UTC))
@@ -177,7 +177,7 @@ def alert_recovery(runtime: Runtime, subject: str, link: str = "") -> bool:
 
 
 def alert_signs(runtime: Runtime, signs: Sequence[VitalSign]) -> bool:
-    """Note how the vital signs are; returns whether people are told of any that fails, or is good again."""
+    """Record vital signs; returns whether a failure or a recovery is reported."""
     settings = runtime.settings
     if not alert_addresses(settings):
         return False
@@ -186,12 +186,12 @@ def alert_signs(runtime: Runtime, signs: Sequence[VitalSign]) -> bool:
     with runtime.database.transaction() as connection:
         known = _load(connection)
     if known.after_look(clean, rules, settings.dagster_link, now)[0] == known:
-        return False  # Nearly always: others must not wait for the lock then.
+        return False  # Nearly always: avoids the lock.
     return _change(runtime, lambda book: book.after_look(clean, rules, settings.dagster_link, now))
 
 
 def alert_changed_after_billing(runtime: Runtime) -> bool:
-    """Report time that was changed in Kimai after it was billed, each question once; returns whether any is new."""
+    """Report time that was changed in Kimai after billing, each conflict once; returns whether any is new."""
     with runtime.database.transaction() as connection:
         rows = conflicts.open_of(connection, Reason.CHANGED_AFTER_BILLING)
         known = _load(connection)
@@ -207,23 +207,23 @@ def alert_changed_after_billing(runtime: Runtime) -> bool:
 
 
 def send_message(runtime: Runtime, message: AlertMessage) -> bool:
-    """Have a message sent that is neither a failure nor its end; returns whether there is anybody to send it to."""
+    """Queue a message that is neither failure nor recovery; returns whether there is an address."""
     if not alert_addresses(runtime.settings):
         return False
     return _change(runtime, lambda book: (book, [message]))
 
 
 def open_incidents(runtime: Runtime) -> dict[str, Incident]:
-    """The jobs and checks that people were told of and that have not recovered."""
+    """The reported jobs and checks that have not recovered."""
     with runtime.database.transaction() as connection:
         incidents = _load(connection).incidents
     return {subject: incident for subject, incident in incidents.items() if not subject.startswith(SIGN)}
 
 
 def deliver(runtime: Runtime) -> DeliveryResult:
-    """Send what waits; what does not arrive waits for the next time. Others who deliver wait meanwhile.
+    """Send the queued messages; those not delivered stay queued. Only one process delivers at a time.
 
-    If the process dies between a delivery and its note, that message comes twice.
+    If the process dies before a delivery is recorded, that message is sent twice.
     """
     if not waiting(runtime):
         return DeliveryResult(0, 0, ())
@@ -237,7 +237,7 @@ def deliver(runtime: Runtime) -> DeliveryResult:
 
 
 def send_directly(settings: Settings, message: AlertMessage) -> bool:
-    """Send a message past the book; returns whether it reached anybody. What did not arrive is logged and lost."""
+    """Send a message without queueing; returns whether it was delivered to anybody. Failures are only logged."""
     problems = {address: send(address, message) for address in alert_addresses(settings)}
     for address, reason in problems.items():
         if reason:
@@ -248,9 +248,9 @@ def send_directly(settings: Settings, message: AlertMessage) -> bool:
 def _attempt(
     messages: Iterable[QueuedMessage], addresses: Sequence[AlertAddress]
 ) -> tuple[list[tuple[int, int]], dict[AlertAddress, str]]:
-    """Send in order; returns what is done, and the addresses that failed, which are left alone after the first time.
+    """Send in order; returns what is done, and the addresses that failed, which are not tried again.
 
-    What waits for an address that was taken out of the settings is done.
+    Messages to addresses that are no longer set count as done.
     """
     by_position = {address.position: address for address in addresses}
     done: list[tuple[int, int]] = []
@@ -284,14 +284,14 @@ def _rules(settings: Settings) -> AlertRules:
 
 
 def waiting(runtime: Runtime) -> tuple[QueuedMessage, ...]:
-    """The messages that are still to be sent, in their order."""
+    """The queued messages, in order."""
     with runtime.database.transaction() as connection:
         return _load(connection).waiting
 
 
 @contextmanager
 def _locked_state(runtime: Runtime) -> Iterator[tuple[Connection, AlertState]]:
-    """The book, to be changed by nobody else meanwhile."""
+    """The state, under a lock."""
     with runtime.database.lock(LOCK), runtime.database.transaction() as connection:
         yield connection, _load(connection)
 

@@ -1,4 +1,4 @@
-"""Alerts: what is told to people, and when. The first failure, not each one; and that it works again."""
+"""Alerts: when a failure or recovery is reported, and the messages. A continuing failure is reported once."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,18 +10,18 @@ from zk_pipeline.observe.vital_signs import SETTLED_AFTER, root_failures
 
 LONGEST_SENTENCE = 1000
 SIGN = "sign/"
-"""What the subjects of vital signs begin with, beside those of jobs and checks."""
+"""The prefix of vital signs among the subjects of jobs and checks."""
 
 QUESTIONS_SHOWN = 10
-"""In one message; the list has them all."""
+"""Conflicts in one message."""
 
 MOST_WAITING = 100
-"""Messages kept for an address that takes none; older ones are dropped first."""
+"""Queued messages; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Something failed: a job, or a check. Failures of one `cause` are the same to people, whatever they say."""
+    """A failed job or check. Failures with the same `cause` are the same, whatever their sentences."""
 
     subject: str
     sentence: str
@@ -31,13 +31,13 @@ class Failure:
 
     @property
     def key(self) -> str:
-        """The same for failures of one subject and one cause."""
+        """A hash of subject and cause."""
         return hashlib.sha256(f"{self.subject}\n{self.cause}".encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
-    """After how many failures in a row people are told, and for how long the same is not said again."""
+    """The number of failures in a row before an alert, and how long it is not repeated."""
 
     after: int
     quiet: timedelta
@@ -45,7 +45,7 @@ class AlertRules:
 
 @dataclass(frozen=True, slots=True)
 class AlertMessage:
-    """What people read."""
+    """The text of an alert."""
 
     title: str
     body: str
@@ -54,7 +54,7 @@ class AlertMessage:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message on its way, to the addresses at these positions (1 is the first)."""
+    """A queued message to the addresses at these positions, from 1."""
 
     number: int
     message: AlertMessage
@@ -63,7 +63,7 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """People were told that something fails, and not yet that it works again."""
+    """A reported failure that has not recovered."""
 
     since: datetime
     days: tuple[date, ...] = ()
@@ -71,24 +71,24 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """All that is remembered: open incidents by subject, when each key was last told, and what waits to be sent."""
+    """The stored state: open incidents by subject, when each failure was last reported, queued messages."""
 
     incidents: Mapping[str, Incident] = field(default_factory=dict[str, Incident])
     told_at: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     waiting: tuple[QueuedMessage, ...] = ()
     last_number: int = 0
     suspects: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
-    """Vital signs that fail and were not told yet, by their incident's subject, and since when they do."""
+    """Failing vital signs that were not reported yet, by subject, and since when they fail."""
     asked: tuple[int, ...] = ()
-    """The open questions that were reported, by their ids."""
+    """The ids of the open conflicts that were reported."""
 
     def after_failure(
         self, trouble: Failure, failures_in_a_row: int | None, rules: AlertRules, now: datetime
     ) -> tuple["AlertState", AlertMessage | None]:
-        """The book after a failure, and what is to be told, if anything. `None`: the threshold does not apply."""
+        """The state after a failure, and the message, if any. With `None` the threshold does not apply."""
         if failures_in_a_row is not None and failures_in_a_row < rules.after:
             return self, None
-        # An instant ahead of now was noted while the clock was wrong.
+        # A time in the future was recorded while the clock was wrong.
         recent = {key: told for key, told in self.told_at.items() if timedelta(0) <= now - told < rules.quiet}
         if trouble.key in recent:
             return replace(self, told_at=recent), None
@@ -102,7 +102,7 @@ class AlertState:
         return book, failure_message(trouble)
 
     def after_recovery(self, subject: str, link: str, now: datetime) -> tuple["AlertState", AlertMessage | None]:
-        """The book after a success; it is told only where the failure was."""
+        """The state after a success; the recovery of a reported failure is reported."""
         incident = self.incidents.get(subject)
         if incident is None:
             return self, None
@@ -112,10 +112,10 @@ class AlertState:
     def after_look(
         self, signs: Sequence[VitalSign], rules: AlertRules, link: str, now: datetime
     ) -> tuple["AlertState", list[AlertMessage]]:
-        """The book after a look at vital signs, and what is to be told: a failure once, and its end once.
+        """The state after a measurement of vital signs, and the messages.
 
-        A sign has to fail for `SETTLED_AFTER`, and one that was told within the quiet period is not told again.
-        Signs that were not looked at stay as they are.
+        A sign is reported once it has failed for `SETTLED_AFTER`, unless it was reported within the quiet period.
+        Signs that were not measured stay as they are.
         """
         book: AlertState = self
         messages: list[AlertMessage] = []
@@ -147,19 +147,19 @@ class AlertState:
         return book, messages
 
     def after_questions(self, open_now: Mapping[int, str]) -> tuple["AlertState", AlertMessage | None]:
-        """The book when these questions are open, as sentences by id: each is reported once, the new ones together."""
+        """The state given these open conflicts (id to sentence), and one message about the new ones."""
         new = [text for number, text in open_now.items() if number not in self.asked]
         book = replace(self, asked=tuple(sorted(open_now)))
         return book, changed_after_billing_message(new) if new else None
 
     def queued(self, message: AlertMessage, addresses: int) -> "AlertState":
-        """The book with a message on its way to so many addresses."""
+        """The state with a message queued to this number of addresses."""
         number = self.last_number + 1
         row = QueuedMessage(number, message, tuple(range(1, addresses + 1)))
         return replace(self, waiting=(*self.waiting, row)[-MOST_WAITING:], last_number=number)
 
     def delivered(self, done: Iterable[tuple[int, int]]) -> "AlertState":
-        """The book after deliveries: pairs of a message's number and an address's position."""
+        """The state after deliveries: pairs of message number and address position."""
         gone = set(done)
         left = (
             replace(row, positions=tuple(place for place in row.positions if (row.number, place) not in gone))
@@ -169,7 +169,7 @@ class AlertState:
 
 
 def failures_in_a_row(runs: Iterable[tuple[str, bool]], run_id: str) -> int:
-    """How many runs up to this one failed without a success between them; runs are (id, succeeded), newest first."""
+    """The failures in a row up to this run, at least 1; runs are (id, succeeded), newest first."""
     count = 0
     reached = False
     for name, succeeded in runs:
@@ -183,7 +183,7 @@ def failures_in_a_row(runs: Iterable[tuple[str, bool]], run_id: str) -> int:
 
 
 def failure_message(trouble: Failure) -> AlertMessage:
-    """The operator's sentence, the days, and where to look."""
+    """The alert about a failed job or check."""
     days = _span(trouble.days)
     sentence = trouble.sentence
     if len(sentence) > LONGEST_SENTENCE:
@@ -194,30 +194,30 @@ def failure_message(trouble: Failure) -> AlertMessage:
 
 
 def recovery_message(subject: str, lasted: timedelta, link: str) -> AlertMessage:
-    """That it works again, and how long it did not."""
+    """The message about a recovery."""
     minutes = max(1, round(lasted.total_seconds() / 60))
     length = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
-    body = "\n".join(line for line in (f"The last one succeeded, {length} after the alert.", link) if line)
+    body = "\n".join(line for line in (f"The latest one succeeded, {length} after the alert.", link) if line)
     return AlertMessage(f"zk_pipeline: {subject} works again", body, good_news=True)
 
 
 def sign_failure_message(sign: VitalSign, link: str) -> AlertMessage:
-    """That a vital sign fails, what to do, and where to look."""
+    """The alert about a failing vital sign."""
     lines = [sign.sentence[:LONGEST_SENTENCE], sign.remedy, link]
     return AlertMessage(f"zk_pipeline: {sign.title}: fails", "\n".join(line for line in lines if line))
 
 
 def changed_after_billing_message(sentences: Sequence[str]) -> AlertMessage:
-    """That billed or closed time was changed in the target: what, and what to do."""
+    """The alert about billed or closed time that was changed in the target."""
     shown = list(sentences[:QUESTIONS_SHOWN])
     if len(sentences) > len(shown):
         shown.append(f"… and {len(sentences) - len(shown)} more.")
-    remedy = "See zk conflicts list --reason changed_after_billing. Put it back in Kimai, or keep it."
+    remedy = "Restore it in Kimai, or keep it: zk conflicts list --reason changed_after_billing"
     return AlertMessage("zk_pipeline: billed time was changed", "\n".join([*shown, remedy]))
 
 
 def sign_recovery_message(title: str, lasted: timedelta) -> AlertMessage:
-    """That a vital sign is good again."""
+    """The message about a vital sign that is good again."""
     body = f"It is good again, {duration_text(lasted)} after the alert."
     return AlertMessage(f"zk_pipeline: {title}: good again", body, good_news=True)
 

@@ -1,4 +1,4 @@
-"""Watching: which assets are behind their schedule, and how to say so. Pure decisions of the checks."""
+"""Which assets are behind schedule, and the sentences about them: the rules of the asset checks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ DAYS_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class StaleAsset:
-    """An asset whose day was not materialized since the instant when it should have been."""
+    """An asset whose day was not materialized since it was due."""
 
     day: date
     asset: str
@@ -21,7 +21,7 @@ class StaleAsset:
 
 
 def watched_days(now: datetime, zone: ZoneInfo, look_back: int) -> tuple[date, ...]:
-    """Today and yesterday, as far as a catch-up of so many days takes them along."""
+    """Today and yesterday, if a catch-up of this many days includes them."""
     today = local_day(now, zone)
     return (today, today - timedelta(days=1))[:look_back]
 
@@ -29,10 +29,9 @@ def watched_days(now: datetime, zone: ZoneInfo, look_back: int) -> tuple[date, .
 def stale_assets(
     materialized: Mapping[str, Mapping[date, datetime]], days: Iterable[date], due: datetime, zone: ZoneInfo
 ) -> list[StaleAsset]:
-    """The assets that are behind, day by day. `due` is the last catch-up that has had its time to finish.
+    """The assets that are behind, by day. `due` is the last catch-up that should have finished.
 
-    A day must have been materialized since that catch-up, or at least after it ended. A day that begins after that
-    catch-up is not yet due.
+    A day must have been materialized since that catch-up, or since its own end; a day after that catch-up is not due.
     """
     behind: list[StaleAsset] = []
     for day in days:
@@ -47,16 +46,16 @@ def stale_assets(
 
 
 def stale_sentence(behind: Sequence[StaleAsset], zone: ZoneInfo) -> str:
-    """What is stale, since when, and what to do; it stays the same until a further catch-up is missed."""
+    """What is stale, since when, and what to do; unchanged until another catch-up is missed."""
     by_day: dict[date, list[StaleAsset]] = {}
     for row in behind:
         by_day.setdefault(row.day, []).append(row)
     parts = [
-        f"{day} has not been brought up to date since {rows[0].since.astimezone(zone):%Y-%m-%d %H:%M}"
+        f"{day} has not been updated since {rows[0].since.astimezone(zone):%Y-%m-%d %H:%M}"
         f" ({', '.join(row.asset for row in rows)})."
         for day, rows in sorted(by_day.items())
     ]
-    return f"{' '.join(parts)} See whether `zk up` runs, then run {sync_command(by_day)}."
+    return f"{' '.join(parts)} Check that `zk up` runs, then run {sync_command(by_day)}."
 
 
 def failed_sentence(days: Iterable[date]) -> str:
@@ -65,10 +64,10 @@ def failed_sentence(days: Iterable[date]) -> str:
     named = ", ".join(map(str, ordered[:DAYS_NAMED]))
     more = f" and {len(ordered) - DAYS_NAMED} more" if len(ordered) > DAYS_NAMED else ""
     subject = "The newest run of this day failed" if len(ordered) == 1 else "The newest runs of these days failed"
-    return f"{subject}: {named}{more}. Remove the cause that the run names, then run {sync_command(ordered)}."
+    return f"{subject}: {named}{more}. Fix the cause that the run names, then run {sync_command(ordered)}."
 
 
 def sync_command(days: Iterable[date]) -> str:
-    """The command that runs these days again; it takes the days between them along."""
+    """The command that runs these days again, with the days between them."""
     ordered = sorted(days)
     return f"`zk sync --from {ordered[0]} --to {ordered[-1]}`"

@@ -1,4 +1,4 @@
-"""The measurements that the vital signs judge: of the disk, of our database and of Dagster's."""
+"""The measurements behind the vital signs: of the disk, of our database and of Dagster's."""
 
 import logging
 import shutil
@@ -36,17 +36,17 @@ from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import request_log, runs, stored_settings
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
 
-# Queries on how everything stands, for supervisors and monitoring: few, and each by an index or one count.
+# Queries for monitoring: few, and each answered by an index or one count.
 
 AGES = ("day", "week", "longer")
-"""Classes of age: open for less than a day, for less than a week, for longer."""
+"""Age classes: open for less than a day, less than a week, or longer."""
 
 RESULTS = ("created", "updated", "deleted", "linked", "in_sync", "parked", "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class LastSyncRun:
-    """The newest run of the chain, and its entries by result."""
+    """The newest sync, and its entries by result."""
 
     started_at: datetime
     results: Mapping[str, int]
@@ -54,9 +54,9 @@ class LastSyncRun:
 
 @dataclass(frozen=True, slots=True)
 class SyncFigures:
-    """What there is and what waits. The oldest are ages in seconds, `last_run` is `None` before the first.
+    """Counts of stored and waiting rows. Ages of the oldest are in seconds; `last_run` is `None` before the first run.
 
-    `conflicts` are by reason and class of age (`AGES`), `requests` those for days, by reason.
+    `conflicts` are by reason and age class (`AGES`), `requests` are day requests by reason.
     """
 
     entries: Mapping[str, int]
@@ -71,13 +71,13 @@ class SyncFigures:
 
 
 def waiting_requests(connection: Connection, first: date, last: date) -> Backlog:
-    """The requests for days of this span, which are those that can be run: a day to come waits for its day."""
+    """The waiting requests for days of this range; future days cannot run yet."""
     row = connection.execute(_WAITING, {"first": first, "last": last}).one()
     return Backlog(row.number, row.due_since, row.asked_at)
 
 
 def waiting_deliveries(connection: Connection) -> Backlog:
-    """The webhooks of the source in use that were not looked into yet."""
+    """The unprocessed webhooks of active sources."""
     query = text(
         """
         SELECT count(*) AS number, min(d.received_at) AS oldest FROM sync.webhook_deliveries d
@@ -89,13 +89,13 @@ def waiting_deliveries(connection: Connection) -> Backlog:
 
 
 def newest_failure(connection: Connection) -> str:
-    """What the newest run of the chain tells the operator, if it failed."""
+    """The failure of the newest sync, empty if it succeeded."""
     query = text("SELECT failure FROM sync.sync_runs ORDER BY started_at DESC LIMIT 1")
     return connection.execute(query).scalar() or ""
 
 
 def figures(connection: Connection) -> SyncFigures:
-    """Everything that is counted."""
+    """All figures, counted now."""
     by_state = connection.execute(text("SELECT state, count(*) FROM sync.pushes GROUP BY state")).all()
     open_conflicts = connection.execute(_CONFLICTS).all()
     requests = connection.execute(_REQUESTS).all()
@@ -149,7 +149,7 @@ _CONFLICTS = text(
 _OPEN = """claimed_by_run IS NULL AND NOT EXISTS (
     SELECT FROM sync.cancelled_runs c WHERE sync.day_requests.day = ANY (c.held_days)
 )"""
-"""Which requests wait for a run, and so may age. Days that are held wait for a person instead (`requests.is_held`)."""
+"""Requests that wait for a run. Those for held days wait for a person instead."""
 
 _REQUESTS = text(
     f"""
@@ -165,16 +165,14 @@ _WAITING = text(
     """  # noqa: S608 (a constant of ours)
 )
 
-# The instruments of the vital signs: reads of the disk, of our database and of Dagster's.
-#
-# Nothing is sent to Zammad or Kimai: how they answer is known from our own runs and sensors.
+# The probes. Nothing is sent to Zammad or Kimai: how they answer is known from our runs and sensors.
 
-SECONDS_BETWEEN_LOOKS = 10.0
+SECONDS_BETWEEN_MEASUREMENTS = 10.0
 SECONDS_BETWEEN_ANSWERS = 2.0
-"""The database is asked more often: a load balancer goes by it."""
+"""The database is measured more often, for load balancers."""
 
 LONGEST_QUERY = 5000
-"""Milliseconds. What a lock holds up is given up, and counts as not measured."""
+"""Milliseconds. A query that a lock blocks is cancelled, and counts as not measured."""
 
 OTHER_SENSORS = ("alerts", "failed_runs", "marts_after_deep_check")
 """Sensors beside `demand`, which ticks as ZK_SENSOR_SECONDS says."""
@@ -185,7 +183,7 @@ _log = logging.getLogger(__name__)
 
 
 class Probe(Generic[Facts]):
-    """Measures one thing; `take` may raise and may hang, and then only this reading grows old."""
+    """Measures one thing. If `take` raises or hangs, only this reading becomes old."""
 
     def __init__(self, name: str, take: Callable[[], Facts], seconds: float) -> None:
         self.name = name
@@ -193,13 +191,13 @@ class Probe(Generic[Facts]):
         self._take = take
         self.reading: Measurement[Facts] = Measurement(datetime.now(UTC))
 
-    def look(self) -> None:
-        """Measure now. What fails leaves the last figures, with the reason why there are no newer ones."""
+    def measure(self) -> None:
+        """Measure now. On failure, the last figures stay, with the problem."""
         try:
             facts = self._take()
         except (DatabaseUnavailableError, SQLAlchemyError, OSError) as error:
             self.reading = replace(self.reading, problem=_error_line(error))
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and the next look comes)
+        except Exception as error:  # noqa: BLE001 (recorded as the problem, and measured again)
             _log.exception("The vital sign %s cannot be measured.", self.name)
             self.reading = replace(self.reading, problem=f"An unexpected {type(error).__name__}; the log has it.")
         else:
@@ -207,28 +205,28 @@ class Probe(Generic[Facts]):
 
 
 class Probes:
-    """All instruments of one process. Release its connections with `close`."""
+    """All probes of a process; `close` releases their connections."""
 
     def __init__(self, runtime: Runtime) -> None:
         settings = runtime.settings
         self._pace = pace_of(settings)
         self._dagster_database: Database | None = None
         self.database = Probe("database", lambda: _answer(runtime), SECONDS_BETWEEN_ANSWERS)
-        self.disk = Probe("disk", lambda: _spaces(settings.home), SECONDS_BETWEEN_LOOKS)
-        self.records = Probe("records", lambda: _records(runtime), SECONDS_BETWEEN_LOOKS)
+        self.disk = Probe("disk", lambda: _spaces(settings.home), SECONDS_BETWEEN_MEASUREMENTS)
+        self.records = Probe("records", lambda: _records(runtime), SECONDS_BETWEEN_MEASUREMENTS)
         self.dagster: Probe[Orchestration] | None = None
         if settings.dagster_url is not None:
             database = dagster_tables.connected(settings.dagster_url.get_secret_value())
             self._dagster_database = database
-            self.dagster = Probe("dagster", lambda: _orchestration(database), SECONDS_BETWEEN_LOOKS)
+            self.dagster = Probe("dagster", lambda: _orchestration(database), SECONDS_BETWEEN_MEASUREMENTS)
 
     def every(self) -> list[Probe[Any]]:
-        """Each instrument that there is."""
+        """All probes."""
         found: list[Probe[Any] | None] = [self.database, self.disk, self.records, self.dagster]
-        return [instrument for instrument in found if instrument is not None]
+        return [probe for probe in found if probe is not None]
 
     def signs(self) -> list[VitalSign]:
-        """What the newest readings mean now."""
+        """The vital signs by the newest readings."""
         dagster = self.dagster.reading if self.dagster else None
         measured = Measurements(self.database.reading, self.disk.reading, self.records.reading, dagster)
         return judge(measured, self._pace, datetime.now(UTC))
@@ -240,62 +238,62 @@ class Probes:
 
 
 class HealthMonitor:
-    """Measures in the background at a fixed pace, each instrument in a thread of its own, whoever wants to know.
+    """Measures in the background, each probe in its own thread.
 
-    A measurement that hangs stops nothing but itself: its figures grow too old, and that is a failed sign.
+    If a measurement hangs, its figures become too old, which is a failed sign.
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        self._instruments = Probes(runtime)
+        self._probes = Probes(runtime)
         self._end = threading.Event()
         self._first_answer = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, seconds_for_first_answer: float = 2.0) -> None:
-        """Begin, and wait a little for the first word of the database, so that nobody is told of a missing one."""
-        for instrument in self._instruments.every():
-            # No thread keeps the process from ending: one that hangs would.
+        """Start, and wait briefly for the first reading of the database."""
+        for probe in self._probes.every():
+            # Daemon threads: one that hangs does not keep the process alive.
             thread = threading.Thread(
-                target=self._keep_looking, args=(instrument,), name=f"watch {instrument.name}", daemon=True
+                target=self._measure_repeatedly, args=(probe,), name=f"watch {probe.name}", daemon=True
             )
             thread.start()
             self._threads.append(thread)
         self._first_answer.wait(seconds_for_first_answer)
 
     def stop(self, seconds: float = 2.0) -> None:
-        """End; a measurement under way is waited for that long."""
+        """Stop; waits this long for running measurements."""
         self._end.set()
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self._instruments.close()
+        self._probes.close()
 
     def signs(self) -> list[VitalSign]:
-        """What the newest readings mean now; never waits."""
-        return self._instruments.signs()
+        """The vital signs by the newest readings; does not block."""
+        return self._probes.signs()
 
-    def _keep_looking(self, instrument: Probe[Any]) -> None:
+    def _measure_repeatedly(self, probe: Probe[Any]) -> None:
         while not self._end.is_set():
-            instrument.look()
-            if instrument is self._instruments.database:
+            probe.measure()
+            if probe is self._probes.database:
                 self._first_answer.set()
-            self._end.wait(instrument.seconds)
+            self._end.wait(probe.seconds)
 
 
 @contextmanager
 def measure_once(runtime: Runtime) -> Iterator[list[VitalSign]]:
-    """The signs by one look at everything, one after the other."""
-    instruments = Probes(runtime)
+    """The vital signs, all measured once."""
+    probes = Probes(runtime)
     try:
-        for instrument in instruments.every():
-            instrument.look()
-        yield instruments.signs()
+        for probe in probes.every():
+            probe.measure()
+        yield probes.signs()
     finally:
-        instruments.close()
+        probes.close()
 
 
 def pace_of(settings: Settings) -> PollIntervals:
-    """What the bounds need of the settings."""
+    """The intervals that the limits depend on."""
     sensors = {**dict.fromkeys(OTHER_SENSORS, OTHER_SENSORS_TICK), "demand": timedelta(seconds=settings.sensor_seconds)}
     polls = {"source": settings.poll_seconds, "target": settings.kimai_poll_seconds}
     return PollIntervals({role: timedelta(seconds=seconds) for role, seconds in polls.items()}, sensors)
@@ -313,7 +311,7 @@ def _answer(runtime: Runtime) -> DatabaseResponse:
 
 
 def _spaces(home: Path) -> Sequence[Space]:
-    """The home, and the embedded database if it lies on another file system."""
+    """The disk space of the home, and of the embedded database if it is on another file system."""
     home = next(path for path in (home, *home.resolve().parents) if path.exists())
     data = home / "postgres"
     places = [home, data] if data.is_dir() and data.stat().st_dev != home.stat().st_dev else [home]
@@ -355,5 +353,5 @@ def _limit_query_time(connection: Connection) -> None:
 
 def _error_line(error: Exception) -> str:
     """The error in one line, without statement and values."""
-    told = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-    return told.strip().partition("\n")[0]
+    text_ = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return text_.strip().partition("\n")[0]

@@ -1,4 +1,4 @@
-"""Vital signs: what a look at the installation means. Every bound and every sentence is here, and nobody else judges.
+"""Vital signs: the judgement of the installation's figures. Every threshold and every sentence is here.
 
 `/api/health`, `/metrics`, `zk doctor` and the alerts show what `judge` says of what
 `zk_pipeline.observe.measurements` measured. The texts are for everybody: addresses, paths and other systems' words
@@ -45,49 +45,49 @@ from zk_pipeline.runtime.schedules import CATCH_UP
 
 NOT_MEASURED_AFTER = timedelta(seconds=45)
 DATABASE_NOT_MEASURED_AFTER = timedelta(seconds=10)
-"""A figure that is older counts as failed. The database is asked every two seconds, most others every ten."""
+"""An older figure counts as failed. The database is asked every two seconds, most others every ten."""
 
 SLOW_ANSWER = 2.0
-"""Seconds after which a database's answer to nothing at all is slow."""
+"""Seconds after which the answer to an empty query is slow."""
 
 FREE_TO_WORK = 500 * MEGABYTE
 FREE_TO_BE_EASY = 2 * GIGABYTE
 PERCENT_TO_BE_EASY = 10
 
 DAEMON_SILENT_AFTER = timedelta(minutes=2)
-"""A living daemon gives a sign every 30 seconds; Dagster itself takes half an hour to call one dead."""
+"""A running daemon beats every 30 seconds; Dagster itself takes half an hour to call one dead."""
 
 TICKS_FAILED = 3
 TICKS_FAILED_FOR = timedelta(minutes=1)
-"""A sensor fails by so many bad ticks in a row over that time; a schedule by a single one, since its run is missing."""
+"""A sensor fails after so many bad ticks in a row over that time; a schedule after one, as its run is missing."""
 
 SENSOR_SILENT_AFTER = timedelta(minutes=5)
-"""At least; a sensor that ticks rarely has ten of its intervals."""
+"""At least; a sensor that ticks rarely gets ten of its intervals."""
 
 INTERVALS_TO_TICK = 10
 
 RUN_WAITS_AFTER = timedelta(minutes=5)
 RUN_WORKS_FOR = timedelta(minutes=65)
-"""Dagster ends a run after an hour (`max_runtime_seconds`); five minutes later it evidently did not."""
+"""Dagster ends a run after an hour (`max_runtime_seconds`), unless that fails; with five minutes' grace."""
 
 RUNS_AT_ONCE = 4
 """`max_concurrent_runs` of dagster.yaml."""
 
 REQUEST_DUE_FOR = timedelta(minutes=10)
 REQUEST_OPEN_FOR = timedelta(hours=2)
-"""Its runs fail again and again: the pause between two of them is an hour at most."""
+"""Its runs keep failing: they are at most an hour apart."""
 
 DELIVERY_WAITS_FOR = timedelta(minutes=10)
 
 AWAY_FOR = timedelta(minutes=1)
-"""A system that is away for less is a warning: its feed asks again after seconds. A refused token fails at once."""
+"""A shorter outage is a warning: the feed asks again after seconds. A refused token fails at once."""
 
 POLLS_TO_MISS = 3
 UNREAD_AFTER = timedelta(minutes=5)
-"""And as many polls of the system's feed."""
+"""And so many polls of the system's feed."""
 
 SETTLED_AFTER = timedelta(minutes=1)
-"""People are told of what fails for so long: a restart of everything takes less."""
+"""A sign is reported once it fails for so long; restarting everything takes less."""
 
 _RUNNER = (DAEMONS, AUTOMATIONS)
 _START = "Start everything: zk up"
@@ -98,7 +98,7 @@ _NAMED = 5
 
 
 def judge(measured: Measurements, pace: PollIntervals, now: datetime) -> list[VitalSign]:
-    """Every sign, in a fixed order. A figure that is too old, or was never measured, has failed."""
+    """Every sign, in a fixed order. A figure that is too old or missing counts as failed."""
     dagster = measured.dagster
     working = dagster is not None and dagster.facts is not None and _sync_works(dagster.facts)
     records = measured.records
@@ -125,7 +125,7 @@ def judge(measured: Measurements, pace: PollIntervals, now: datetime) -> list[Vi
 
 
 def root_failures(signs: Iterable[VitalSign]) -> list[VitalSign]:
-    """The failing signs that people have to hear of: none whose cause is told already."""
+    """The failing signs to report: none whose cause is reported already."""
     failing = {sign.name: sign for sign in signs if sign.level is Level.FAIL}
     return [sign for sign in failing.values() if not failing.keys() & set(sign.follows)]
 
@@ -138,7 +138,7 @@ def _measured(
     bound: timedelta,
     lead: str,
 ) -> Iterator[VitalSign]:
-    """What the figures say while they are young enough; the leading sign fails as soon as they cannot be had."""
+    """The signs that the figures give while recent; without figures, the first sign fails at once."""
     is_old = now - (reading.at or reading.since) > bound
     if reading.facts is None or is_old:
         for name in names:
@@ -225,7 +225,7 @@ def _daemons(beats: Mapping[str, datetime | None], now: datetime) -> VitalSign:
 
 
 def _automations(facts: Orchestration, pace: PollIntervals, now: datetime) -> VitalSign:
-    """The worst that there is to say of sensors and schedules, about all that it can be said of."""
+    """The worst problem of sensors and schedules, naming all that have it."""
     known = {row.name for row in facts.automations if row.is_sensor}
     found: dict[str, list[str]] = {}
     for row in facts.automations:
@@ -251,8 +251,8 @@ def _automations(facts: Orchestration, pace: PollIntervals, now: datetime) -> Vi
 
 
 def _condition(row: Automation, pace: PollIntervals, now: datetime) -> tuple[str, str]:
-    """What is wrong with one sensor or schedule, if anything, and in which words."""
-    is_ours = row.name in pace.ticks  # One that this version does not have any more is off or silent for good.
+    """The problem of a sensor or schedule, if any, and its sentence."""
+    is_ours = row.name in pace.ticks  # One that this version no longer has is off for good.
     bound = max(SENSOR_SILENT_AFTER, INTERVALS_TO_TICK * pace.ticks.get(row.name, timedelta(0)))
     if not row.is_on:
         return ("off" if is_ours else ""), row.name
@@ -273,7 +273,7 @@ def _fails(row: Automation, now: datetime) -> bool:
 
 
 def _queue(facts: Orchestration, now: datetime) -> VitalSign:
-    """Whether each run that waits can still hope for its turn.
+    """Whether each queued run can still start.
 
     It waits behind a run of its lane that works, or behind so many as may work at once; such a wait may be long. Where
     nothing is in its way, or nothing of its lane has ended for minutes, the queue does not move. A run that is being
@@ -312,7 +312,7 @@ def _long_runs(runs: Iterable[UnfinishedRun], now: datetime) -> VitalSign:
 
 
 def _sync_works(facts: Orchestration) -> bool:
-    """Whether a run that writes is at work: the days that are asked for meanwhile wait for its end."""
+    """Whether a run is writing: days requested meanwhile wait for its end."""
     return any(run.lane and run.status == "STARTED" for run in facts.runs)
 
 
@@ -356,7 +356,7 @@ def _deliveries(waiting: Backlog, now: datetime, systems: tuple[str, ...]) -> Vi
 
 
 def _sync(facts: StoreFigures, now: datetime, systems: tuple[str, ...]) -> VitalSign:
-    """The lag, measured by the schedule: the last catch-up that was due must have carried out its day."""
+    """The lag by the schedule: the last catch-up that was due must have carried out its day."""
     at, due = facts.synced_at, facts.catch_up_due
     follows = (*_RUNNER, QUEUE, *systems)
     if facts.schedule_problem:
@@ -378,10 +378,10 @@ def _sync(facts: StoreFigures, now: datetime, systems: tuple[str, ...]) -> Vital
 
 
 def _system(row: System, pace: PollIntervals, now: datetime) -> VitalSign:
-    """By the word of our own runs and sensors: nothing is sent to find out."""
+    """As our own runs and sensors last found it; nothing is sent to check."""
     title = row.name.capitalize()
     if row.failing_since is not None:
-        # What began in the future was written while our clock was wrong.
+        # A start in the future was written while our clock was wrong.
         is_new = timedelta(0) <= now - row.failing_since < AWAY_FOR and not row.refused
         asked = f"it was asked last {_ago(row.failed_at or row.failing_since, now)} ago"
         if row.refused:

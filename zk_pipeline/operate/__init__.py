@@ -1,1 +1,1 @@
-"""Operating the pipeline: syncs and their runs, schedules, connectors, the overview."""
+"""Operating the pipeline: syncs, runs, schedules, connectors, overview."""

@@ -1,4 +1,4 @@
-"""Connectors: where both systems are, with which token, whether they let us work, and whether they are new enough."""
+"""Connectors: addresses and tokens of both systems, tests of connection and permissions, outdated versions."""
 
 import re
 import threading
@@ -23,17 +23,14 @@ from zk_pipeline.store.connectors import ConnectorRecord, SecondSourceError, Sto
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 
-# Connectors: where the two systems are, with which token, which of them are used, and whether they let us work.
-#
-# A token goes in and never comes out. It is sent to the address alone that it was given for: whoever changes the
-# address gives the token again.
+# A token is never shown again. It is sent only to the address that it was given for: a new address needs it again.
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectorActivity:
-    """An activity of the target, or a type of the source. `project_id` is set where it belongs to one project only."""
+    """An activity of the target, or an activity type of the source. `project_id`: its only project, if there is one."""
 
     id: int
     name: str
@@ -43,27 +40,27 @@ class ConnectorActivity:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorState:
-    """A connector, and when its system was last read with success: `None` before the first time, and when unused."""
+    """A connector, and when its system was last read successfully; `None` if never, or if unused."""
 
     connector: ConnectorRecord
     read_at: datetime | None
 
 
 def kinds() -> dict[str, Role]:
-    """The installed kinds of connectors, each with its role."""
+    """The installed kinds of connectors and their roles."""
     sources: dict[str, Role] = dict.fromkeys(source_kinds(), "source")
     targets: dict[str, Role] = dict.fromkeys(target_kinds(), "target")
     return targets | sources
 
 
 def list_connectors(runtime: Runtime) -> list[ConnectorRecord]:
-    """All connectors, those that are not used as well."""
+    """All connectors, including unused ones."""
     with runtime.database.transaction() as connection:
         return connectors.every(connection)
 
 
 def list_states(runtime: Runtime) -> list[ConnectorState]:
-    """All connectors with how they stand."""
+    """All connectors with their states."""
     with runtime.database.transaction() as connection:
         reads = {row.name: row.read_at for row in request_log.systems(connection)}
         rows = connectors.every(connection)
@@ -77,16 +74,16 @@ def one(runtime: Runtime, connector_id: int) -> ConnectorRecord:
 
 
 def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: str, token: str) -> ConnectorRecord:
-    """Store a connector; it is used at once if there is no other of its role in use, and never was another source.
+    """Store a connector, and use it if no other of its role is in use and there are no bookings of another source.
 
-    `name` stands in the markers of time sheets and never changes. Raises `OperationError` for a value that cannot be,
-    `StaleError` when there is one of that name.
+    `name` is written into the markers of time sheets and never changes. Raises `OperationError` for an invalid value,
+    `StaleError` if the name is taken.
     """
     wanted = _checked(name, kind, base_url, token)
     with runtime.database.transaction() as connection:
         connector_id = connectors.insert_new(connection, wanted, runtime.cipher)
         if connector_id is None:
-            raise StaleError(f"name: there is a connector {name!r} already. Change that one, or choose another name.")
+            raise StaleError(f"name: the connector {name!r} already exists. Change it, or choose another name.")
         is_needed = not any(row.active and row.role == wanted.role for row in connectors.every(connection))
         if is_needed and not connectors.has_bookings_of_another(connection, _found(connection, connector_id)):
             connectors.set_active(connection, connector_id, active=True)
@@ -104,13 +101,13 @@ def change(
     token: str | None = None,
     active: bool | None = None,
 ) -> ConnectorRecord:
-    """Change address or token of a connector, or whether it is used: all of it, or nothing where anything is refused.
+    """Change address, token or use of a connector: everything, or nothing if anything is refused.
 
-    A new address needs the token again; kind and role are fixed. Raises `UnknownError`, `OperationError` for a value
-    that cannot be, `SetupError` where the new address of a target does not hold what was written to it, and
-    `StaleError` as `activate` does.
+    A new address needs the token again; kind and role are fixed. Raises `UnknownError`, `OperationError` for an invalid
+    value, `SetupError` if the new address of a target does not have what was written to it, and `StaleError` as
+    `activate` does.
     """
-    # Name servers may take their time; nobody should wait for the row meanwhile.
+    # DNS may be slow; the row is not locked meanwhile.
     known = one(runtime, connector_id)
     address = None if base_url is None else _checked_address(known.name, base_url)
     if address is not None and token is not None and known.role == "target":
@@ -123,7 +120,7 @@ def change(
 
 
 def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str) -> ConnectorRecord:
-    """Store the connector that is named after its kind, or change it, and use it. Raises as `create` does."""
+    """Create or change the connector named after its kind, and use it. Raises as `create` does."""
     wanted = _checked(kind, kind, base_url, token)
     with runtime.database.transaction() as connection:
         current = connectors.by_name(connection, kind)
@@ -134,51 +131,50 @@ def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str)
 
 
 def activate(runtime: Runtime, actor: Actor, connector_id: int) -> ConnectorRecord:
-    """Use this connector, and no other of its role.
+    """Use this connector and no other of its role.
 
-    Raises `UnknownError`, and `StaleError` for a source where there are bookings of another one.
+    Raises `UnknownError`, and `StaleError` for a source if there are bookings of another one.
     """
     return change(runtime, actor, connector_id, active=True)
 
 
 def deactivate(runtime: Runtime, actor: Actor, connector_id: int) -> ConnectorRecord:
-    """Use this connector no longer; what was done with it stays. Raises `UnknownError`."""
+    """Stop using this connector; its data stays. Raises `UnknownError`."""
     return change(runtime, actor, connector_id, active=False)
 
 
 def delete(runtime: Runtime, actor: Actor, connector_id: int) -> None:
-    """Remove a connector that nothing depends on. Raises `UnknownError`, and `StaleError` when something does."""
+    """Delete a connector. Raises `UnknownError`, and `StaleError` if anything depends on it."""
     with runtime.database.transaction() as connection:
         current = _found(connection, connector_id, lock=True)
         dependents = list(connectors.dependents(connection, current))
         if dependents:
             raise StaleError(
-                f"The connector {current.name!r} cannot be deleted: there are {_joined(dependents)} that depend on "
-                "it. Deactivate it instead."
+                f"Deactivate the connector {current.name!r} instead of deleting it: {_joined(dependents)} depend on it."
             )
         connectors.remove(connection, connector_id)
         _record(connection, actor, "connector.deleted", current, _about(current))
 
 
 def test(runtime: Runtime, connector_id: int) -> Validation:
-    """Try connection, version and permissions; problems are findings. Writes nothing there.
+    """Test connection, version and permissions, without writing; problems are findings.
 
-    Raises `UnknownError`, and `SetupError` when its kind is not installed or its address or token cannot be used.
+    Raises `UnknownError`, and `SetupError` if its kind is not installed or its address or token cannot be used.
     """
     with _opened(runtime, connector_id) as connector:
         return connector.validate()
 
 
 def validate_stored(runtime: Runtime, stored: StoredConnector) -> Validation:
-    """Try a connector that may not be stored yet. Raises `SetupError` as `test` does."""
+    """Test a connector that may not be stored yet. Raises `SetupError` as `test` does."""
     with runtime.opened(stored) as connector:
         return connector.validate()
 
 
 def activities(runtime: Runtime, connector_id: int) -> list[ConnectorActivity]:
-    """The activities that a target has, or the activity types of a source, as they are there now, by name.
+    """The activities of a target or the activity types of a source, read now, by name.
 
-    Raises as `test` does, and the connector's own errors.
+    Raises as `test` does, and the connector's errors.
     """
     with _opened(runtime, connector_id) as connector:
         if isinstance(connector, SourceConnector):
@@ -228,8 +224,8 @@ def _change(
     address = current.base_url if wanted is None else wanted
     if address != current.base_url and token is None:
         raise OperationError(
-            "token: the address changes, and a token is only sent to the address that it was given for. Give the "
-            "token again."
+            "token: give the token again, since the address changes and a token is only sent to the address that it "
+            "was given for."
         )
     secret = None if token is None else _checked_token(current.name, token)
     fields = [name for name, differs in (("base_url", address != current.base_url), ("token", secret)) if differs]
@@ -248,11 +244,11 @@ def _checked(name: str, kind: str, base_url: str, token: str) -> StoredConnector
             if broken.kind == kind:
                 raise OperationError(f"kind: {broken}")
         known = ", ".join(sorted(installed))
-        raise OperationError(f"kind: {kind!r} is not installed. Choose one of these: {known}.")
+        raise OperationError(f"kind: {kind!r} is not installed. Choose one of {known}.")
     if not _NAME.fullmatch(name):
         raise OperationError(
-            f"name: {name[:80]!r} cannot stand in a marker. Use up to 40 small letters, digits and hyphens, a letter "
-            "first."
+            f"name: {name[:80]!r} cannot be used in a marker. Use up to 40 lowercase letters, digits and hyphens, "
+            "starting with a letter."
         )
     return StoredConnector(name, installed[kind], kind, _checked_address(name, base_url), _checked_token(name, token))
 
@@ -264,7 +260,7 @@ def _checked_address(name: str, base_url: str) -> str:
         raise OperationError(f"base_url: {error}") from error
     host = urlsplit(address).hostname or ""
     if leads_to_forbidden(host):
-        raise OperationError(f"base_url: {host} leads to an address that is forbidden. {REMEDY}")
+        raise OperationError(f"base_url: {host} resolves to a forbidden address. {REMEDY}")
     return address
 
 
@@ -283,7 +279,7 @@ def _found(connection: Connection, connector_id: int, *, lock: bool = False) -> 
 
 
 def _unknown(connector_id: int) -> UnknownError:
-    return UnknownError(f"There is no connector {connector_id}. Look at the list of connectors.")
+    return UnknownError(f"Connector {connector_id} does not exist. See the list of connectors.")
 
 
 def _record(
@@ -293,7 +289,7 @@ def _record(
 
 
 def _about(connector: ConnectorRecord) -> dict[str, Any]:
-    """What the audit trail keeps: all but the token."""
+    """What goes into the audit trail: all but the token."""
     return {"kind": connector.kind, "role": connector.role, "base_url": connector.base_url}
 
 
@@ -302,23 +298,23 @@ def _joined(names: list[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-# Whether Zammad and Kimai are new enough, looked at when everything starts: told, and never waited for.
+# Outdated versions of Zammad and Kimai: checked at start, without waiting for the answer.
 
 SECONDS_TO_ANSWER = 5.0
 
 
-def report_in_background(runtime: Runtime, tell: Callable[[str], None]) -> threading.Thread:
-    """Tell a sentence for each system that is too old, by a thread that does not keep the process from ending."""
-    thread = threading.Thread(target=_report, args=(runtime, tell), name="versions", daemon=True)
+def report_in_background(runtime: Runtime, notify: Callable[[str], None]) -> threading.Thread:
+    """Report each system that is too old, from a daemon thread."""
+    thread = threading.Thread(target=_report, args=(runtime, notify), name="versions", daemon=True)
     thread.start()
     return thread
 
 
 def outdated_versions(runtime: Runtime) -> Iterator[str]:
-    """A sentence and its remedy for each system whose version is older than supported.
+    """A sentence with its remedy for each system whose version is not supported any more.
 
-    A system that does not answer within some seconds, has no connector yet or keeps its version to itself is none of
-    them: the doctor looks at those. Raises `DatabaseUnavailableError`.
+    Systems that do not answer, have no connector or do not show their version are left to `zk doctor`. Raises
+    `DatabaseUnavailableError`.
     """
     limits = {"http_timeout": SECONDS_TO_ANSWER, "http_attempts": 1}
     brief = replace(runtime, settings=runtime.settings.model_copy(update=limits))
@@ -333,9 +329,9 @@ def outdated_versions(runtime: Runtime) -> Iterator[str]:
                 yield f"{finding.text} {finding.remedy}"
 
 
-def _report(runtime: Runtime, tell: Callable[[str], None]) -> None:
+def _report(runtime: Runtime, notify: Callable[[str], None]) -> None:
     try:
         for sentence in outdated_versions(runtime):
-            tell(sentence)
+            notify(sentence)
     except DatabaseUnavailableError as error:
-        tell(f"The versions of the systems are not known. {error}")
+        notify(f"The versions of Zammad and Kimai are unknown. {error}")

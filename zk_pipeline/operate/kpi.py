@@ -1,4 +1,4 @@
-"""The figures of the dashboard: what is connected, what waits, what was carried over, and how fresh it is."""
+"""The figures of the dashboard: connectors, open work, synced minutes, and how recent they are."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,9 +20,9 @@ LONGEST_SERIES = 366
 
 @dataclass(frozen=True, slots=True)
 class Kpi:
-    """The figures. Minutes are those of bookings whose time sheets are in Kimai, by work day of the business zone.
+    """Minutes are those of bookings with a time sheet in Kimai, by work day in the business zone.
 
-    `last_run` is the newest run of any kind with its status; `series` has the days on which something was booked.
+    `last_run` is the newest run of any kind; `series` has the days with bookings.
     """
 
     active_connectors: int
@@ -34,9 +34,9 @@ class Kpi:
 
 
 def figures(runtime: Runtime, first: date | None = None, last: date | None = None) -> Kpi:
-    """The figures of now, and the minutes per day from `first` to `last`: this month and 30 days unless given.
+    """The current figures, and the minutes per day from `first` to `last`; default: this month and 30 days.
 
-    Raises `OperationError` for a series that ends before it begins, or is too long.
+    Raises `OperationError` for a range that is empty or too long.
     """
     settings = runtime.settings
     today = local_day(datetime.now(UTC), settings.zone)
@@ -65,13 +65,13 @@ def figures(runtime: Runtime, first: date | None = None, last: date | None = Non
 
 
 def _days_before(day: date, number: int) -> date:
-    """So many days earlier, or the first day there is."""
+    """The day `number` days earlier, at the earliest `date.min`."""
     return date.fromordinal(max(1, day.toordinal() - number))
 
 
 def _check(since: date, until: date) -> None:
     if until < since:
-        raise OperationError(f"to {until} lies before from {since}. Swap them.")
+        raise OperationError(f"to {until} is before from {since}. Swap them.")
     number = (until - since).days + 1
     if number > LONGEST_SERIES:
-        raise OperationError(f"from {since} to {until} are {number} days; at most {LONGEST_SERIES} can be shown.")
+        raise OperationError(f"from {since} to {until} are {number} days. Choose at most {LONGEST_SERIES}.")

@@ -1,13 +1,13 @@
-"""Bringing the marts up to date, whoever asks for it."""
+"""Building the marts."""
 
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.marts import build, failure_of
 
 
 def refresh(ready: Runtime, *, full: bool = False) -> None:
-    """Build the marts from what is stored now; days that did not change are left as they are, unless `full`.
+    """Build the marts of the days that changed, or all of them if `full`.
 
-    Raises `MartsError`, a sentence that names the model, when something cannot be built.
+    Raises `MartsError`, which names the model that failed.
     """
     failure = failure_of(build(ready, full=full))
     if failure is not None:

@@ -1,4 +1,4 @@
-"""Queries on everything at a glance: the figures of the dashboard, and whether anything changed."""
+"""Queries for the overview and the dashboard, and whether anything changed."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,13 +21,11 @@ from zk_pipeline.store.tables import (
     sync_runs,
 )
 
-# The state of everything at a glance.
-
 RUNS_SHOWN = 5
 
 
 def overview(connection: Connection) -> dict[str, Any]:
-    """Connectors without their tokens, counts by state and reason, the last runs, days asked for."""
+    """Connectors without tokens, counts by state and reason, the last runs, requested days."""
     known = select(connectors.c.name, connectors.c.role, connectors.c.kind, connectors.c.base_url, connectors.c.active)
     last_runs = select(sync_runs).order_by(sync_runs.c.started_at.desc()).limit(RUNS_SHOWN)
     by_state = select(pushes.c.state, func.count()).group_by(pushes.c.state).order_by(pushes.c.state)
@@ -49,14 +47,14 @@ def overview(connection: Connection) -> dict[str, Any]:
     }
 
 
-# Queries for the figures of the dashboard, each answered from an index.
+# Queries for the dashboard, each answered from an index.
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncedMinutes:
-    """Minutes of one work day: booked in the source, and those of them that are in the target and in no question."""
+    """Minutes of a work day: booked in the source, and of these, in the target without an open conflict."""
 
     day: date
     booked: Decimal
@@ -65,7 +63,7 @@ class SyncedMinutes:
 
 @dataclass(frozen=True, slots=True)
 class OpenWork:
-    """What waits: conflicts for a person, parked rows that the target refuses, days that are asked for."""
+    """Open work: conflicts for a person, parked rows that the target refuses, requested days."""
 
     conflicts: int
     parked: int
@@ -73,12 +71,12 @@ class OpenWork:
 
 
 def active_connectors(connection: Connection) -> int:
-    """How many connectors are in use."""
+    """The number of connectors in use."""
     return connection.execute(select(func.count()).where(connectors.c.active)).scalar_one()
 
 
 def open_work(connection: Connection) -> OpenWork:
-    """What is open now."""
+    """The open work, counted now."""
     refused = conflicts.c.reason == Reason.REFUSED_BY_KIMAI
     open_ones = select(func.count(), func.count().filter(refused)).where(conflicts.c.resolution_status == "open")
     total, parked = connection.execute(open_ones).one()
@@ -87,7 +85,7 @@ def open_work(connection: Connection) -> OpenWork:
 
 
 def minutes_by_day(connection: Connection, names: ActiveConnectors, first: date, last: date) -> list[SyncedMinutes]:
-    """The work days of the range on which something was booked, oldest first."""
+    """The work days of the range with bookings, oldest first."""
     entry, push = normalized_entries.c, pushes.c
     of_days = (entry.source == names.source) & entry.entry_date.between(first, last)
     minutes = (entry.time_minutes - entry.open_minutes).label("minutes")  # As booked, corrections included.
@@ -114,23 +112,20 @@ def minutes_by_day(connection: Connection, names: ActiveConnectors, first: date,
 
 
 def _materialized(query: Select[Any], name: str) -> CTE:
-    """Rows that are read once and then joined as a whole.
-
-    A prepared statement does not know how many days it will be about; joined row by row, a month takes a second.
-    """
+    """A CTE that PostgreSQL reads once and joins as a whole: joined row by row, a month takes a second."""
     return query.cte(name).prefix_with("MATERIALIZED", dialect="postgresql")
 
 
-# One value that is another whenever anything changed that people look at.
+# A value that changes whenever anything changes that people see.
 
 _RUNS_AT_WORK = 10
-"""So many of the newest runs may still be at work."""
+"""How many of the newest runs may still be running."""
 
 
 class ChangeMark(NamedTuple):
-    """The newest of each kind, found at the end of an index; two marks that are equal mean that nothing changed.
+    """The newest ids and times, read from indexes; equal marks mean that nothing changed.
 
-    `failures` are those of the newest runs that say why they failed, which they do some seconds after their end.
+    `failures` counts the newest runs with a stored failure, which is stored some seconds after the run ended.
     """
 
     audit_id: int | None
@@ -141,10 +136,10 @@ class ChangeMark(NamedTuple):
 
 
 def change_mark(connection: Connection) -> ChangeMark:
-    """The mark of now."""
+    """The current mark."""
     newest = select(sync_runs.c.updated_at, sync_runs.c.failure)
     newest = newest.order_by(sync_runs.c.started_at.desc()).limit(_RUNS_AT_WORK).subquery()
     ids = (select(func.max(table.c.id)).scalar_subquery() for table in (audit_logs, conflicts, day_requests))
     run_at = select(func.max(newest.c.updated_at)).scalar_subquery()
-    told = select(func.count()).where(newest.c.failure != "").scalar_subquery()
-    return ChangeMark(*connection.execute(select(*ids, run_at, told)).one())
+    failures = select(func.count()).where(newest.c.failure != "").scalar_subquery()
+    return ChangeMark(*connection.execute(select(*ids, run_at, failures)).one())

@@ -1,7 +1,7 @@
-"""Deriving what is stored again, after a setting changed that decided it: the day, time and project of bookings.
+"""Deriving day, time and project of stored bookings again after a setting that decides them has changed.
 
-What is closed or billed stays as it was, under the settings that it was recorded with. Nothing is written to Kimai
-here: the days that changed are asked for, and their runs carry out the difference as any other plan.
+Closed and billed bookings stay under the settings that they were recorded with. Nothing is written to Kimai here: the
+changed days are requested, and their runs plan and write the difference.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,11 +27,11 @@ _OF_PROJECTS = frozenset({"project_strategy", "fixed_project"})
 
 @dataclass(frozen=True, slots=True)
 class RederiveResult:
-    """What was derived again, or would be.
+    """What was, or would be, derived again.
 
-    `days` are asked for. Of the bookings, `moved` change their day, `changed` their begin or minutes, and `timesheets`
-    have a time sheet in Kimai that is then updated. `kept` bookings on `kept_days` are closed or billed and stay as
-    they are; `unfollowed` lie before the first day that is synced, and stay too.
+    `days` are requested. Of the bookings, `moved` change their day, `changed` their begin or minutes, and `timesheets`
+    have a time sheet to update. `kept` bookings on `kept_days` are closed or billed, `unfollowed` ones are before
+    ZK_START_DATE; both stay as they are.
     """
 
     changes: tuple[SettingChange, ...]
@@ -58,10 +58,10 @@ class RederiveResult:
 
 
 def rederive(runtime: Runtime, actor: Actor, *, plan: bool = False) -> RederiveResult:
-    """Derive all that is stored again by the settings of now and ask for the days that changed, in one transaction.
+    """Derive everything again by the current settings and request the changed days, in one transaction.
 
-    A plan does the same and takes it back, so that it shows what happens. Without a change nothing is done. Raises
-    `SetupError` before there are connectors.
+    With `plan` the same is done and rolled back. Does nothing if no setting changed. Raises `SetupError` without
+    connectors.
     """
     with runtime.database.transaction() as connection, connection.begin_nested() as tried:
         done = _rederive(connection, runtime, actor)
@@ -74,7 +74,7 @@ def _rederive(connection: Connection, runtime: Runtime, actor: Actor) -> Rederiv
     stored_settings.hold(connection, alone=True)
     recorded, now = stored_settings.latest(connection), runtime.settings.decided
     if recorded is None or not stored_settings.decided_facts(connection):
-        return RederiveResult(())  # The next start records the settings of now.
+        return RederiveResult(())  # The next start records the current settings.
     changes = tuple(changed_settings(recorded.value, now))
     if not changes:
         return RederiveResult(())
@@ -83,7 +83,7 @@ def _rederive(connection: Connection, runtime: Runtime, actor: Actor) -> Rederiv
     stored = list(stored_settings.bookings(connection, source))
     sorted_out = _SortedBookings(runtime, _ClosedDays(connection, runtime, source, target), stored)
     derived = _DerivedChanges()
-    if any(change.name != "start_date" for change in changes):  # The first day alone changes nothing of the others.
+    if any(change.name != "start_date" for change in changes):  # A new start date changes no other day.
         stored_settings.derive_under(connection, source, number, sorted_out.staying)
         stored_settings.move(connection, source, target, {id_: day for id_, (_, day) in sorted_out.moved.items()})
         derived = _derive(connection, runtime, sorted_out, projects=any(row.name in _OF_PROJECTS for row in changes))
@@ -108,7 +108,7 @@ def _rederive(connection: Connection, runtime: Runtime, actor: Actor) -> Rederiv
 
 
 class _ClosedDays:
-    """The days on which nothing may change: those of closed months, locked ones, and those with billed time sheets."""
+    """The days on which nothing may change: closed or locked ones, and those with billed time sheets."""
 
     def __init__(self, connection: Connection, runtime: Runtime, source: str, target: str) -> None:
         settings = runtime.settings
@@ -121,16 +121,16 @@ class _ClosedDays:
 
 
 class _SortedBookings:
-    """The stored bookings by what becomes of them."""
+    """The stored bookings, by what happens to them."""
 
     def __init__(self, runtime: Runtime, closed: _ClosedDays, stored: Iterable[StoredBooking]) -> None:
         zone, start = runtime.settings.zone, runtime.settings.start_date
         self.kept: list[StoredBooking] = []
         self.unfollowed: list[StoredBooking] = []
         self.moved: dict[int, tuple[date, date]] = {}
-        """Their former and their new day."""
+        """Old and new day, by booking."""
         self.days: set[date] = set()
-        """The days of what is derived again, former and new."""
+        """The old and new days of the bookings that are derived again."""
         for row in stored:
             day = local_day(row.created_at, zone)
             if row.work_day in closed or day in closed:
@@ -144,12 +144,11 @@ class _SortedBookings:
 
     @property
     def staying(self) -> set[int]:
-        """The bookings that stay as they are."""
         return {row.id for row in (*self.kept, *self.unfollowed)}
 
 
 class _DerivedChanges:
-    """What deriving again changed: days, and bookings by their source ids; `written` may show in Kimai."""
+    """The changed days, and the changed bookings by source id; `written` may change their time sheets."""
 
     def __init__(self) -> None:
         self.days: set[date] = set()
@@ -159,7 +158,7 @@ class _DerivedChanges:
 
 
 def _derive(connection: Connection, runtime: Runtime, wanted: _SortedBookings, *, projects: bool) -> _DerivedChanges:
-    """Replace the entries of these days, a month of them at a time."""
+    """Replace the entries of these days, a month at a time."""
     source, found = runtime.stored("source").name, _DerivedChanges()
     staying = {str(id_) for id_ in wanted.staying}
     for chunk in _chunks(sorted(wanted.days)):
@@ -185,7 +184,7 @@ def _differs(row: Entry, before: Mapping[str, Entry]) -> bool:
 
 
 def _chunks(days: list[date]) -> Iterable[list[date]]:
-    """Days in groups that span a month at most."""
+    """The days in groups that span at most a month."""
     chunk: list[date] = []
     for day in days:
         if chunk and (day - chunk[0]) >= timedelta(days=LONGEST_RANGE):
@@ -199,7 +198,7 @@ def _chunks(days: list[date]) -> Iterable[list[date]]:
 def _first_read_day(
     connection: Connection, runtime: Runtime, source: str, changes: Iterable[SettingChange]
 ) -> set[date]:
-    """The first day that was read: in another zone it begins earlier or later, with bookings that nobody has read."""
+    """The first day that was read: in another zone it may include bookings that were not read."""
     first = stored_settings.first_read(connection, source, SUBJECT)
     if first is None or all(change.name != "timezone" for change in changes):
         return set()

@@ -1,4 +1,4 @@
-"""The runs of the chain: what they counted, how Dagster says they are doing, and acts that are done once."""
+"""Runs of the pipeline: their counts and status, starting them, and idempotent requests."""
 
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,21 +26,21 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, cancellations, day_requests, runs
 from zk_pipeline.store.runs import StoredRun
 
-# Doing once what is asked for twice: an act with a key is done by the first who asks, and all get its answer.
+# Idempotent requests: the first request with a key is carried out, and the others get its answer.
 #
-# A double click, a resent request and a proxy that tries again send the same key. It is the asker's own, made when the
-# dialog opened or the request was built, and it is kept for a day. An act that failed changed nothing and is forgotten,
-# so that the same key may try again. One whose process died is neither: what came of it is for a person to look at.
+# A double click, a resent request and a retrying proxy send the same key, which the client makes when the dialog opens
+# or the request is built. Keys are kept for a day. A failed act changed nothing and is forgotten: its key may be used
+# again. If the process of an act died, a person has to check what happened.
 
 ACT_KEPT_FOR = timedelta(days=1)
 ABANDONED_AFTER = timedelta(minutes=2)
-"""No act takes so long: its process is gone."""
+"""No act takes longer: its process has died."""
 
 _current_act: ContextVar[str] = ContextVar("zk_act", default="")
 
 
 class KeyReusedError(OperationError):
-    """A key was used for something else before."""
+    """A key was used for another request before."""
 
 
 class AbandonedActError(StaleError):
@@ -49,7 +49,7 @@ class AbandonedActError(StaleError):
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """What is asked for: the asker's key, which operation it is, and everything that was given to it."""
+    """A request with a key: actor, key, operation and parameters."""
 
     actor: Actor
     key: str
@@ -59,7 +59,7 @@ class KeyedRequest:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """What was answered: a status of HTTP, and the content as text."""
+    """An answer: HTTP status and content."""
 
     status: int
     content: str
@@ -67,14 +67,14 @@ class StoredAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ActState:
-    """What is to be done: to act (`id`), to give the first answer (`answer`), or, with neither, to wait for it."""
+    """What to do: carry the act out (`id`), return the first answer (`answer`), or, with neither, wait for it."""
 
     id: int | None = None
     answer: StoredAnswer | None = None
 
 
 def begin_act(runtime: Runtime, asked: KeyedRequest) -> ActState:
-    """Take an act on, or find out what became of it; whoever gets an id must `finish_act` or `forget_act` it.
+    """Begin an act, or find out what became of it; with an id, call `finish_act` or `forget_act` afterwards.
 
     Raises `KeyReusedError` and `AbandonedActError`.
     """
@@ -89,33 +89,33 @@ def begin_act(runtime: Runtime, asked: KeyedRequest) -> ActState:
         return ActState()
     if before.route != asked.route or before.body_hash not in marks:
         raise KeyReusedError(
-            f"The key {asked.key[:40]!r} was sent with another request before. Send this one with a key of its own."
+            f"Send this request with another key: {asked.key[:40]!r} was used for a different request before."
         )
     if before.status is not None and before.answer is not None:
         return ActState(answer=StoredAnswer(before.status, runtime.cipher.decrypt(before.answer)))
     if before.asked_at < now - ABANDONED_AFTER:
         raise AbandonedActError(
-            f"The first request with the key {asked.key[:40]!r} was cut off before it was answered. Look at what came "
-            "of it, and if it was not done, send it with a new key."
+            f"Check whether the first request with the key {asked.key[:40]!r} was carried out: it was cut off before "
+            "it was answered. If not, send it with a new key."
         )
     return ActState()
 
 
 def finish_act(runtime: Runtime, act_id: int, answer: StoredAnswer) -> None:
-    """Keep the answer for whoever asks again."""
+    """Store the answer, for repeated requests."""
     with runtime.database.transaction() as connection:
         runs.finish(connection, act_id, answer.status, runtime.cipher.encrypt(answer.content))
 
 
 def forget_act(runtime: Runtime, act_id: int) -> None:
-    """Let the key be used again: nothing was done, or what was done is no act."""
+    """Release the key: nothing was changed."""
     with runtime.database.transaction() as connection:
         runs.forget(connection, act_id)
 
 
 @contextmanager
 def act_context(asked: KeyedRequest) -> Iterator[None]:
-    """What is started within the block is started for this act."""
+    """Runs started within the block belong to this act."""
     token = _current_act.set(f"{asked.actor.name}:{asked.key}")
     try:
         yield
@@ -124,36 +124,36 @@ def act_context(asked: KeyedRequest) -> Iterator[None]:
 
 
 def current_act() -> str:
-    """What the act that is being done is known by; empty for one without a key."""
+    """The id of the act being carried out; empty without a key."""
     return _current_act.get()
 
 
 def _body_hashes(runtime: Runtime, body: bytes) -> tuple[str, ...]:
-    """Hashes of the body under each key, the newest first: a plain hash of a password could be guessed."""
+    """HMACs of the body under each key, newest first; a plain hash of a password could be guessed."""
     return tuple(hmac.digest(key, body, "sha256").hex() for key in runtime.cipher.derived("zk acts"))
 
 
-# The runs of the chain: what our tables counted of each, and how Dagster says that it is doing.
+# Runs: what our tables counted, and their status in Dagster.
 
 UNKNOWN = "unknown"
-"""The status of a run while Dagster does not answer, and of one that it does not know any more."""
+"""The status of a run if Dagster does not answer, or does not know it any more."""
 
 NOT_WRITTEN = ("unapproved", "left", "withheld")
-"""Counts of what a run planned and did not write."""
+"""Counts of what a run planned but did not write."""
 
 DAGSTER_ACTION = "dagster.asked"
-"""The event of what people do in Dagster's own UI, recorded in their name before Dagster is asked to do it."""
+"""The event for what people do in Dagster's UI, recorded before Dagster does it."""
 
 _ENDED = frozenset({"success", "failure", "canceled", UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
 class RunDetails:
-    """A run; instants are in UTC. `status` is Dagster's in small letters, or `unknown`.
+    """A run; times are in UTC. `status` is Dagster's in lowercase, or `unknown`.
 
-    `seconds` is the time from its first to its last stage so far. `carried_out` says that it wrote its days to the end;
-    a plan never does. `failure` is what a failed run tells the operator, some seconds after it ended. `ahead` lines of
-    its plan were neither written nor replaced by another plan since; `taken_back`: an undo took back all that it wrote.
+    `seconds` is the time from its first to its latest stage. `carried_out`: it wrote all its days; a plan never does.
+    `failure` is the message for the operator, available some seconds after it failed. `ahead` lines of its plan were
+    neither written nor replaced since. `taken_back`: an undo took back all its writes.
     """
 
     run_id: str
@@ -171,13 +171,13 @@ class RunDetails:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it waits for its turn or is at work."""
+        """Whether it is queued or running."""
         return self.status not in _ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A run over these days that was just started; `url` is its page in Dagster."""
+    """A run that was just started; `url` is its page in Dagster."""
 
     run_id: str
     first: date
@@ -188,7 +188,7 @@ class StartedRun:
 def launch(
     runtime: Runtime, actor: Actor, job: str, first: date, last: date, *, override_limits: bool = False
 ) -> Iterator[StartedRun]:
-    """Start runs of a job over a range, each over a month at most, one by one. Raises `DagsterServerError`."""
+    """Start runs of a job over a range, one for each month at most. Raises `DagsterServerError`."""
     for begin, end in day_ranges(first, last, LONGEST_RANGE):
         tags = range_tags(begin, end, day_requests.PERSON)
         if override_limits:
@@ -209,13 +209,12 @@ def launch_once(
     key: str = "",
     about: str | None = None,
 ) -> str:
-    """Start a run of a job in somebody's name; returns its id. Raises `DagsterServerError`.
+    """Start a run of a job in the actor's name; returns its id. Raises `DagsterServerError`.
 
-    With `about` the run gets a request of ours for just this (`store/runs.py`).
+    With `about` the run gets a request for just this subject (`store/runs.py`).
 
-    What is known by the same key is started once, be it that two ask at once or that the answer of the first start was
-    lost. The key is the act's own (`acts.current`) with what the run is about; a given one may be used again after its
-    run has ended. Without either, a run is started.
+    A run with the same key is started once, even if two ask at once or the first answer was lost. By default the key is
+    that of the current act (`current_act`) with job and tags; a given `key` may be used again after its run has ended.
     """
     server = dagster_server(runtime)
     asked = "/".join([job, *(f"{name}={value}" for name, value in sorted(tags.items()))])
@@ -243,7 +242,7 @@ def _requested(runtime: Runtime, actor: Actor, job: str, about: str | None) -> d
 
 
 def unfinished_run(runtime: Runtime, key: str) -> str | None:
-    """The run that was started for a key, while it has not ended. Raises `DagsterServerError`."""
+    """The run that was started for a key, if it has not ended. Raises `DagsterServerError`."""
     run_id = _launched(runtime, key)
     if run_id is None:
         return None
@@ -252,7 +251,7 @@ def unfinished_run(runtime: Runtime, key: str) -> str | None:
 
 
 def _launched(runtime: Runtime, run_key: str) -> str | None:
-    """The last run that was started for a key; where its answer was lost, Dagster is asked for the key."""
+    """The last run that was started for a key; if its id was lost, Dagster is asked for it."""
     with runtime.database.transaction() as connection:
         found = runs.launched(connection, run_key)
     if found is None or found.run_id is not None:
@@ -272,25 +271,25 @@ def one(runtime: Runtime, run_id: str) -> RunDetails:
     """One run. Raises `UnknownError`."""
     found = runs_by_id(runtime, [run_id])
     if not found:
-        raise UnknownError(f"There is no run {run_id}. A run is known here once its first stage began.")
+        raise UnknownError(f"Run {run_id} does not exist. A run is known here once its first stage has begun.")
     return found[0]
 
 
 def record_undo_request(runtime: Runtime, actor: Actor, run_id: str) -> None:
-    """Record who has a run undone, before the first write is taken back; what comes of it is told by the undo's run."""
+    """Record who requests the undo of a run, before the first write is undone."""
     with runtime.database.transaction() as connection:
         audit.append(connection, [actor.audit_event("undo.requested", f"run:{run_id}", {"run": run_id})])
 
 
 def runs_by_id(runtime: Runtime, run_ids: Sequence[str]) -> tuple[RunDetails, ...]:
-    """Those of the runs that our tables know, oldest first."""
+    """The runs with these ids that our tables know, oldest first."""
     with runtime.database.transaction() as connection:
         rows = runs.of_ids(connection, run_ids)
     return to_runs(runtime, rows)
 
 
 def statuses(runtime: Runtime, run_ids: Sequence[str]) -> dict[str, str]:
-    """The status of each run; `unknown` where Dagster does not answer or does not know it."""
+    """The status of each run, `unknown` if Dagster does not answer or does not know it."""
     try:
         known = dagster_server(runtime).run_statuses(run_ids)
     except DagsterServerError:
@@ -299,7 +298,7 @@ def statuses(runtime: Runtime, run_ids: Sequence[str]) -> dict[str, str]:
 
 
 def to_runs(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[RunDetails, ...]:
-    """Stored runs with what Dagster says of them, and what can still be done about them."""
+    """Stored runs with their status in Dagster."""
     status = statuses(runtime, [row.run_id for row in rows])
     left = [row for row in rows if any(row.counts.get(name) for name in NOT_WRITTEN)]
     days = [day for row in left for day in (row.first, row.last) if day is not None]
@@ -329,9 +328,9 @@ def to_runs(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[RunDetails, ..
 def record_dagster_actions(
     runtime: Runtime, actor: Actor, acts: Sequence[tuple[str, str]], cancelled: Sequence[str] = ()
 ) -> None:
-    """Record operations of Dagster's with what each is about, such as `launchRun` and `sync`.
+    """Record actions in Dagster's UI with their subjects, such as `launchRun` and `sync`.
 
-    The days of the runs that are `cancelled` by it are held in this name.
+    The days of `cancelled` runs are held in the actor's name.
     """
     with runtime.database.transaction() as connection:
         for run_id in cancelled:
@@ -344,6 +343,6 @@ def record_dagster_actions(
 
 
 def request_tags(runtime: Runtime, actor: Actor, job: str, about: str) -> dict[str, str]:
-    """The tags of a run that an admin launches there and that needs a request of ours."""
+    """The tags of a run that an admin launches in Dagster's UI and that needs a request."""
     with runtime.database.transaction() as connection:
         return {REQUEST_TAG: runs.ask(connection, actor.name, job, about), **NO_RETRY}

@@ -1,4 +1,4 @@
-"""Schedules: when the catch-up and the deep check run, how far they look back, and how Dagster learns of a change."""
+"""Schedules: showing and changing when catch-up and deep check run, and reloading Dagster."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ from zk_pipeline.runtime.schedules import (
 from zk_pipeline.store import audit, stored_settings
 
 LOADED = ("cron", "on")
-"""What Dagster has in its definitions; the rest is read with each tick."""
+"""Fields in Dagster's definitions; the others are read at each tick."""
 
-IN_EFFECT = "It is in effect."
-_NOTHING = "Nothing to change: give preset, cron, days, on or when_busy, or reset what was stored."
+IN_EFFECT = "In effect."
+_NOTHING = "Give preset, cron, days, on, when_busy or reset: there is nothing to change."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +42,18 @@ class ScheduleChange:
 
     @property
     def differs(self) -> bool:
-        """Whether anything is different."""
+        """Whether anything changed."""
         return self.was_switched or self.before != self.after
 
     @property
     def needs_reload(self) -> bool:
-        """Whether Dagster must load its definitions again."""
+        """Whether Dagster must reload its definitions."""
         return any(getattr(self.before, field) != getattr(self.after, field) for field in LOADED)
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeEffect:
-    """What became of a change in a sentence, and whether it has taken effect by now."""
+    """The effect of a change as a sentence, and whether it is in effect `now`."""
 
     text: str
     now: bool = True
@@ -76,13 +76,13 @@ def change(
     preset: str | None = None,
     reset: bool = False,
 ) -> ScheduleChange:
-    """Store fields of a schedule; `None` returns one to the environment's value, `reset` all others.
+    """Store fields of a schedule; `None` resets one to the environment's value, `reset` all others.
 
-    Raises `ScheduleError` for a value that cannot be, and `OperationError` without anything to change or with both
-    preset and cron. Then nothing is written.
+    Raises `ScheduleError` for an invalid value, and `OperationError` without any change or with both preset and cron;
+    then nothing is stored.
     """
     if preset is not None and "cron" in given:
-        raise OperationError("preset: give a preset or a cron, not both.")
+        raise OperationError("preset: give either a preset or a cron.")
     values: dict[str, Any] = dict.fromkeys(FIELDS) if reset else {}
     values |= {**(PRESETS[preset] if preset else {}), **given}
     if not values:
@@ -106,21 +106,21 @@ def change(
 
 
 def apply_change(changed: ScheduleChange, server: DagsterServer) -> ChangeEffect:
-    """Have the running Dagster load the definitions again where the change is about them, which takes some seconds."""
+    """Reload the definitions of a running Dagster if the change needs that, which takes some seconds."""
     if not changed.differs:
-        return ChangeEffect("Nothing has changed.")
+        return ChangeEffect("Nothing changed.")
     try:
         if changed.needs_reload:
             server.reload()
         if changed.was_switched:
             server.reset_schedule(changed.after.name)
     except DagsterServerError as error:
-        return ChangeEffect(f"It is stored, and takes effect when Dagster has loaded it. {error}", now=False)
+        return ChangeEffect(f"Stored. It takes effect when Dagster has loaded it. {error}", now=False)
     return ChangeEffect(IN_EFFECT)
 
 
 def preview(runtime: Runtime, cron: str, after: datetime, number: int) -> list[datetime]:
-    """When a cron would run in the business zone, without storing it. Raises `ScheduleError` for a wrong one."""
+    """When a cron would run in the business zone. Raises `ScheduleError` for an invalid one."""
     return schedules.preview(cron, runtime.settings.zone, after, number)
 
 
@@ -142,7 +142,7 @@ def _switched(runtime: Runtime) -> dict[str, bool]:
 
 
 def _without_wrong(runtime: Runtime, name: str, stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is stored, or nothing of this schedule if that is wrong: then it must be possible to correct it."""
+    """The stored values, or none if they are invalid, so that they can be corrected."""
     try:
         plan_of(runtime.settings, name, stored)
     except ScheduleError:

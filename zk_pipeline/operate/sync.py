@@ -1,4 +1,4 @@
-"""Asking for a sync of some days, cancelling a run, what becomes of its days, and how everything stands."""
+"""Requesting syncs, their status, cancelling runs, and what happens to the days of cancelled runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,32 +20,30 @@ from zk_pipeline.store import audit, cancellations, day_requests, runs
 from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.day_requests import AskedRange
 
-# Asking for a sync of some days, what became of it, and how everything stands.
-
 JOB = "sync"
 
 LONGEST_REQUEST = 366
-"""Days that can be asked for at once; runs take them a month at a time."""
+"""Days in one request; runs take a month at a time."""
 
 
 class RequestState(StrEnum):
-    """Where a range of days is on its way."""
+    """The state of a request for a range of days."""
 
     WAITING = "waiting"
-    """No run was asked to do it yet, or a failed one is to be followed by another."""
+    """No run has started yet, or a failed one is retried."""
     RUNNING = "running"
     HELD = "held"
-    """Its run was cancelled; it waits until somebody says whether to sync again."""
+    """Its run was cancelled; it waits for a decision whether to sync again."""
     DONE = "done"
     LEFT = "left"
-    """Its run was cancelled, and somebody said to leave the days that were not done."""
+    """Its run was cancelled, and somebody decided to leave the remaining days."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """A range of days that somebody asked for; instants are in UTC.
+    """A request for a range of days; times are in UTC.
 
-    `due_at` is when the days that are left may next be run; a run that failed makes it later.
+    `due_at` is when the remaining days may run next; a failed run postpones it.
     """
 
     id: int
@@ -62,9 +60,10 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class SyncSummary:
-    """How everything stands. `lag_seconds` counts from the last sync that reached its own day; `None`: none recently.
+    """The state of synchronization; times are in UTC.
 
-    Instants are in UTC. `conflicts` wait for a person, `parked` rows were refused by Kimai.
+    `lag_seconds` counts from the last sync that included its own day, `None` if there was none recently. `conflicts`
+    wait for a person, `parked` rows were refused by Kimai.
     """
 
     last_synced_at: datetime | None
@@ -82,39 +81,35 @@ def check_days(
     names: tuple[str, str] = ("first", "last"),
     longest: int | None = None,
 ) -> tuple[date, date]:
-    """The range, if it can be run. `names` are what the person calls its ends.
+    """The range, if it can be run. `names` are the names of its ends in messages.
 
-    Raises `OperationError` on days in the wrong order, before the start date, in the future, or too many.
+    Raises `OperationError` for days in the wrong order, before ZK_START_DATE, in the future, or too many.
     """
     today = local_day(datetime.now(UTC), settings.zone)
     if last < first:
-        raise OperationError(f"{names[1]} {last} lies before {names[0]} {first}. Swap them.")
+        raise OperationError(f"{names[1]} {last} is before {names[0]} {first}. Swap them.")
     if first < settings.start_date:
         raise OperationError(
-            f"{names[0]} {first} lies before ZK_START_DATE={settings.start_date}. Begin later, or set it earlier."
+            f"{names[0]} {first} is before ZK_START_DATE={settings.start_date}. Choose a later day, or set it earlier."
         )
     if last > today:
         raise OperationError(
-            f"{names[1]} {last} lies in the future; the last day is today, {today} in {settings.timezone}."
+            f"{names[1]} {last} is in the future. Choose {today} (today in {settings.timezone}) or an earlier day."
         )
     number = (last - first).days + 1
     if longest is not None and number > longest:
         raise OperationError(
-            f"{names[0]} {first} to {names[1]} {last} are {number} days; {longest} can be asked for at once. "
-            "Ask for them in parts."
+            f"{names[0]} {first} to {names[1]} {last} are {number} days. Request at most {longest} at once."
         )
     return first, last
 
 
 def request_days(runtime: Runtime, actor: Actor, first: date, last: date) -> SyncRequest:
-    """Ask for a range of days. The same range that is still waiting is not asked for twice. Held days are let go.
-
-    Raises `OperationError`.
-    """
+    """Request a range of days, once while the same range is waiting. Releases held days. Raises `OperationError`."""
     check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     with runtime.database.transaction() as connection:
         asked, is_new = day_requests.ask_once(connection, first, last)
-        # Whoever cancelled a run of these days is overruled only by a person, such as this one.
+        # Only a person, as here, may overrule whoever cancelled a run of these days.
         cancellations.release(connection, first, last)
         if is_new:
             event = actor.audit_event(
@@ -125,9 +120,9 @@ def request_days(runtime: Runtime, actor: Actor, first: date, last: date) -> Syn
 
 
 def limit_violations(runtime: Runtime, first: date, last: date) -> tuple[str, ...]:
-    """Why runs over these days, as they are planned now, would stop before the first write: a sentence for each.
+    """Why the write limits would stop runs over these days, by their current plans: a sentence for each run.
 
-    There are limits only where nobody approves plans. Raises `OperationError`.
+    Limits apply only if plans are not approved by people. Raises `OperationError`.
     """
     check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     if runtime.settings.push_mode is not PushMode.AUTO:
@@ -142,9 +137,9 @@ def limit_violations(runtime: Runtime, first: date, last: date) -> tuple[str, ..
 
 
 def launch_overriding_limits(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[StartedRun, ...]:
-    """Run these days at once, whatever the limits say, in runs of at most a month.
+    """Run these days now regardless of the write limits, in runs of at most a month.
 
-    Raises `OperationError`, and `DagsterServerError` when Dagster does not answer.
+    Raises `OperationError`, and `DagsterServerError` if Dagster does not answer.
     """
     check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     record_limit_override(runtime, actor, first, last)
@@ -152,7 +147,7 @@ def launch_overriding_limits(runtime: Runtime, actor: Actor, first: date, last: 
 
 
 def record_limit_override(runtime: Runtime, actor: Actor, first: date, last: date) -> None:
-    """Record who lets the runs of these days pass the limits, before the first of them begins."""
+    """Record who overrides the write limits for these days, before the first run begins."""
     with runtime.database.transaction() as connection:
         event = actor.audit_event(
             "limits.overridden", f"days:{first}..{last}", {"first": str(first), "last": str(last)}
@@ -161,17 +156,19 @@ def record_limit_override(runtime: Runtime, actor: Actor, first: date, last: dat
 
 
 def request_state(runtime: Runtime, request_id: int) -> SyncRequest:
-    """What became of a range that was asked for. Raises `UnknownError`."""
+    """The state of a request. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
         asked = day_requests.find(connection, request_id)
         if asked is None:
-            raise UnknownError(f"There is no sync request {request_id}. Take the id that asking for a range returned.")
+            raise UnknownError(
+                f"Sync request {request_id} does not exist. Use the id that was returned when it was made."
+            )
         runs = day_requests.runs_of(connection, asked)
     return _to_request(asked, runs_by_id(runtime, runs))
 
 
 def status(runtime: Runtime) -> SyncSummary:
-    """How everything stands, by our own tables."""
+    """The current summary, from our own tables."""
     with runtime.database.transaction() as connection:
         synced_at = runs.last_carried_out(connection, runtime.settings.timezone)
         waiting = overview.open_work(connection)
@@ -179,7 +176,7 @@ def status(runtime: Runtime) -> SyncSummary:
 
 
 def summary_of(synced_at: datetime | None, waiting: OpenWork) -> SyncSummary:
-    """How everything stands, out of when the last sync reached its own day and what waits."""
+    """The summary, given when the last sync included its own day, and the open work."""
     lag = None if synced_at is None else max(timedelta(0), datetime.now(UTC) - synced_at)
     seconds = None if lag is None else int(lag.total_seconds())
     return SyncSummary(synced_at, seconds, waiting.days, waiting.conflicts, waiting.parked)
@@ -208,17 +205,17 @@ def _state(asked: AskedRange, runs: tuple[RunDetails, ...]) -> RequestState:
     return RequestState.HELD if asked.days_held else RequestState.WAITING
 
 
-# Cancelling a run, and what becomes of the days of cancelled ones: synced again, or left.
+# Cancelling runs, and the days of cancelled runs: synced again, or left.
 
 IN_DAGSTER = cancellations.IN_DAGSTER
-"""Who cancelled a run in Dagster's UI, which does not say who sits there."""
+"""Who cancelled a run in Dagster's UI, if that is not known."""
 
 _STOPPING = frozenset({"CANCELING", "CANCELED"})
 
 
 @dataclass(frozen=True, slots=True)
 class CancelledRun:
-    """A run that Dagster was asked to stop; `url` is its page there."""
+    """A run that is being cancelled; `url` is its page in Dagster."""
 
     run_id: str
     url: str
@@ -226,10 +223,9 @@ class CancelledRun:
 
 @dataclass(frozen=True, slots=True)
 class HeldDays:
-    """Days of a cancelled run that wait for a word. `cancelled_at` is in UTC.
+    """Days of a cancelled run that wait for a decision.
 
-    `cancelled_by` is a name, or `IN_DAGSTER`. `changes` is how
-    many requests for these days wait along with them.
+    `cancelled_at` is in UTC, `cancelled_by` a name or `IN_DAGSTER`; `changes` counts the requests for these days.
     """
 
     run_id: str
@@ -241,28 +237,28 @@ class HeldDays:
 
     @property
     def first(self) -> date:
-        """The first of the days."""
+        """The first day."""
         return self.days[0]
 
     @property
     def last(self) -> date:
-        """The last of the days."""
+        """The last day."""
         return self.days[-1]
 
 
 def cancel(runtime: Runtime, actor: Actor, run_id: str) -> CancelledRun:
-    """Have Dagster stop a run; its days are held within seconds.
+    """Have Dagster cancel a run; its days are held within seconds.
 
-    Raises `StaleError` when it has ended or cannot be stopped, and `DagsterServerError` when Dagster does not answer.
+    Raises `StaleError` if it has ended or cannot be cancelled, and `DagsterServerError` if Dagster does not answer.
     """
     with runtime.database.transaction() as connection:
-        # First, so that the days are held in this name whoever sees Dagster's record of it.
+        # First, so that the days are held in this actor's name.
         cancellations.ask(connection, run_id, actor.name)
         audit.append(connection, [actor.audit_event("cancel.requested", f"run:{run_id}", {"run": run_id})])
     server = dagster_server(runtime)
     try:
         objection = server.cancel(run_id)
-        # Where the process cannot be reached, Dagster gives the run up after some time.
+        # If the process cannot be reached, Dagster gives up after some time.
         is_stopping = objection is None or server.run_statuses([run_id]).get(run_id) in _STOPPING
     except DagsterServerError:
         _forget(runtime, run_id)
@@ -274,7 +270,7 @@ def cancel(runtime: Runtime, actor: Actor, run_id: str) -> CancelledRun:
 
 
 def held_days(runtime: Runtime) -> tuple[HeldDays, ...]:
-    """The days that wait for a word, by the run that was cancelled, the oldest first."""
+    """The days that wait for a decision, by cancelled run, oldest first."""
     with runtime.database.transaction() as connection:
         rows = cancellations.held(connection)
         names = trail.names_of(connection, {row.asked_by for row in rows})
@@ -293,7 +289,7 @@ def held_days(runtime: Runtime) -> tuple[HeldDays, ...]:
 
 
 def sync_again(runtime: Runtime, actor: Actor, run_id: str) -> Sequence[date]:
-    """Ask for the held days of a cancelled run; returns them. Raises `UnknownError` when none wait."""
+    """Request the held days of a cancelled run; returns them. Raises `UnknownError` if none wait."""
     with runtime.database.transaction() as connection:
         days = cancellations.take(connection, run_id)
         day_requests.ask(connection, days, day_requests.PERSON)
@@ -302,9 +298,9 @@ def sync_again(runtime: Runtime, actor: Actor, run_id: str) -> Sequence[date]:
 
 
 def leave(runtime: Runtime, actor: Actor, run_id: str) -> Sequence[date]:
-    """Settle what is asked for on the held days of a cancelled run, without writing; returns the days.
+    """Drop the requests for the held days of a cancelled run; returns the days.
 
-    The next change of such a day, and the catch-up within its days, carry out all of it. Raises `UnknownError` when
+    The next change of such a day, or the next catch-up that includes it, syncs it completely. Raises `UnknownError` if
     none wait.
     """
     with runtime.database.transaction() as connection:
@@ -316,7 +312,7 @@ def leave(runtime: Runtime, actor: Actor, run_id: str) -> Sequence[date]:
 
 def _decision_event(actor: Actor, event: str, run_id: str, days: Sequence[date]) -> audit.AuditEvent:
     if not days:
-        raise UnknownError(f"No days of run {run_id} wait. Somebody has decided already, or it was not cancelled.")
+        raise UnknownError(f"No days of run {run_id} wait: they were decided already, or it was not cancelled.")
     first, last = str(days[0]), str(days[-1])
     detail = {"run": run_id, "first": first, "last": last, "days": len(days)}
     return actor.audit_event(event, f"days:{first}..{last}", detail)

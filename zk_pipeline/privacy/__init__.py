@@ -1,1 +1,1 @@
-"""Privacy: what is stored about a person, its export and erasure, and how long rows are kept."""
+"""Privacy: export and erasure of personal data, and retention."""

@@ -1,4 +1,4 @@
-"""Queries on Dagster's own database for the names of one person, in every table that it has."""
+"""Searching and erasing a person in every table of Dagster's database."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ SCHEMA = "public"
 
 @contextmanager
 def opened(url: str) -> Iterator[Connection]:
-    """One transaction on Dagster's database."""
+    """A transaction on Dagster's database."""
     with dagster_tables.opened(url) as database, database.transaction() as connection:
         yield connection
 
 
 def count_matches(connection: Connection, search: Search) -> dict[str, int]:
-    """How many records name the person, by table."""
+    """The number of records that name the person, by table."""
     places: dict[str, set[str]] = defaultdict(set)
     for column in _columns(connection):
         places[_shown(column.table)] |= {
@@ -41,7 +41,7 @@ def rows_about(connection: Connection, search: Search) -> Iterator[tuple[str, It
 
 
 def erase(connection: Connection, search: Search) -> None:
-    """Write the pseudonym into every record that names the person. Packed ones, which are found by their hash, stay."""
+    """Pseudonymize every record that names the person, except compressed ones, which are found by their hash."""
     for column in _columns(connection):
         if column.kind != "bytea":
             queries.apply_replacements(connection, queries.find_replacements(connection, column, search, lock=True))

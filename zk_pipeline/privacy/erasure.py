@@ -1,4 +1,4 @@
-"""A person's rights: everything stored about them as a file, and their erasure by a plan that is shown first."""
+"""Export of everything stored about a person, and erasure by a plan that is shown first."""
 
 import json
 import os
@@ -27,10 +27,10 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, suppression
 
 MEMORY_AT_MOST = 8 * 1024 * 1024
-"""What is larger while it is made goes to a temporary file."""
+"""Larger exports are built in a temporary file."""
 
 FILES = "files"
-"""Stands in a plan for the files of the home."""
+"""The name of the home's files in a plan."""
 
 _ADDRESS = re.compile(r"[^\s@\x00]{1,64}@[^\s@\x00]{1,255}")
 
@@ -45,7 +45,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErasureLine:
-    """What happens to some rows of one table, and why."""
+    """What happens to rows of a table, and why."""
 
     table: str
     fate: Fate
@@ -55,7 +55,7 @@ class ErasureLine:
 
 @dataclass(frozen=True, slots=True)
 class ErasurePlan:
-    """What an erasure will do; `hash` changes with it. `warnings` are sentences for the person who decides."""
+    """What an erasure will do. `hash` covers it; `warnings` are sentences for the person who decides."""
 
     lines: tuple[ErasureLine, ...]
     warnings: tuple[str, ...]
@@ -64,31 +64,31 @@ class ErasurePlan:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """An erasure that was carried out, and what the person is called from now on."""
+    """An erasure that was carried out, and the pseudonym of the person."""
 
     pseudonym: str
     lines: tuple[ErasureLine, ...]
 
 
 REASONS: Mapping[Fate, str] = {
-    Fate.REMOVED: "It is about the person alone.",
-    Fate.PSEUDONYMIZED: "Name, login and e-mail address are replaced; the rest keeps both systems in step.",
-    Fate.KEPT: "Minutes, days and numbers, which were billed, without a name.",
+    Fate.REMOVED: "It is about this person only.",
+    Fate.PSEUDONYMIZED: "Name, login and e-mail address are replaced; the rest keeps both systems in sync.",
+    Fate.KEPT: "Billed minutes, days and numbers, without a name.",
 }
 SPECIAL_REASONS: Mapping[tuple[str, Fate], str] = {
     ("sync.audit_details", Fate.REMOVED): "Details that name the person; the chain verifies without them.",
     ("sync.audit_logs", Fate.KEPT): (
-        "The chain names user:<number>, which then leads to nobody. What the person did at the command line stays "
-        "under cli:<account of the operating system>."
+        "The chain names user:<number>, which no longer identifies anybody. What the person did at the command line "
+        "stays under cli:<operating system account>."
     ),
-    ("sync.acts", Fate.KEPT): "That they asked for something with a key, under their number; it goes after a day.",
-    ("kimai.timesheets", Fate.KEPT): "Kimai's own time sheets: whether billed ones may go is decided there.",
+    ("sync.acts", Fate.KEPT): "Requests with a key, under the person's number; deleted after a day.",
+    ("kimai.timesheets", Fate.KEPT): "Kimai's time sheets: whether billed ones may be deleted is decided there.",
     ("sync.closed_statements", Fate.PSEUDONYMIZED): (
-        "What was billed stays, without the name. The hash of the original stays with the closing; the one of what is "
-        "kept now stands beside it, and the audit trail names both."
+        "What was billed stays, without the name. The closing keeps the hash of the original beside that of the "
+        "pseudonymized statement; the audit trail has both."
     ),
     (FILES, Fate.PSEUDONYMIZED): "Logs of our processes and of Dagster's runs, and other files in ZK_HOME.",
-    ("sync.webhook_deliveries", Fate.PSEUDONYMIZED): "The bodies are emptied; the number of the ticket stays.",
+    ("sync.webhook_deliveries", Fate.PSEUDONYMIZED): "The bodies are emptied; the ticket number stays.",
 }
 
 
@@ -101,17 +101,17 @@ class _Person:
     places: tuple[tuple[Path, ...], tuple[Path, ...]]
 
     def files(self) -> list[MatchingFile]:
-        """The files of our homes that name them."""
+        """The files that name the person."""
         return files.find_files(*self.places, self.search)
 
 
 def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
-    """A zip file with everything about a person: a JSON file for each table that has any, and a README.
+    """A zip file with everything about a person: a JSON file for each table, and a README.
 
-    The caller closes it. Raises `UnknownError` when nothing is stored, and `OperationError` for what is no address.
+    The caller closes it. Raises `UnknownError` if nothing is stored, `OperationError` for an invalid address.
     """
     address = _address(email)
-    file = SpooledTemporaryFile(MEMORY_AT_MOST)  # noqa: SIM115 (it is the caller's)
+    file = SpooledTemporaryFile(MEMORY_AT_MOST)  # noqa: SIM115 (the caller closes it)
     with (
         runtime.database.transaction() as connection,
         _dagster_database(runtime) as history,
@@ -131,29 +131,28 @@ def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
 
 
 def plan_erasure(runtime: Runtime, email: str) -> ErasurePlan:
-    """What the erasure of a person will do. Raises `UnknownError` and `OperationError` as `export` does."""
+    """What the erasure of a person will do. Raises as `export` does."""
     address = _address(email)
     with runtime.database.transaction() as connection, _dagster_database(runtime) as history:
         return _plan(connection, history, _person(runtime, connection, address))
 
 
 def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure:
-    """Carry out a plan that was shown, all of it or nothing; whoever is erased is recognized from then on.
+    """Carry out the plan that was shown, completely or not at all; later data of the person is pseudonymized too.
 
-    Afterwards everything is searched again. Raises `IncompleteError` when the person is still named somewhere,
-    `StaleError` when the plan is no longer the one that was shown, or when nobody could administrate afterwards, and
-    what `plan_erasure` raises.
+    Then everything is searched again. Raises `IncompleteError` if the person is still named somewhere, `StaleError` if
+    the plan has changed or the person is the only admin, and what `plan_erasure` raises.
     """
     address = _address(email)
-    # Of the two databases Dagster's is committed first: without the other the person can still be erased again.
+    # Dagster's database is committed first: if ours then fails, the person can be erased again.
     with runtime.database.transaction() as connection, _dagster_database(runtime) as history:
         suppression.one_erasure_at_a_time(connection)
         person = _person(runtime, connection, address)
         plan = _plan(connection, history, person)
         if plan.hash != plan_hash:
-            raise StaleError("What is stored about this person has changed since the plan was shown. Look at it again.")
+            raise StaleError("Look at the plan again: what is stored about this person has changed.")
         if queries.only_admin(connection, person.keys):
-            raise StaleError("This person is the only admin. Make somebody else an admin first.")
+            raise StaleError("Make somebody else an admin first: this person is the only one.")
         queries.remove_account(connection, person.keys)
         hashes = statements.intact_hashes(connection)
         queries.prepare_erasure(connection, person.search)
@@ -176,7 +175,7 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
 
 
 def _require_nothing_left(runtime: Runtime, person: _Person, actor: Actor) -> None:
-    """Search everything again: both databases as they were committed, and the files."""
+    """Search both committed databases and the files again."""
     with runtime.database.transaction() as connection, _dagster_database(runtime) as history:
         left = _naming(connection, history, person)
         places = [f"{table} ({rows} {'row' if rows == 1 else 'rows'})" for table, rows in left.items()]
@@ -186,20 +185,20 @@ def _require_nothing_left(runtime: Runtime, person: _Person, actor: Actor) -> No
         detail = {"left": places}
         audit.append(connection, [actor.audit_event("privacy.erasure_incomplete", person.hashes.pseudonym, detail)])
     raise IncompleteError(
-        f"The person is not erased everywhere: they are still named in {', '.join(places)}. Let runs that are under "
-        "way end, remove the files that are named, and erase again."
+        f"Wait for running runs, remove the files named here, and erase again: the person is still named in "
+        f"{', '.join(places)}."
     )
 
 
 def _address(email: str) -> str:
     address = email.strip().lower()
     if not _ADDRESS.fullmatch(address):
-        raise OperationError(f"email={email!r} is no e-mail address. Write it as name@example.com.")
+        raise OperationError(f"email={email!r} is not an e-mail address. Write it as name@example.com.")
     return address
 
 
 def _nothing_stored(address: str) -> UnknownError:
-    return UnknownError(f"Nothing is stored about {address}. Check the address; there may be another for this person.")
+    return UnknownError(f"Check the address: nothing is stored about {address}. The person may have another one.")
 
 
 def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
@@ -220,7 +219,7 @@ def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
 def _everything(
     connection: Connection, history: Connection | None, person: _Person
 ) -> Iterator[tuple[str, Iterable[Any]]]:
-    """The rows about a person, by table, of both databases, and the lines of files."""
+    """The rows about a person by table, of both databases, and the lines of files."""
     for table, searched in queries.tables(connection).items():
         yield table, queries.rows_about(connection, table, searched, person.search, person.keys)
     if history is not None:
@@ -230,7 +229,7 @@ def _everything(
 
 @contextmanager
 def _dagster_database(runtime: Runtime) -> Iterator[Connection | None]:
-    """Dagster's database, where this process knows it."""
+    """A transaction on Dagster's database, if its address is known."""
     url = runtime.settings.dagster_url
     if url is None:
         yield None
@@ -257,13 +256,13 @@ def _plan(connection: Connection, history: Connection | None, person: _Person) -
     )
     if not lines:
         raise _nothing_stored(person.identity.email)
-    told = [asdict(line) for line in lines]
+    shown = [asdict(line) for line in lines]
     warnings = tuple(_warnings(connection, history, person, [file.path for file in files if file.packed]))
-    return ErasurePlan(lines, warnings, stable_hash([person.identity.email, told]))
+    return ErasurePlan(lines, warnings, stable_hash([person.identity.email, shown]))
 
 
 def _naming(connection: Connection, history: Connection | None, person: _Person) -> dict[str, int]:
-    """How many rows of each table of both databases name the person."""
+    """The number of rows that name the person, by table of both databases."""
     places: dict[str, set[str]] = defaultdict(set)
     for column in queries.columns(connection):
         places[column.table] |= {
@@ -274,7 +273,7 @@ def _naming(connection: Connection, history: Connection | None, person: _Person)
 
 
 def _details(connection: Connection, person: _Person) -> list[Replacement]:
-    """The details of the trail that name the person."""
+    """The details in the audit trail that name the person."""
     (column,) = (column for column in queries.columns(connection) if (column.table, column.name) == (DETAILS, "detail"))
     return queries.find_replacements(connection, column, person.search)
 
@@ -284,24 +283,24 @@ def _warnings(
 ) -> Iterable[str]:
     if queries.is_active_agent(connection, person.keys):
         yield (
-            "Zammad still lists this person as active. Whatever they book from now on is stored under the pseudonym; "
-            "remove them in Zammad and in Kimai as well."
+            "Remove this person in Zammad and Kimai as well: Zammad lists them as active, and later bookings are "
+            "stored under the pseudonym."
         )
     if queries.only_admin(connection, person.keys):
-        yield "This person is the only admin, so the erasure will be refused. Make somebody else an admin first."
+        yield "Make somebody else an admin first: the only admin cannot be erased."
     yield (
-        "The audit chain never changes: where the person's account of the operating system is their name, it goes on "
-        "naming cli:<that account>, and so do the decisions and closings made there."
+        "The audit chain never changes: if the person's operating system account is their name, it still names "
+        "cli:<account>, and so do decisions and closings made there."
     )
     for path in packed:
-        yield f"{path} names this person and is not rewritten. Remove it, or the erasure will not be complete."
+        yield f"Remove {path}, or the erasure will be incomplete: it names this person and cannot be rewritten."
     if history is None:
-        yield "Dagster's database is not known here, so its history is left out. Set ZK_DAGSTER_URL."
+        yield "Set ZK_DAGSTER_URL: without it, Dagster's history is left out."
     yield "Zammad, Kimai and backups are not touched (docs/privacy.md)."
 
 
 def _write(archive: zipfile.ZipFile, table: str, rows: Iterable[Any]) -> int:
-    """Write the rows as a JSON list, one after another; no file for none."""
+    """Stream the rows as a JSON list; returns their number. Writes no file for none."""
     listed = iter(rows)
     first = next(listed, None)
     if first is None:
@@ -327,9 +326,9 @@ def _readme(identity: PersonIdentifiers, found: Mapping[str, int]) -> str:
         (
             f"Everything that zk_pipeline stores about {identity.email} ({', '.join(names) or 'no name is known'}).",
             "",
-            "Each file holds the rows of one table as JSON: those that name the person, and those that are theirs by",
-            "the number that Zammad, Kimai or this system gave them. zammad/ and kimai/ are copies of what these",
-            "systems hold, sync/ is what was made of it. Times are in UTC. Passwords and tokens are left out.",
+            "Each file holds the rows of one table as JSON: those that name the person, and those that belong to them",
+            "by their id in Zammad, Kimai or here. zammad/ and kimai/ are copies from these systems, sync/ is what was",
+            "made of them. Times are in UTC. Passwords and tokens are left out.",
             "",
             "Rows by file:",
             *lines,

@@ -1,7 +1,4 @@
-"""The files that our processes leave in their home: closed to others, and searched for the names of one person.
-
-Left out are databases, which are searched as such, and backups, which hold what they held.
-"""
+"""Searching and erasing a person in the files of the home, except databases and backups."""
 
 import gzip
 import os
@@ -20,7 +17,7 @@ _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b"
 
 @dataclass(frozen=True, slots=True)
 class MatchingFile:
-    """A file with the lines in it that name the person. What is packed, such as a spreadsheet, is not rewritten."""
+    """A file and its lines that name the person. Compressed files, such as spreadsheets, are not rewritten."""
 
     path: Path
     packed: bool
@@ -40,7 +37,7 @@ def find_files(roots: Iterable[Path], without: Iterable[Path], search: Search) -
 
 
 def erase(found: Iterable[MatchingFile], search: Search) -> None:
-    """Write the pseudonym into what can be rewritten; what cannot be written is left, and found by the next search."""
+    """Pseudonymize the files; those that cannot be written are left, and found by the next search."""
     for file in found:
         if not file.packed:
             with suppress(OSError):
@@ -60,7 +57,7 @@ def _files(roots: Iterable[Path], without: frozenset[Path]) -> Iterator[Path]:
 
 
 def _rewrite(path: Path, search: Search) -> None:
-    """In place, since a process may be writing to it; what that appends meanwhile stays behind it."""
+    """In place, since a process may be appending to the file meanwhile."""
     with path.open("r+b") as file:
         plain = [_text(line) for line in file]
         changed = [search.without(line) if search.finds(line) else line for line in plain]
@@ -81,7 +78,7 @@ def _is_packed(path: Path) -> bool:
 
 
 def _unpacked(path: Path) -> Iterator[str]:
-    """The lines of what is packed in a file; nothing of one that is broken or has a password."""
+    """The lines inside a compressed file; none if it is broken or has a password."""
     with suppress(OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
         if not zipfile.is_zipfile(path):
             with gzip.open(path) as file:

@@ -1,8 +1,8 @@
-"""Queries on everything that is stored about one person, in whatever table: to hand it out, and to erase it.
+"""Finding, exporting and erasing everything that is stored about a person, in any table.
 
-Every text, JSON and binary column that the database has is searched, so that no new table can be forgotten; rows that
-name nobody belong to a person by the ids of their systems. SQL only leaves out what cannot name the person: names are
-folded and compared in Python alone (`domain/redaction.py`).
+Every text, JSON and binary column is searched, so that no new table can be forgotten; rows without names belong to a
+person by their ids. SQL only excludes what cannot name the person; names are compared in Python
+(`domain/redaction.py`).
 """
 
 import zlib
@@ -23,11 +23,11 @@ SECRETS = (
     *("password_hash", "token_hash", "refresh_hash", "previous_hash", "code_hash", "salt"),
     *("token_encrypted", "secret_encrypted"),
 )
-"""Columns that are handed out to nobody."""
+"""Columns that are never exported."""
 
 DETAILS = "sync.audit_details"
 CHAIN = ("sync.audit_logs", DETAILS)
-"""The trail names nobody in the chain itself; a detail that does is taken out as a whole, since it is hashed."""
+"""The chain itself names nobody; a detail that does is removed as a whole, since it is hashed."""
 
 ACCOUNTS = (
     *("sync.users", "sync.sessions", "sync.api_tokens", "sync.failed_logins"),
@@ -35,7 +35,7 @@ ACCOUNTS = (
 )
 
 ENCRYPTED = (("sync.acts", "answer"),)
-"""Columns that are encrypted, and are searched decrypted."""
+"""Encrypted columns, which are searched decrypted."""
 
 _AGENTS = "(SELECT * FROM unnest(CAST(:agent_connectors AS text[]), CAST(:agent_ids AS bigint[])))"
 _KIMAI_USERS = "(SELECT * FROM unnest(CAST(:user_connectors AS text[]), CAST(:user_ids AS bigint[])))"
@@ -71,14 +71,14 @@ OWNED_ROWS: Mapping[str, str] = {
     "sync.acts": f"actor {_ACTOR}",
     "sync.locked_timesheets": f"(connector, user_id) IN {_KIMAI_USERS}",
 }
-"""Which rows of a table are a person's without naming them; the keys are those of `Keys`."""
+"""Which rows of a table belong to a person without naming them; the parameters are those of `Keys`."""
 
 Keys = Mapping[str, Any]
-"""The ids of a person in both systems and here, and `account_hash`, by which failed sign-ins are counted."""
+"""The ids of a person in all systems, and `account_hash`, by which failed sign-ins are counted."""
 
 
 class Search:
-    """How a person is looked for and what is written instead of them. `cipher` opens what is encrypted."""
+    """Finds a person in values, and replaces them by the pseudonym. `cipher` decrypts encrypted columns."""
 
     def __init__(self, identity: PersonIdentifiers, hashes: Erased, cipher: TokenCipher) -> None:
         self.identity = identity
@@ -87,19 +87,19 @@ class Search:
         self._finder, self._redactor = Finder(identity), Redactor([hashes])
 
     def finds(self, value: Any, name: str = "") -> bool:
-        """Whether a value names the person; `name` is that of its column, which may say that it is a person."""
+        """Whether a value of the column `name` names the person."""
         if value is None or not self._finder.may_find(_text_of(value)):
             return False
         return self._finder.finds(value) or (not isinstance(value, bytes) and self.without(value, name) != value)
 
     def without(self, value: Any, name: str = "") -> Any:
-        """The value with the pseudonym in place of the person."""
+        """The value with the pseudonym instead of the person."""
         return self._redactor.value(value, name)
 
 
 @dataclass(frozen=True, slots=True)
 class TextColumn:
-    """A column that may hold anything a person typed; `kind` is PostgreSQL's type."""
+    """A column that may hold names; `kind` is PostgreSQL's type."""
 
     table: str
     name: str
@@ -107,9 +107,9 @@ class TextColumn:
 
     @property
     def may_name(self) -> str:
-        """A condition that holds for every value that names the person of `:keywords`, and for some others.
+        """An SQL condition that holds for every value that names the person, and for some others.
 
-        What is all ASCII and not `:escaped` names nobody without one of these words; only what is left is read.
+        ASCII text without `:escaped` characters names the person only if it has one of the `:keywords`.
         """
         if self.kind == "bytea" or (self.table, self.name) in ENCRYPTED:
             return f'"{self.name}" IS NOT NULL'
@@ -123,7 +123,7 @@ class TextColumn:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """A value that names the person, and what it is without them; `place` is its row, valid within the transaction."""
+    """The new value for one that names the person; `place` is its row, valid within the transaction."""
 
     column: TextColumn
     place: str
@@ -132,14 +132,14 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """Who has an address: what they are called, and their ids."""
+    """The names and ids of the person with an address."""
 
     identity: PersonIdentifiers
     keys: Keys
 
 
 def find_person(connection: Connection, email: str, account_hash: str) -> KnownPerson:
-    """What the person of this address is called in either system and here, and the ids that they have there."""
+    """The names and ids, in all systems, of the person with this address."""
     folded = fold_text(email)
 
     def found(query: str, *addresses: str) -> list[Any]:
@@ -164,7 +164,7 @@ def find_person(connection: Connection, email: str, account_hash: str) -> KnownP
 
 
 def columns(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[TextColumn]:
-    """Every column of every table, of ours unless told otherwise, that can hold a name."""
+    """Every column of these schemas that can hold a name."""
     query = text(
         """
         SELECT c.table_schema || '.' || c.table_name, c.column_name, c.udt_name
@@ -178,7 +178,7 @@ def columns(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[Te
 
 
 def tables(connection: Connection) -> dict[str, list[TextColumn]]:
-    """The columns by table, with the tables whose rows belong to people by their numbers alone."""
+    """The columns by table, including tables whose rows belong to people only by ids."""
     found: dict[str, list[TextColumn]] = {table: [] for table in OWNED_ROWS}
     for column in columns(connection):
         found.setdefault(column.table, []).append(column)
@@ -186,7 +186,7 @@ def tables(connection: Connection) -> dict[str, list[TextColumn]]:
 
 
 def count_owned(connection: Connection, keys: Keys) -> dict[str, int]:
-    """How many rows of each table are the person's without naming them."""
+    """The number of rows that belong to the person by their ids, by table."""
     found: dict[str, int] = {}
     for table, condition in OWNED_ROWS.items():
         ((found[table],),) = _executed(connection, f"SELECT count(*) FROM {table} WHERE {condition}", keys)  # noqa: S608
@@ -194,14 +194,14 @@ def count_owned(connection: Connection, keys: Keys) -> dict[str, int]:
 
 
 def is_active_agent(connection: Connection, keys: Keys) -> bool:
-    """Whether the source said at last that the person works there."""
+    """Whether the person is an active agent, as last read from the source."""
     query = text(f"SELECT EXISTS (SELECT FROM zammad.agents WHERE (connector, id) IN {_AGENTS} AND active)")  # noqa: S608
     values = {name: keys[name] for name in ("agent_connectors", "agent_ids")}
     return connection.execute(query, values).scalar_one()
 
 
 def only_admin(connection: Connection, keys: Keys) -> bool:
-    """Whether the person is the one active admin of the console."""
+    """Whether the person is the only active admin."""
     query = text("SELECT array_agg(id) FROM sync.users WHERE role = 'admin' AND active")
     admins = connection.execute(query).scalar_one()
     return bool(admins) and set(admins) <= set(keys["accounts"])
@@ -210,10 +210,9 @@ def only_admin(connection: Connection, keys: Keys) -> bool:
 def find_replacements(
     connection: Connection, column: TextColumn, search: Search, *, lock: bool = False
 ) -> list[Replacement]:
-    """The values of a column that name the person, each with what it is without them.
+    """The values of a column that name the person, with their replacements.
 
-    Bytes are emptied: of ours only webhooks have any, and what they hint at is in columns beside them. `lock` keeps
-    everybody else from writing these rows until the transaction ends.
+    Bytes are emptied: only webhooks have any. `lock` locks these rows until the transaction ends.
     """
     chosen = f'SELECT ctid::text AS place, "{column.name}" AS value FROM {column.table} WHERE'  # noqa: S608
     rows = _executed(
@@ -227,7 +226,7 @@ def find_replacements(
 
 
 def apply_replacements(connection: Connection, made: Sequence[Replacement]) -> None:
-    """Write values without the person."""
+    """Write the new values."""
     for change in made:
         column = change.column
         query = text(
@@ -239,7 +238,7 @@ def apply_replacements(connection: Connection, made: Sequence[Replacement]) -> N
 
 
 def remove_account(connection: Connection, keys: Keys) -> None:
-    """Remove the person's account, with its sessions and API tokens, and failed sign-ins by the address."""
+    """Delete the person's account with its sessions and API tokens, and failed sign-ins with the address."""
     removal = text(f"DELETE FROM sync.users WHERE id = {_ACCOUNT}")  # noqa: S608
     connection.execute(removal, {"accounts": keys["accounts"]})
     removal = text("DELETE FROM sync.failed_logins WHERE account_hash = :account_hash")
@@ -247,14 +246,14 @@ def remove_account(connection: Connection, keys: Keys) -> None:
 
 
 def remove_details(connection: Connection, found: Sequence[Replacement], actor: str) -> None:
-    """Remove details of the trail; the rows of the chain stay, and another one says which details went."""
+    """Remove details from the audit trail; its rows stay, and a new one lists the removed details."""
     query = text("SELECT id FROM sync.audit_details WHERE ctid = ANY(CAST(:places AS tid[]))")
     ids = connection.execute(query, {"places": [change.place for change in found]}).scalars().all()
     audit.remove_details(connection, ids, actor, "erasure")
 
 
 def prepare_erasure(connection: Connection, search: Search) -> None:
-    """Remove the mapping under the pseudonym of somebody who was erased before and came back."""
+    """Remove mappings under the pseudonym, in case the person was erased before and came back."""
     query = text("SELECT email FROM sync.user_mappings WHERE agent_id IS NULL")
     addresses = connection.execute(query).scalars().all()
     pseudonyms = {search.without(address) for address in addresses if search.finds(address)}
@@ -265,7 +264,7 @@ def prepare_erasure(connection: Connection, search: Search) -> None:
 def rows_about(
     connection: Connection, table: str, searched: Sequence[TextColumn], search: Search, keys: Keys
 ) -> Iterator[Any]:
-    """The rows of a table that name the person or belong to them, as JSON values without secrets."""
+    """The rows of a table that name the person or belong to them, as JSON without secrets."""
     belonging = f"coalesce({OWNED_ROWS.get(table, 'false')}, false)"
     conditions = [belonging, *(column.may_name for column in searched)]
     names = "".join(f', t."{column.name}"' for column in searched)
@@ -285,13 +284,13 @@ def rows_about(
 
 
 def _executed(connection: Connection, query: str, values: Mapping[str, Any]) -> Iterator[Any]:
-    """The rows of a query, which takes those of the values that it names."""
+    """Execute a query with those of the values that it has parameters for."""
     statement = text(query).execution_options(yield_per=1000)
     yield from connection.execute(statement, {name: values[name] for name in text(query).compile().params})
 
 
 def _relevant_part(table: str, row: dict[str, Any], search: Search) -> dict[str, Any]:
-    """What of a row is about the person, where the row is about many others as well; of all other tables it is all."""
+    """The part of a row that is about the person: of closed statements their lines and items, else the whole row."""
     if table != "sync.closed_statements":
         return row
     content = row["content"]
@@ -303,11 +302,11 @@ def _relevant_part(table: str, row: dict[str, Any], search: Search) -> dict[str,
 
 
 def _readable(column: TextColumn, value: Any, search: Search) -> Any:
-    """A value as it is searched: decrypted where it was encrypted, and unpacked where it was packed."""
+    """A value for the search: decrypted and decompressed."""
     if value is not None and (column.table, column.name) in ENCRYPTED:
         try:
             return search.cipher.decrypt(value)
-        except UndecryptableError:  # Of a lost key: nobody can read it any more.
+        except UndecryptableError:  # The key is lost: nobody can read it.
             return value
     if not isinstance(value, (bytes, memoryview)):
         return value

@@ -1,1 +1,1 @@
-"""The processes of `zk up`: started in order, restarted when they die or hang, ended together."""
+"""The processes of `zk up`: started in order, restarted when they end or hang, stopped together."""

@@ -1,4 +1,4 @@
-"""Ending whole process groups, so that no grandchild is left."""
+"""Ending whole process groups, including grandchildren."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from contextlib import suppress
 SECONDS_TO_END = 10.0
 """Between SIGTERM and SIGKILL."""
 
-_SECONDS_TO_DIE = 5.0  # After SIGKILL only zombies are left, which another process has to reap.
+_SECONDS_TO_DIE = 5.0  # After SIGKILL only zombies are left, for another process to reap.
 _SECONDS_BETWEEN_WAITS = 0.05
 
 
@@ -24,18 +24,18 @@ def end_groups(groups: Collection[int], seconds: float = SECONDS_TO_END) -> None
 
 
 def exists(group: int) -> bool:
-    """Whether the group has a process. An ended child of ours in it is reaped, and its exit code lost."""
-    with suppress(ChildProcessError):  # As a container's first process we are heir to every orphan.
+    """Whether the group has a process. Reaps our ended children in it, whose exit codes are lost."""
+    with suppress(ChildProcessError):  # The first process of a container inherits every orphan.
         os.waitpid(-group, os.WNOHANG)
     try:
         os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):  # Without permission it belongs to another account, so not to us.
+    except (ProcessLookupError, PermissionError):  # Without permission: another account's, not ours.
         return False
     return True
 
 
 def wait_until(reached: Callable[[], bool], seconds: float) -> bool:
-    """Whether a state that nothing announces was reached in this time."""
+    """Poll a condition; return whether it was met in time."""
     deadline = time.monotonic() + seconds
     while not reached():
         if time.monotonic() > deadline:

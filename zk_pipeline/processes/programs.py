@@ -1,4 +1,4 @@
-"""What `zk up` runs: our web app, Dagster's code server, web server and daemon. One more process is one more line."""
+"""The processes of `zk up`: our web app, and Dagster's code server, web server and daemon."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ from zk_pipeline.runtime.logs import LogFormat
 from zk_pipeline.store.encryption import TokenCipher
 
 HOST = "127.0.0.1"
-"""Dagster's UI is reachable from this machine alone; a proxy opens it to others (docs/deployment.md)."""
+"""Dagster's UI is reachable from this machine only; a proxy opens it to others (docs/deployment.md)."""
 
 _CODE = ("-m", "zk_pipeline.definitions", "--location-name", LOCATION)
 _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
@@ -29,15 +29,15 @@ _SOCKET = "code.sock"
 _LONGEST_PATH = 100  # Bytes.
 _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
-_LONGEST_BEAT = timedelta(seconds=60)  # A living daemon gives a sign every 30 seconds.
+_LONGEST_BEAT = timedelta(seconds=60)  # A daemon sends a heartbeat every 30 seconds.
 
 
 def managed_processes(
     variables: Mapping[str, str], code: Path, port: int, web_url: str, log_format: LogFormat = LogFormat.TEXT
 ) -> list[ManagedProcess]:
-    """The processes; `variables` are those of the prepared environment.
+    """The processes. `variables` are those of the prepared environment.
 
-    `code` is the socket of the code server, `web_url` is where our web app answers.
+    `code` is the socket of the code server, `web_url` the address of our web app.
     """
     listening = {"ZK_CODE_SOCKET": str(code), "ZK_PORT": str(port)}
     shared = {**variables, **listening, "PYTHONUNBUFFERED": "1"}
@@ -45,11 +45,11 @@ def managed_processes(
     server = DagsterServer(dagster, TokenCipher(variables["ZK_ENCRYPTION_KEY"]))
     began = datetime.now(UTC)
     python = (sys.executable, "-m")
-    told = ("--log-format", "json") if log_format is LogFormat.JSON else ()
+    log_options = ("--log-format", "json") if log_format is LogFormat.JSON else ()
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
-    code_server = (*python, "zk_pipeline.processes.code_server", "--socket", str(code), *_CODE, *told)
+    code_server = (*python, "zk_pipeline.processes.code_server", "--socket", str(code), *_CODE, *log_options)
     webserver = (*python, "zk_pipeline.web.dagster_ui.server", *_WORKSPACE, "--host", HOST, "--port", str(port))
-    daemon = (*python, "zk_pipeline.processes.daemon", "run", *_WORKSPACE, *told)
+    daemon = (*python, "zk_pipeline.processes.daemon", "run", *_WORKSPACE, *log_options)
     web = (*python, "zk_pipeline.web.server")
     ours, theirs = f"{web_url}/api/health", f"{dagster}/healthz"
     return [
@@ -73,9 +73,9 @@ def managed_processes(
 
 @contextmanager
 def code_socket(home: Path) -> Iterator[Path]:
-    """Where the code server listens, which asks nobody who they are, and so closes the directory to other accounts.
+    """The socket of the code server, which authenticates nobody, so its directory is closed to other accounts.
 
-    A system takes no path of more than about a hundred bytes; where the home is deeper, the directory is elsewhere.
+    Socket paths are limited to about a hundred bytes; for longer ones a temporary directory is used.
     """
     with ExitStack() as stack:
         directory = home / "run"
@@ -85,27 +85,27 @@ def code_socket(home: Path) -> Iterator[Path]:
 
 
 def reachable_url(host: str, port: int) -> str:
-    """Where this machine reaches a server that listens on this host and port."""
+    """The URL at which this machine reaches a server that listens on this host and port."""
     host = _EVERYWHERE.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextmanager
 def free_port(host: str, port: int, choose_with: str) -> Iterator[None]:
-    """Hold a port until our own server needs it. Raises `SupervisorError` when something else uses it."""
+    """Hold a port until our server needs it. Raises `SupervisorError` if something else uses it."""
     try:
         held = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise SupervisorError(
-            f"Port {port} cannot be used ({reason}). Stop what uses it, or choose another with {choose_with}."
+            f"Stop what uses port {port} ({reason}), or choose another port with {choose_with}."
         ) from error
     with held:
         yield
 
 
 def _listens(path: Path) -> bool:
-    """Whether the code server listens, which it does once it has loaded the definitions."""
+    """Whether the code server listens, that is, has loaded the definitions."""
     with socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(_SECONDS_TO_ANSWER)
         try:
@@ -116,8 +116,8 @@ def _listens(path: Path) -> bool:
 
 
 def _serves(path: Path) -> bool:
-    """Whether the code server answers the standard question of gRPC, for which it needs one of its threads."""
-    # Takes a tenth of a second, which the start of everything need not wait for.
+    """Whether the code server answers gRPC's health check, for which it needs one of its threads."""
+    # Importing it takes a tenth of a second.
     import grpc  # noqa: PLC0415
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
 
@@ -133,7 +133,7 @@ def _serves(path: Path) -> bool:
 
 
 def _answers(url: str) -> bool:
-    """Whether anything is answered, be it that the database is away."""
+    """Whether there is any answer, even that the database is down."""
     return _status(url) is not None
 
 
@@ -151,7 +151,7 @@ def _status(url: str) -> int | None:
 
 
 def _daemons_started(web: DagsterServer, since: datetime) -> bool:
-    """Whether every daemon has given a sign of life since this instant, as the web server sees it."""
+    """Whether every daemon has sent a heartbeat since this time, according to the web server."""
     try:
         daemons = web.daemons()
     except DagsterServerError:
@@ -161,8 +161,7 @@ def _daemons_started(web: DagsterServer, since: datetime) -> bool:
 
 
 def _daemons_alive(web: DagsterServer) -> bool:
-    """Whether no daemon has been silent for long. Where the web server does not answer nobody knows; it is looked after
-    by itself."""
+    """Whether every daemon has sent a recent heartbeat; true without an answer: the web server has its own check."""
     try:
         daemons = web.daemons()
     except DagsterServerError:

@@ -1,4 +1,4 @@
-"""The supervisor itself: a child process for each part, from its start to its last breath."""
+"""The supervisor: starts, watches, restarts and stops child processes."""
 
 import math
 import os
@@ -23,17 +23,17 @@ from zk_pipeline.store.files import close_directory
 LOG_LIMIT_BYTES = 5_000_000
 LONGEST_DELAY_SECONDS = 60.0
 SECONDS_OF_HEALTH = 30.0
-"""What has run for longer before it ended is not broken, and need not wait longer than after its first death."""
+"""A process that ran longer than this before it ended is restarted as after a first failure."""
 
 SECONDS_OF_SILENCE = 40.0
-"""A part that lives and does not answer for so long is ended, and starts again."""
+"""A process that does not answer for this long is killed and restarted."""
 
 _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_CHECKS = 0.1
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_BETWEEN_QUESTIONS = 5.0
-_SECONDS_ASLEEP = 10.0  # Between two looks of ours: then we were stopped ourselves, and nobody's silence counts.
-_SECONDS_UNTIL_TOLD = 3.0
+_SECONDS_ASLEEP = 10.0  # A longer gap between two checks: this process was suspended, so silence does not count.
+_SECONDS_UNTIL_NOTICE = 3.0
 _SECONDS_OF_ONE_REQUEST = 1.0
 _LOG_LINES_SHOWN = 10
 _MOST_DOUBLINGS = 10
@@ -42,11 +42,10 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class ManagedProcess:
-    """A process to run. Parts of one `order` start together and stop together, in reverse.
+    """A process to run. Processes of one `order` start and stop together; stopping is in reverse order.
 
-    `ready` tells whether it does its work yet, `answers` whether it still does, where that can be asked. On stopping it
-    has `seconds_to_finish` for what it has begun. One that `ends_on_request` is asked by others to end when there is
-    something new to load; that is no failure.
+    `ready` says whether it has started, `answers` whether it still responds, where that can be checked. When stopped it
+    gets `seconds_to_finish`. With `ends_on_request`, exit code 0 means that it was asked to reload, not a failure.
     """
 
     name: str
@@ -61,11 +60,9 @@ class ManagedProcess:
 
 @dataclass(frozen=True, slots=True)
 class SupervisorListener:
-    """Who hears what happens: sentences, a part that is ready and its seconds, that all are, that they are to stop, and
-    lines of output.
-    """
+    """Callbacks: `notify` gets sentences, `ready` a process and its seconds, `echo` lines of output."""
 
-    tell: Callable[[str], None]
+    notify: Callable[[str], None]
     ready: Callable[[str, float], None]
     started: Callable[[], None]
     stopping: Callable[[], None] = lambda: None
@@ -74,7 +71,7 @@ class SupervisorListener:
 
 @dataclass(eq=False, slots=True)
 class _Child:
-    """A running part. Until it answers for the first time it has the time to start."""
+    """A running process. Until its first answer it has the time to start."""
 
     part: ManagedProcess
     process: subprocess.Popen[bytes]
@@ -85,17 +82,17 @@ class _Child:
         return self.part.answers is not None and now - self.answered_at > SECONDS_OF_SILENCE
 
 
-class _StopAsked(Exception):  # noqa: N818 - no error
+class _StopAsked(Exception):  # noqa: N818 - not an error
     """A signal asked to stop."""
 
 
 def restart_delay(failures: int) -> float:
-    """Seconds until what died so often in a row may start again: twice as long each time, a minute at most."""
+    """Seconds before the next restart: doubled with each failure in a row, at most a minute."""
     return min(2.0 ** min(failures - 1, _MOST_DOUBLINGS), LONGEST_DELAY_SECONDS)
 
 
 def open_log(path: Path) -> IO[bytes]:
-    """Open a log for appending; one that has grown too long is put aside first."""
+    """Open a log for appending; rotate it first if it is too long."""
     close_directory(path.parent)
     if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
         path.replace(f"{path}.1")
@@ -103,10 +100,10 @@ def open_log(path: Path) -> IO[bytes]:
 
 
 class Supervisor:
-    """Runs parts in a home that it holds, and keeps the embedded database running, if there is one.
+    """Runs processes and the embedded database, if there is one.
 
-    Nothing is given up: what ends, or lives and does not answer, starts again after a pause, and while the database is
-    away the others wait for it. Use it in the main thread, because it handles signals.
+    A process that ends or hangs is restarted after a delay, without limit; while the database is down, restarts wait
+    for it. Use it in the main thread, because it handles signals.
     """
 
     def __init__(
@@ -124,16 +121,16 @@ class Supervisor:
         self._looked_at = time.monotonic()
         self._children: list[_Child] = []
         self._orphans: list[int] = []  # Groups whose first process has ended, but not all others.
-        self._failures: Counter[str] = Counter()  # In a row, by the name of the part.
+        self._failures: Counter[str] = Counter()  # In a row, by process name.
         self._due: list[tuple[float, ManagedProcess]] = []
         self._asked_at = -math.inf
-        # What a thread or a signal handler has to say: a child that ended, or `None` for a signal to stop.
+        # From threads and signal handlers: a child that ended, or `None` for a signal to stop.
         self._events: SimpleQueue[_Child | None] = SimpleQueue()
 
     def run(self, parts: Sequence[ManagedProcess]) -> None:
-        """Start the parts in their order and keep them running until a signal; then stop them in reverse.
+        """Start the processes in order, keep them running until a signal, then stop them in reverse order.
 
-        Raises `SupervisorError` when one does not start at first.
+        Raises `SupervisorError` if one does not start.
         """
         with self._signals(), self._watchdog_running():
             try:
@@ -159,7 +156,7 @@ class Supervisor:
 
     @contextmanager
     def _watchdog_running(self) -> Iterator[None]:
-        """Have a watchdog that ends the children if this process is killed: then its standard input ends."""
+        """Run the watchdog, which ends the children if this process is killed, when its standard input closes."""
         with subprocess.Popen(  # noqa: S603 - our own command
             self._watchdog,
             stdin=subprocess.PIPE,
@@ -181,7 +178,7 @@ class Supervisor:
             seconds = time.monotonic() - began
             if seconds > _SECONDS_TO_START:
                 raise SupervisorError(
-                    f"The {waiting[0].name} is not ready after {_SECONDS_TO_START:.0f} s; see {self._log(waiting[0])}."
+                    f"See {self._log(waiting[0])}: the {waiting[0].name} is not ready after {_SECONDS_TO_START:.0f} s."
                 )
             for part in [part for part in waiting if part.ready()]:
                 waiting.remove(part)
@@ -193,7 +190,7 @@ class Supervisor:
             self._check(self._next_end(min(_SECONDS_BETWEEN_LOOKS, max(0.0, due - time.monotonic()))))
 
     def _check(self, ended: _Child | None) -> None:
-        """One look: start what is due again, unless the database is away, and end what does not answer."""
+        """Kill what hangs, and restart what is due unless the database is down."""
         if ended is not None:
             self._plan_restart(ended)
         now = time.monotonic()
@@ -203,25 +200,25 @@ class Supervisor:
         if self._database and self._database.away_since is not None:
             return
         for child in [child for child in self._children if child.is_silent(now)]:
-            self._listener.tell(f"The {child.part.name} does not answer; it is ended and starts again.")
+            self._listener.notify(f"The {child.part.name} does not answer; it is killed and restarted.")
             child.answered_at = now + SECONDS_TO_END
-            child.process.kill()  # Not its group: runs go on without the code server that started them.
+            child.process.kill()  # Not its group: its runs continue without the code server.
         for instant, part in list(self._due):
             if instant <= now:
                 self._due.remove((instant, part))
                 self._start(part)
 
     def _database_is_away(self, now: float) -> bool:
-        """Look at the database, and start it again when it is time to."""
+        """Check the database, and restart it when due."""
         watched = self._database
-        return watched is not None and watched.look(now, self._listener.tell)
+        return watched is not None and watched.check(now, self._listener.notify)
 
     def _database_failed(self) -> bool:
-        """Whether the database is away or came back just now, so that it is nobody else's fault to have ended."""
+        """Whether the database is down or has just recovered, which explains why another process ended."""
         watched = self._database
         if watched is None:
             return False
-        return watched.look(time.monotonic(), self._listener.tell) or watched.failures > 0
+        return watched.check(time.monotonic(), self._listener.notify) or watched.failures > 0
 
     def _reset_silence(self, now: float) -> None:
         for child in self._children:
@@ -231,7 +228,7 @@ class Supervisor:
         now = time.monotonic()
         if ended.part.ends_on_request and ended.process.returncode == 0:
             self._due.append((now, ended.part))
-            self._listener.tell(f"The {ended.part.name} ended as it was asked to; it starts again.")
+            self._listener.notify(f"The {ended.part.name} ended as requested; it is restarted.")
             return
         if now - ended.started_at > SECONDS_OF_HEALTH:
             self._failures[ended.part.name] = 0
@@ -239,7 +236,7 @@ class Supervisor:
         delay = restart_delay(self._failures[ended.part.name])
         self._due.append((now + delay, ended.part))
         how = _exit_text(ended.process)
-        self._listener.tell(f"The {ended.part.name} ended {how}; it starts again in {delay:.0f} s.")
+        self._listener.notify(f"The {ended.part.name} ended {how}; it is restarted in {delay:.0f} s.")
 
     def _start(self, part: ManagedProcess) -> None:
         log = open_log(self._log(part))
@@ -249,7 +246,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if self._listener.echo else log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Its own group, and out of the reach of Ctrl-C in our terminal.
+            start_new_session=True,  # Its own group, which Ctrl-C in our terminal does not reach.
             pass_fds=[self._held.children_lock.fileno()],
         )
         child = _Child(part, process)
@@ -268,7 +265,7 @@ class Supervisor:
         self._events.put(child)
 
     def _next_end(self, seconds: float | None) -> _Child | None:
-        """The next child that ended, `None` after these seconds. Raises `_StopAsked` on a signal."""
+        """The next child that ended, `None` on timeout. Raises `_StopAsked` on a signal."""
         try:
             ended = self._events.get(timeout=seconds)
         except Empty:
@@ -276,13 +273,13 @@ class Supervisor:
         if ended is None:
             return self._raise_on_stop()
         self._children.remove(ended)
-        self._orphans.append(ended.process.pid)  # Runs go on without the code server that started them.
+        self._orphans.append(ended.process.pid)  # Runs continue without their code server.
         self._record()
         return ended
 
     def _raise_on_stop(self) -> None:
         now = time.monotonic()
-        # A wrapper that passes Ctrl-C on doubles it; that is not impatience.
+        # A wrapper may pass Ctrl-C on a second time.
         if now - self._asked_at > _SECONDS_OF_ONE_REQUEST:
             self._asked_at = now
             raise _StopAsked
@@ -300,15 +297,17 @@ class Supervisor:
 
     def _stop_together(self, children: Sequence[_Child]) -> None:
         names = " and the ".join(child.part.name for child in children)
-        self._listener.tell(f"Stopping the {names}.")
+        self._listener.notify(f"Stopping the {names}.")
         for child in children:
-            child.process.terminate()  # Not its group: it ends its own children in order.
+            child.process.terminate()  # Not its group: it stops its own children.
         began = time.monotonic()
         patience = max(child.part.seconds_to_finish for child in children)
-        with suppress(_StopAsked):  # Asked again: no more patience.
-            self._wait_for(children, began + min(patience, _SECONDS_UNTIL_TOLD))
+        with suppress(_StopAsked):  # Asked again: do not wait.
+            self._wait_for(children, began + min(patience, _SECONDS_UNTIL_NOTICE))
             if any(child in self._children for child in children):
-                self._listener.tell(f"Waiting up to {patience:.0f} s for what it has begun; Ctrl-C again ends it now.")
+                self._listener.notify(
+                    f"Waiting up to {patience:.0f} s for running work; press Ctrl-C again to end it now."
+                )
                 self._wait_for(children, began + patience)
         end_groups([child.process.pid for child in children])
 
@@ -322,11 +321,11 @@ class Supervisor:
     def _exit_report(self, ended: _Child, what: str) -> str:
         path = self._log(ended.part)
         lines = "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
-        return f"The {ended.part.name} {what} ({_exit_text(ended.process)}); see {path}. Its last lines:\n{lines}"
+        return f"The {ended.part.name} {what} ({_exit_text(ended.process)}); see {path}. Last lines:\n{lines}"
 
 
 class _DatabaseMonitor:
-    """The embedded database under watch: what is known of it, and how often in a row it died or did not start."""
+    """Watches the embedded database, and restarts it."""
 
     def __init__(self, database: EmbeddedDatabase) -> None:
         self._database = database
@@ -336,43 +335,43 @@ class _DatabaseMonitor:
         self.away_since: float | None = None
         self.failures = 0
 
-    def look(self, now: float, tell: Callable[[str], None]) -> bool:
-        """Whether it is away; what is due is done, and said."""
+    def check(self, now: float, notify: Callable[[str], None]) -> bool:
+        """Whether the database is down; does and reports what is due."""
         if self.away_since is not None:
             if now >= self._due:
-                self._start(now, tell)
+                self._start(now, notify)
             return True
         if not self._database.lives():
-            self._plan(now, tell, "The database ended")
+            self._plan(now, notify, "The database ended")
             return True
         self._ask(now)
         if now - self._answered_at > SECONDS_OF_SILENCE:
-            tell("The database does not answer; it is ended.")
+            notify("The database does not answer; it is killed.")
             self._database.kill()
             self._answered_at = now
         return False
 
-    def _plan(self, now: float, tell: Callable[[str], None], what: str) -> None:
+    def _plan(self, now: float, notify: Callable[[str], None], what: str) -> None:
         if self.away_since is None and now - self._started_at > SECONDS_OF_HEALTH:
             self.failures = 0
         self.failures += 1
         delay = restart_delay(self.failures)
         self.away_since = now if self.away_since is None else self.away_since
         self._due = now + delay
-        tell(f"{what}; it starts again in {delay:.0f} s, and everything else waits for it.")
+        notify(f"{what}; it is restarted in {delay:.0f} s, and everything else waits for it.")
 
-    def _start(self, now: float, tell: Callable[[str], None]) -> None:
+    def _start(self, now: float, notify: Callable[[str], None]) -> None:
         try:
             self._database.start()
         except EmbeddedServerError as error:
-            self._plan(now, tell, f"The database did not start ({str(error).splitlines()[0]})")
+            self._plan(now, notify, f"The database did not start ({str(error).splitlines()[0]})")
             return
         done = time.monotonic()
-        tell(f"The database runs again after {done - (self.away_since or now):.0f} s.")
+        notify(f"The database is back after {done - (self.away_since or now):.0f} s.")
         self.away_since, self._started_at, self._answered_at = None, done, done
 
     def _ask(self, now: float) -> None:
-        """Ask in the background, now and then."""
+        """Ask in the background, from time to time."""
         if self._asking is not None and self._asking.is_alive():
             return
         if now - self._answered_at < _SECONDS_BETWEEN_QUESTIONS:
@@ -386,7 +385,7 @@ class _DatabaseMonitor:
 
 
 def _poll(child: _Child, answers: Callable[[], bool]) -> None:
-    """Note when a part last answered, for as long as it runs."""
+    """Record when a child last answered, for as long as it runs."""
     while child.process.returncode is None:
         if answers():
             child.answered_at = time.monotonic()
@@ -394,7 +393,7 @@ def _poll(child: _Child, answers: Callable[[], bool]) -> None:
 
 
 def _copy(child: _Child, log: IO[bytes], echo: Callable[[str, str], None]) -> None:
-    """Copy a child's output into its log and to the listener."""
+    """Copy a child's output to its log and to the listener."""
     output = child.process.stdout
     with log:
         for line in output or ():

@@ -1,7 +1,7 @@
-"""The watchdog: outlives a killed supervisor, ends the processes that it left and, as its last user, the database.
+"""The watchdog: if the supervisor is killed, ends its processes and, as the last user, the database.
 
-It runs as `python -m zk_pipeline.processes.watchdog HOME [--embedded]` and waits for the end of its standard input,
-which the supervisor holds open: the kernel closes that however the supervisor ends.
+`python -m zk_pipeline.processes.watchdog HOME [--embedded]` waits for the end of its standard input, which the
+supervisor holds open, and which the kernel closes however the supervisor ends.
 """
 
 import signal
@@ -15,7 +15,7 @@ from zk_pipeline.runtime.embedded import embedded_server
 
 
 def main() -> None:
-    """Wait for the end of the supervisor, then end what it left."""
+    """Wait for the end of the supervisor, then end its processes."""
     home, *options = sys.argv[1:]
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with embedded_server(Path(home)) if "--embedded" in options else nullcontext():

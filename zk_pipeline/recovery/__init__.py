@@ -1,1 +1,1 @@
-"""Recovery: encrypted backups of both databases, their restoration and its rehearsal."""
+"""Recovery: encrypted backups of both databases, restoring them, and verifying that they can be restored."""

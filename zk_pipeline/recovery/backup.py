@@ -26,19 +26,19 @@ from zk_pipeline.store.database import Database
 from zk_pipeline.store.raw_tables import time_accountings, timesheets
 from zk_pipeline.store.tables import audit_logs, conflicts, normalized_entries, pushes
 
-# What is in the database, as a backup's manifest tells it.
+# The facts about the database in a backup's manifest.
 
 _COUNTED = (time_accountings, timesheets, normalized_entries, pushes, conflicts, audit_logs)
 
 
 def export_snapshot(connection: Connection) -> str:
-    """Freeze what this transaction sees, and name it for others; to be called before anything else in it."""
+    """Export the snapshot of this transaction; to be called first in it."""
     connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
     return connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
 
 
 def database_facts(connection: Connection) -> dict[str, Any]:
-    """The schema's revision, an anchor of the audit trail, and the rows of the main tables."""
+    """The schema revision, an anchor of the audit trail, and the row counts of the main tables."""
     end = audit.anchor(connection)
     return {
         "revision": connection.execute(text("SELECT version_num FROM alembic_version")).scalar(),
@@ -50,14 +50,14 @@ def database_facts(connection: Connection) -> dict[str, Any]:
     }
 
 
-# Safekeeping: backing up both databases, restoring them, and rehearsing that the newest backup can be restored.
+# Backup, restore and verification.
 
 _LOCK = "zk:rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup that was made: where, how large in bytes, and which older ones were removed for it."""
+    """A new backup, its size in bytes, and the older ones that were removed."""
 
     path: Path
     size: int
@@ -67,9 +67,9 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedRestore:
-    """A backup that was restored and verified: its file, when it was made, how long it took, the rows of each table.
+    """A backup that was restored and verified: its file, when it was made, the duration, row counts by table.
 
-    `statement` is that of the last booked month; none while nothing is booked or stated.
+    `statement` is that of the last month with bookings, if there are any and the marts were built.
     """
 
     path: Path
@@ -81,17 +81,14 @@ class VerifiedRestore:
 
 
 def back_up(ready: Runtime, directory: Path, actor: str, now: datetime) -> Backup:
-    """Make a backup in this directory and remove those that were kept long enough; audited.
-
-    Raises `BackupError`.
-    """
+    """Make a backup in this directory, verify it, and remove old ones; audited. Raises `BackupError`."""
     databases = _databases(ready)
     with ready.database.transaction() as connection:
-        # The dump shows the very moment of the facts, whatever is written meanwhile.
+        # The dump and the facts are of the same moment.
         snapshot = export_snapshot(connection)
         facts = {"version": version("zk-pipeline"), **database_facts(connection)}
         path = dumps.back_up(databases, directory, _keys(ready)[0], facts, {"zk": snapshot})
-    # A backup that cannot be read is none: it is examined before an older one is removed.
+    # Verified before older ones are removed.
     dumps.examine(path, _keys(ready))
     expired = dumps.expire(directory, ready.settings.keep_backups_days, now)
     size = path.stat().st_size
@@ -102,17 +99,16 @@ def back_up(ready: Runtime, directory: Path, actor: str, now: datetime) -> Backu
 
 
 def restore(path: Path, keys: Sequence[bytes], databases: Mapping[str, str], *, replace: bool = False) -> None:
-    """Restore a backup into both databases (name to URL). Raises as `backups.restore` does.
+    """Restore a backup into both databases (name to URL). Raises as `dumps.restore` does.
 
-    Adjustments that were made after the backup are forgotten, but their time sheets are in Kimai: the marker of another
-    one would be taken for theirs, so no id is given again. Time sheets that were written after the backup are in Kimai
-    too: pushes look for them by their marker, however far they were moved there (docs/operations.md).
+    Adjustments made after the backup are lost, but their time sheets are still in Kimai, so their ids are not used
+    again. Other time sheets written after the backup are found by their markers (docs/operations.md).
     """
     dumps.restore(path, keys, databases, _finish, replace=replace)
 
 
 def _finish(manifest: dumps.BackupManifest, databases: Mapping[str, str]) -> None:
-    """Have the database that came back know so, before anybody can use it."""
+    """Record the restore in the restored database, before it is used."""
     database = Database(databases["zk"])
     try:
         with database.transaction() as connection:
@@ -123,26 +119,26 @@ def _finish(manifest: dumps.BackupManifest, databases: Mapping[str, str]) -> Non
 
 
 def verify_restore(ready: Runtime, directory: Path, actor: str) -> VerifiedRestore:
-    """Restore the newest backup into scratch databases, and verify ours: its audit chain, rows and statements; audited.
+    """Restore the newest backup into scratch databases, and verify audit chain, row counts and statements; audited.
 
-    A rehearsal that is under way is waited for. Raises `BackupError`, also when what came back is not what was there,
-    and `SealBrokenError`.
+    Waits for another verification to end. Raises `BackupError`, also if the restored data differs, and
+    `BrokenFileError`.
     """
     found = dumps.list_backups(directory)
     if not found:
-        raise BackupError(f"There is no backup in {directory}. Make one: zk backup")
+        raise BackupError(f"Make a backup first: there is none in {directory}. Run zk backup")
     path = found[-1]
     with ready.database.lock(_LOCK), ExitStack() as stack:
         began = time.monotonic()
         beside = {name: stack.enter_context(verification_database(url)) for name, url in _databases(ready).items()}
         manifest = dumps.load(path, _keys(ready), beside)
         with closing(Database(beside["zk"], ready.cipher.derived(AUDIT_KEY_PURPOSE))) as database:
-            rehearsal = _verified(path, manifest, database, began, ready.settings.zone)
+            verified = _verified(path, manifest, database, began, ready.settings.zone)
     with ready.database.transaction() as connection:
         audit.append(
-            connection, [AuditEvent("backup.rehearsed", actor, f"backup:{path.name}", {"rows": rehearsal.audit_rows})]
+            connection, [AuditEvent("backup.rehearsed", actor, f"backup:{path.name}", {"rows": verified.audit_rows})]
         )
-    return rehearsal
+    return verified
 
 
 def _verified(
@@ -158,23 +154,23 @@ def _verified(
     different = [name for name, value in facts.items() if manifest.facts.get(name) != value]
     if different:
         raise BackupError(
-            f"{path.name} came back with other {', '.join(different)} than its manifest names. Make a new backup."
+            f"Make a new backup: the restored {path.name} differs from its manifest in {', '.join(different)}."
         )
     return VerifiedRestore(path, manifest.created_at, time.monotonic() - began, chain.rows, facts["rows"], statement)
 
 
 def _require_intact_statements(connection: Connection, name: str) -> None:
-    """Raises `BackupError` where the statement of a closed month is no longer what its closing kept."""
+    """Raise `BackupError` if the statement of a closed month was changed."""
     for row in periods.kept_statements(connection):
         if fingerprint(row.content) != row.hash:
             raise BackupError(
-                f"{name}: the statement that the closing of {month_name(row.month)} kept has another hash than "
-                f"{row.hash}. Restore an older backup beside and compare, and find out who can write to the database."
+                f"{name}: the statement of the closed month {month_name(row.month)} was changed: its hash is not "
+                f"{row.hash}. Compare it with an older backup, and find out who can write to the database."
             )
 
 
 def _last_statement(connection: Connection, name: str, zone: ZoneInfo) -> Statement | None:
-    """The statement of the last booked month, made of what came back. Raises `BackupError` if it is not whole."""
+    """The statement of the last month with bookings, from the restored data. Raises `BackupError` if it is broken."""
     days = statements.booked_days(connection)
     if days is None or not statements.is_made(connection):
         return None
@@ -184,24 +180,23 @@ def _last_statement(connection: Connection, name: str, zone: ZoneInfo) -> Statem
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise BackupError(
-            f"{name}: the statement of {month_name(month)} cannot be read from what came back ({reason}). Build the "
-            "marts again (the job marts), and make a new backup."
+            f"{name}: the statement of {month_name(month)} cannot be read from the restored data ({reason}). Build "
+            "the marts again (the job marts), and make a new backup."
         ) from error
     statement = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts)
     if not statement.balanced:
         raise BackupError(
-            f"{name}: the statement of {month_name(month)} does not balance, {plain(statement.total.unexplained)} "
-            f"minutes are unexplained. Look at zk statement {month_name(month)}; if that one balances, make a new "
-            "backup."
+            f"{name}: the statement of {month_name(month)} does not balance: {plain(statement.total.unexplained)} "
+            f"minutes are unexplained. Check zk statement {month_name(month)}; if that balances, make a new backup."
         )
     return statement
 
 
 def _databases(ready: Runtime) -> dict[str, str]:
-    """Dagster's database first: what it remembers of runs is never newer than what they did."""
+    """Dagster's database first, so that its runs are never newer than their results in ours."""
     settings = ready.settings
     if settings.database_url is None or settings.dagster_url is None:
-        raise BackupError("ZK_DAGSTER_URL is not set: a backup holds both databases. Set it beside ZK_DATABASE_URL.")
+        raise BackupError("Set ZK_DAGSTER_URL beside ZK_DATABASE_URL: a backup holds both databases.")
     return {"dagster": settings.dagster_url.get_secret_value(), "zk": settings.database_url.get_secret_value()}
 
 

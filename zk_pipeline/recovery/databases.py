@@ -1,4 +1,4 @@
-"""Databases as a whole: whether somebody uses one, an empty one beside it, and one put into the place of another."""
+"""Whole databases: checking that one is unused, creating scratch databases, and swapping databases."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,25 +19,25 @@ _TABLES = """
 
 
 class BackupError(Exception):
-    """A backup cannot be made, read or restored; the message says why and what to do."""
+    """A backup cannot be made, read or restored; the message names the cause and the remedy."""
 
 
 def require_free(url: str, *, replace: bool) -> None:
-    """Raises `BackupError` where somebody is connected, and where something is that should not be replaced."""
+    """Raise `BackupError` if somebody is connected, or if the database is not empty and not to be replaced."""
     with _connected(url) as connection:
         name = connection.info.dbname
         if connection.execute(_OTHERS).fetchone():
             raise BackupError(_in_use(name))
         if not replace and connection.execute(_TABLES).fetchone():
             raise BackupError(
-                f"The database {name} is not empty, and a restoration would replace it. To have that, add --replace; "
-                "or name other databases in ZK_DATABASE_URL and ZK_DAGSTER_URL."
+                f"Add --replace to replace the database {name}, which is not empty, or set other databases in "
+                "ZK_DATABASE_URL and ZK_DAGSTER_URL."
             )
 
 
 @contextmanager
 def scratch_database(url: str, name: str) -> Iterator[str]:
-    """The URL of an empty database beside this one, which is dropped afterwards. Raises `BackupError`."""
+    """The URL of a new empty database on the same server, which is dropped afterwards. Raises `BackupError`."""
     identifier = sql.Identifier(name)
     with _connected(url) as connection:
         try:
@@ -45,8 +45,8 @@ def scratch_database(url: str, name: str) -> Iterator[str]:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
         except psycopg.errors.InsufficientPrivilege as error:
             raise BackupError(
-                f"The database user may not create the scratch database {name}, in which a backup is restored first. "
-                "Give the user CREATEDB."
+                f"Give the database user CREATEDB: it may not create the scratch database {name}, into which a backup "
+                "is restored first."
             ) from error
     try:
         yield make_url(url).set(database=name).render_as_string(hide_password=False)
@@ -56,9 +56,9 @@ def scratch_database(url: str, name: str) -> Iterator[str]:
 
 @contextmanager
 def verification_database(url: str) -> Iterator[str]:
-    """The URL of an empty database in which the restoration of this one is rehearsed; it is dropped afterwards.
+    """The URL of an empty database for verifying a backup of this one; it is dropped afterwards.
 
-    There is one for each database of a server, so rehearsals of one database take turns. Raises `BackupError`.
+    Its name is fixed, so verifications of one database must not run at once. Raises `BackupError`.
     """
     with scratch_database(url, _beside(_VERIFYING, str(make_url(url).database))) as scratch:
         yield scratch
@@ -66,7 +66,7 @@ def verification_database(url: str) -> Iterator[str]:
 
 @contextmanager
 def restoring_database(url: str) -> Iterator[str]:
-    """The URL of an empty database in which this one is restored; it is dropped unless it took the other's place.
+    """The URL of an empty database into which this one is restored; it is dropped unless it is swapped in.
 
     Raises `BackupError`.
     """
@@ -75,23 +75,22 @@ def restoring_database(url: str) -> Iterator[str]:
     with _connected(url) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [before]).fetchone():
             raise BackupError(
-                f"There is a database {before}: what was in {name} before a restoration that was cut off at its very "
-                f"end. Drop it unless you need it (then give it another name), and restore again."
+                f"Drop or rename the database {before}, and restore again: it holds what {name} held before a restore "
+                "that was interrupted at its end."
             )
     with scratch_database(url, _beside(_RESTORING, name)) as scratch:
         yield scratch
 
 
 def swap_in(databases: Mapping[str, str]) -> None:
-    """Give these databases the places of others (the other's URL to theirs), all or none, and drop the others.
+    """Replace databases by others (URL of the old one to URL of the new one), all or none, and drop the old ones.
 
-    They are renamed in one transaction for each server, so that whoever dies on the way leaves all as it was, or all
-    done; only between the commits of two servers there is a moment, which the databases moved aside tell of. Raises
-    `BackupError` where somebody is connected or the user may not rename them; then all is as it was.
+    They are renamed in one transaction per server, so a crash leaves all or nothing done, except between the commits of
+    two servers. Raises `BackupError` if somebody is connected or the user may not rename them; then nothing is changed.
     """
     with ExitStack() as stack:
         ways: dict[tuple[str | None, int | None], psycopg.Connection] = {}
-        # Ours first: its owner may rename Dagster's too, where that is another role's.
+        # Ours first: its owner may also rename Dagster's, if that belongs to another role.
         for url, scratch in reversed(list(databases.items())):
             require_free(url, replace=True)
             server = (make_url(url).host, make_url(url).port)
@@ -105,7 +104,7 @@ def swap_in(databases: Mapping[str, str]) -> None:
 
 @contextmanager
 def _renaming(url: str) -> Iterator[psycopg.Connection]:
-    """A transaction on this server in which databases are renamed: nobody may be connected to one that is."""
+    """A transaction on this server, connected to a scratch database, since a renamed one must have no connections."""
     with (
         scratch_database(url, _beside(_RENAMING, str(make_url(url).database))) as way,
         _connected(way) as connection,
@@ -120,7 +119,7 @@ def _aside(url: str) -> str:
 
 
 def _beside(prefix: str, name: str) -> str:
-    """A name that is never the other's own, which PostgreSQL would make of a long one with something after it."""
+    """The prefixed name, cut to PostgreSQL's limit; with a suffix, a long name would be cut to itself."""
     return f"{prefix}{name}".encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
@@ -132,7 +131,7 @@ def _rename(connection: psycopg.Connection, old_url: str, new_url: str) -> None:
         raise BackupError(_in_use(old)) from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise BackupError(
-            f"The database user may not rename the database {old}. Make the user its owner, with CREATEDB."
+            f"Make the database user the owner of {old}, with CREATEDB: it may not rename the database."
         ) from error
 
 
@@ -142,7 +141,7 @@ def _drop(url: str, name: str) -> None:
 
 
 def _in_use(name: str) -> str:
-    return f"Somebody works on the database {name}. Stop zk up and all else that uses it first."
+    return f"Stop zk up and everything else that uses the database {name} first."
 
 
 @contextmanager
@@ -154,5 +153,5 @@ def _connected(url: str) -> Iterator[psycopg.Connection]:
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise BackupError(
-            f"The database {make_url(url).database} does not answer ({reason}). Start it first."
+            f"Start the database {make_url(url).database} first: it does not answer ({reason})."
         ) from error

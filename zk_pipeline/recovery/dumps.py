@@ -1,7 +1,7 @@
-"""Backups: both databases as PostgreSQL dumps in one sealed file, with a manifest at its end, and their restoration.
+"""Backups: PostgreSQL dumps of both databases in one encrypted file with a manifest at its end, and restoring them.
 
-The two dumps are taken one after the other, Dagster's first. That is safe, since each is consistent in itself and
-nothing in Kimai is decided by both: what was written to Kimai after a backup is found again by its marker.
+The dumps are taken one after the other, Dagster's first. Each is consistent in itself, and nothing in Kimai depends on
+both: time sheets written after a backup are found by their markers.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from typing import IO, Any
 from sqlalchemy import URL, make_url
 
 from zk_pipeline.recovery.databases import BackupError, require_free, restoring_database, swap_in
-from zk_pipeline.recovery.encrypted_file import SealedWriter, unsealed
+from zk_pipeline.recovery.encrypted_file import EncryptedWriter, decrypted
 from zk_pipeline.runtime.embedded_programs import program
 
 PURPOSE = "backup"
-"""What the cipher's keys are derived for."""
+"""The purpose for which the cipher's keys are derived."""
 
 SUFFIX = ".zkbackup"
 _PREFIX = "zk-"
@@ -40,7 +40,7 @@ _SECRET_FREE = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """One database in a backup: bytes and SHA-256 of its dump."""
+    """The dump of one database in a backup: size in bytes and SHA-256."""
 
     database: str
     size: int
@@ -49,7 +49,7 @@ class Dump:
 
 @dataclass(frozen=True, slots=True)
 class BackupManifest:
-    """What a backup holds. `facts` are those of its moment: version, revision, head of the audit chain, row counts."""
+    """The content of a backup; `facts`: version, schema revision, end of the audit chain, row counts."""
 
     created_at: datetime
     dumps: tuple[Dump, ...]
@@ -59,9 +59,9 @@ class BackupManifest:
 def back_up(
     databases: Mapping[str, str], directory: Path, key: bytes, facts: Mapping[str, Any], snapshots: Mapping[str, str]
 ) -> Path:
-    """Dump the databases (name to URL) into a new sealed file; it has its name only once it is complete.
+    """Dump the databases (name to URL) into a new encrypted file, which is renamed once it is complete.
 
-    `snapshots` names for a database the exported snapshot that its facts were read in. Raises `BackupError`.
+    `snapshots` has the exported snapshots in which the facts were read, by database. Raises `BackupError`.
     """
     created_at = datetime.now(UTC)
     target = directory / f"{_PREFIX}{created_at:{_STAMP}}{SUFFIX}"
@@ -70,7 +70,7 @@ def back_up(
         tempfile.NamedTemporaryFile(dir=_private(directory), prefix=_PARTIAL, delete=False) as file,
     ):
         try:
-            writer = SealedWriter(file, key)
+            writer = EncryptedWriter(file, key)
             dumps = tuple(_dump(name, url, writer, snapshots.get(name)) for name, url in databases.items())
             manifest = {"created_at": created_at.isoformat(), "dumps": [asdict(dump) for dump in dumps], "facts": facts}
             _write_part(writer, MANIFEST, json.dumps(manifest).encode())
@@ -85,7 +85,7 @@ def back_up(
 
 
 def examine(path: Path, keys: Sequence[bytes]) -> BackupManifest:
-    """Read a backup to its end and compare every checksum. Raises `BackupError` and `SealBrokenError`."""
+    """Read a whole backup and compare all checksums. Raises `BackupError` and `BrokenFileError`."""
     with _opened(path) as file:
         return _read(file, keys, path.name)
 
@@ -98,11 +98,11 @@ def restore(
     *,
     replace: bool = False,
 ) -> None:
-    """Restore a backup into these databases (name to URL); what they held is there until all of it has come back.
+    """Restore a backup into these databases (name to URL); their old content stays until everything is restored.
 
-    The whole file is examined before anything is written. A database that holds anything is refused, unless it is to
-    be replaced; one that somebody else is connected to is refused in any case. The dumps come back in databases beside
-    them, which `finish` gets (name to URL) before they take their places. Raises `BackupError` and `SealBrokenError`.
+    The whole file is verified first. A database that is not empty is refused without `replace`, one with connections in
+    any case. The dumps are restored into scratch databases, which are passed to `finish` (name to URL) and then swapped
+    in. Raises `BackupError` and `BrokenFileError`.
     """
     manifest = _examined(path, keys, databases)
     for url in databases.values():
@@ -127,9 +127,9 @@ def list_backups(directory: Path) -> list[Path]:
 
 
 def expire(directory: Path, days: int, now: datetime) -> list[Path]:
-    """Remove the backups older than so many days, but never the newest; returns those that were removed.
+    """Remove backups older than `days`, but never the newest; returns the removed files.
 
-    What a backup that was killed left is removed after a day: no backup that goes on is untouched for so long.
+    Partial files of killed backups are removed after a day.
     """
     *older, _newest = list_backups(directory) or [directory]
     expired = [path for path in older if (made := _made_at(path)) is not None and made < now - timedelta(days=days)]
@@ -144,21 +144,21 @@ def expire(directory: Path, days: int, now: datetime) -> list[Path]:
 def _examined(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> BackupManifest:
     manifest = examine(path, keys)
     if missing := databases.keys() - {dump.database for dump in manifest.dumps}:
-        raise BackupError(f"{path.name} holds no dump of {', '.join(sorted(missing))}. Take another backup.")
+        raise BackupError(f"{path.name} has no dump of {', '.join(sorted(missing))}. Use another backup.")
     return manifest
 
 
 def _load_all(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> None:
     with _opened(path) as file:
-        for part, chunks in _parts(_Stream(unsealed(file, keys, path.name))):
+        for part, chunks in _parts(_Stream(decrypted(file, keys, path.name))):
             if part in databases:
                 _load(databases[part], chunks)
             else:
                 _skip(chunks)
 
 
-def _dump(name: str, url: str, writer: SealedWriter, snapshot: str | None) -> Dump:
-    """Dump one database straight into the sealed file: nothing of it lies on the disk in the open."""
+def _dump(name: str, url: str, writer: EncryptedWriter, snapshot: str | None) -> Dump:
+    """Dump one database directly into the encrypted file, without unencrypted temporary files."""
     digest, size = hashlib.sha256(), 0
     _write_line(writer, {"part": name})
     options = ("--format=custom", "--no-owner", "--no-privileges", *([f"--snapshot={snapshot}"] if snapshot else []))
@@ -173,22 +173,22 @@ def _dump(name: str, url: str, writer: SealedWriter, snapshot: str | None) -> Du
     return Dump(name, size, digest.hexdigest())
 
 
-def _write_part(writer: SealedWriter, name: str, content: bytes) -> None:
+def _write_part(writer: EncryptedWriter, name: str, content: bytes) -> None:
     _write_line(writer, {"part": name})
     _write_line(writer, {"bytes": len(content)})
     writer.write(content)
     _write_line(writer, {"end": name})
 
 
-def _write_line(writer: SealedWriter, value: Mapping[str, Any]) -> None:
+def _write_line(writer: EncryptedWriter, value: Mapping[str, Any]) -> None:
     writer.write(json.dumps(value).encode() + b"\n")
 
 
 def _read(file: IO[bytes], keys: Sequence[bytes], name: str) -> BackupManifest:
-    """Walk through all parts and compare them with the manifest."""
+    """Read all parts and compare them with the manifest."""
     found: dict[str, tuple[int, str]] = {}
     text = bytearray()
-    for part, chunks in _parts(_Stream(unsealed(file, keys, name))):
+    for part, chunks in _parts(_Stream(decrypted(file, keys, name))):
         digest, size = hashlib.sha256(), 0
         for chunk in chunks:
             digest.update(chunk)
@@ -196,13 +196,13 @@ def _read(file: IO[bytes], keys: Sequence[bytes], name: str) -> BackupManifest:
             text += chunk if part == MANIFEST else b""
         found[part] = (size, digest.hexdigest())
     if not text:
-        raise BackupError(f"{name} has no manifest. Take another backup.")
-    told = json.loads(text)
-    dumps = tuple(Dump(**dump) for dump in told["dumps"])
+        raise BackupError(f"{name} has no manifest. Use another backup.")
+    stored = json.loads(text)
+    dumps = tuple(Dump(**dump) for dump in stored["dumps"])
     for dump in dumps:
         if found.get(dump.database) != (dump.size, dump.sha256):
-            raise BackupError(f"{name}: the dump of {dump.database} does not fit its checksum. Take another backup.")
-    return BackupManifest(datetime.fromisoformat(told["created_at"]), dumps, told["facts"])
+            raise BackupError(f"{name}: the dump of {dump.database} does not match its checksum. Use another backup.")
+    return BackupManifest(datetime.fromisoformat(stored["created_at"]), dumps, stored["facts"])
 
 
 def _load(url: str, chunks: Iterator[bytes]) -> None:
@@ -211,7 +211,7 @@ def _load(url: str, chunks: Iterator[bytes]) -> None:
         try:
             for chunk in chunks:
                 process.stdin.write(chunk)
-        except BrokenPipeError:  # It has failed; its last words say why.
+        except BrokenPipeError:  # It has failed; its last message says why.
             _skip(chunks)
 
 
@@ -220,14 +220,14 @@ def _skip(chunks: Iterator[bytes]) -> None:
 
 
 class _Stream:
-    """Lines and blocks out of the parts of a file, however they are cut."""
+    """Reads lines and blocks from a stream of chunks."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
         self._held = bytearray()
 
     def line(self) -> bytes:
-        """The next line, or nothing at the end."""
+        """The next line, empty at the end."""
         while (end := self._held.find(b"\n")) < 0:
             if len(self._held) > _LINE or not self._more():
                 return b""
@@ -236,7 +236,7 @@ class _Stream:
         return line
 
     def take(self, size: int) -> bytes:
-        """So many bytes, or fewer at the end."""
+        """`size` bytes, or fewer at the end."""
         while len(self._held) < size and self._more():
             pass
         taken = bytes(self._held[:size])
@@ -257,13 +257,13 @@ def _parts(stream: _Stream) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 
 def _chunks(stream: _Stream) -> Iterator[bytes]:
-    while "bytes" in (told := json.loads(stream.line() or b"{}")):
-        yield stream.take(told["bytes"])
+    while "bytes" in (header := json.loads(stream.line() or b"{}")):
+        yield stream.take(header["bytes"])
 
 
 @contextmanager
 def _program(name: str, url: str, *options: str, stdin: bool = False) -> Iterator[subprocess.Popen[bytes]]:
-    """A running client program. Raises `BackupError` with its last words when it fails."""
+    """Run a client program. Raises `BackupError` with its last message if it fails."""
     parsed = make_url(url)
     password = {"PGPASSWORD": parsed.password} if parsed.password else {}
     with tempfile.TemporaryFile() as errors:
@@ -283,12 +283,12 @@ def _program(name: str, url: str, *options: str, stdin: bool = False) -> Iterato
             process.communicate()
         if process.returncode:
             errors.seek(0)
-            told = errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            raise BackupError(f"{name} failed on the database {parsed.database}: {told[-1]}.")
+            lines = errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
+            raise BackupError(f"{name} failed on the database {parsed.database}: {lines[-1]}.")
 
 
 def _without_password(url: URL) -> str:
-    """The address for a command line, which others may see; the password goes through the environment."""
+    """The URL for a command line, which others can see; the password is passed in the environment."""
     plain = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
     return plain.render_as_string()
 
@@ -301,7 +301,7 @@ def _private(directory: Path) -> Path:
 def _made_at(path: Path) -> datetime | None:
     try:
         return datetime.strptime(path.name, f"{_PREFIX}{_STAMP}{SUFFIX}").replace(tzinfo=UTC)
-    except ValueError:  # A file of somebody else's.
+    except ValueError:  # Not one of our files.
         return None
 
 
@@ -317,5 +317,5 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BackupError(
-            f"{path} cannot be used: {error.strerror or error}. Name another place, or make room there."
+            f"Choose another place than {path}, or make room there: {error.strerror or error}."
         ) from error

@@ -1,7 +1,7 @@
-"""Sealed files: encrypted and authenticated as a stream, so that a flipped byte, a swapped part or a cut is refused.
+"""Encrypted files: encrypted and authenticated as a stream; a changed byte, a swapped part or a cut is detected.
 
 The format: a magic line, then libsodium's secretstream (XChaCha20-Poly1305): its header, and messages of `FRAME` bytes
-of plain text each. The last one, which may be shorter, is tagged as the last. Order and completeness are libsodium's.
+of plain text each. The last one, which may be shorter, is tagged as the last. libsodium checks order and completeness.
 """
 
 import struct
@@ -24,7 +24,7 @@ FRAME = 1 << 20
 
 HEADER = sodium.crypto_secretstream_xchacha20poly1305_HEADERBYTES
 ADDED = sodium.crypto_secretstream_xchacha20poly1305_ABYTES
-"""Bytes that a message is longer than its plain text."""
+"""Bytes that encryption adds to a message."""
 
 _MORE = sodium.crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
 _LAST = sodium.crypto_secretstream_xchacha20poly1305_TAG_FINAL
@@ -33,12 +33,12 @@ Opened = tuple[bytes, bool]
 """Plain bytes, and whether they are the last."""
 
 
-class SealBrokenError(EncryptionError):
-    """The file is not what was written: altered, cut off, or sealed with a key that is not given."""
+class BrokenFileError(EncryptionError):
+    """The file was altered, cut off, or encrypted with a key that is not given."""
 
 
-class SealedWriter:
-    """Seals what is written to it; only `finish` makes the file complete."""
+class EncryptedWriter:
+    """Encrypts what is written to it; `finish` completes the file."""
 
     def __init__(self, file: IO[bytes], key: bytes) -> None:
         self._file = file
@@ -48,15 +48,15 @@ class SealedWriter:
         file.write(MAGIC + header)
 
     def write(self, data: bytes) -> None:
-        """Seal more bytes."""
+        """Encrypt more bytes."""
         self._waiting += data
-        # What is held back makes sure that the last message, however short, is written by `finish`.
+        # Some data is held back, so that `finish` writes the last message.
         while len(self._waiting) > FRAME:
             self._message(bytes(self._waiting[:FRAME]), _MORE)
             del self._waiting[:FRAME]
 
     def finish(self) -> None:
-        """Seal the end."""
+        """Write the last message."""
         self._message(bytes(self._waiting), _LAST)
         self._waiting.clear()
 
@@ -64,11 +64,11 @@ class SealedWriter:
         self._file.write(sodium.crypto_secretstream_xchacha20poly1305_push(self._state, data, None, tag))
 
 
-def unsealed(file: IO[bytes], keys: Sequence[bytes], name: str) -> Iterator[bytes]:
-    """The plain bytes of a sealed file, in parts; `name` is how messages call it. Raises `SealBrokenError`."""
+def decrypted(file: IO[bytes], keys: Sequence[bytes], name: str) -> Iterator[bytes]:
+    """The decrypted bytes of a file, in parts; `name` is its name in messages. Raises `BrokenFileError`."""
     magic = file.read(len(MAGIC))
     if magic not in {MAGIC, _FIRST_MAGIC}:
-        raise SealBrokenError(f"{name} is no file that zk sealed. Name a backup made by zk backup.")
+        raise BrokenFileError(f"{name} is not a backup. Name a file made by zk backup.")
     make, read_sealed = (_openers, _read_message) if magic == MAGIC else (_first_openers, _read_first_frame)
     openers = make(file, keys, name)
     for place in count():
@@ -81,20 +81,20 @@ def unsealed(file: IO[bytes], keys: Sequence[bytes], name: str) -> Iterator[byte
 
 
 Opener = Callable[[bytes], Opened]
-"""Opens the next sealed part under one key. Raises `CryptoError` or `InvalidTag`."""
+"""Decrypts the next part with one key. Raises `CryptoError` or `InvalidTag`."""
 
 
 def _opened(openers: list[Opener], place: int, sealed: bytes, name: str) -> tuple[list[Opener], bytes, bool]:
-    """The plain bytes of a part, and the one key that fits, which all later parts must fit too."""
+    """The decrypted bytes of a part, and the key that fits, which must fit all later parts too."""
     for opener in openers:
         try:
             return [opener], *opener(sealed)
         except (CryptoError, InvalidTag):
             continue
     if place == 0:
-        raise SealBrokenError(
-            f"{name} cannot be opened: none of the keys in ZK_ENCRYPTION_KEY made it, or it was altered or cut "
-            "off. Add the key of that time, or take another backup."
+        raise BrokenFileError(
+            f"Add the key of {name} to ZK_ENCRYPTION_KEY, or use another backup: none of the keys opens it, or it was "
+            "altered or cut off."
         )
     raise _broken(name, f"its part {place + 1} was altered or cut off")
 
@@ -129,15 +129,15 @@ def _read(file: IO[bytes], size: int, name: str) -> bytes:
     return found
 
 
-def _broken(name: str, what: str) -> SealBrokenError:
-    return SealBrokenError(f"{name} is damaged: {what}. Nothing of it is used. Take another backup.")
+def _broken(name: str, what: str) -> BrokenFileError:
+    return BrokenFileError(f"Use another backup: {name} is damaged, {what}. Nothing of it was used.")
 
 
 def _stream_key(key: bytes) -> bytes:
     return HKDF(SHA256(), 32, None, b"zk sealed file 2").derive(key)
 
 
-# The first format, which backups of version 0.1 have and which is only read: a salt, then frames of a length (4 bytes)
+# The first format, of backups made by version 0.1, which is only read: a salt, then frames of a length (4 bytes)
 # and an AES-256-GCM ciphertext, bound to its place by the nonce and to whether it is the last by the associated data.
 
 _FIRST_MAGIC = b"zk sealed 1\n"

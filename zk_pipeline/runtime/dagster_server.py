@@ -1,4 +1,4 @@
-"""Dagster's web server, asked by GraphQL: runs, signs of life of the daemons, definitions; and links to its pages."""
+"""GraphQL client of Dagster's web server: runs, daemon heartbeats, definitions; and links to its pages."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -26,7 +26,7 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 
 _ISSUER, _AUDIENCE, _ALGORITHM = "zk_pipeline", "zk_pipeline:dagster", "HS256"
 _LIFE = timedelta(minutes=1)
-_LEEWAY = timedelta(minutes=1)  # The clocks of two machines differ.
+_LEEWAY = timedelta(minutes=1)  # Tolerates clock skew between machines.
 
 _SERVER = """query ($name: String!) { workspaceLocationEntryOrError(name: $name) { __typename
   ... on WorkspaceLocationEntry { locationOrLoadError { ... on RepositoryLocation { serverId } } } } }"""
@@ -49,12 +49,12 @@ _TAGGED = """query ($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 
 
 
 class DagsterServerError(Exception):
-    """Dagster does not answer, or did not do what it was asked for; the message says which and the remedy."""
+    """Dagster did not answer or refused a request; the message says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """One of Dagster's daemons; `heartbeat_at` is its last sign of life, `None` when it never gave one."""
+    """A Dagster daemon; `heartbeat_at` is its last heartbeat, `None` if there never was one."""
 
     name: str
     required: bool
@@ -63,14 +63,14 @@ class Daemon:
 
 
 def service_token(cipher: TokenCipher) -> str:
-    """What our own programs show at Dagster's door: good for a minute, signed with a key that all of them derive."""
+    """A token with which our own programs pass Dagster's sign-in: valid for a minute, signed with our key."""
     now = datetime.now(UTC)
     content = {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": now + _LIFE}
     return jwt.encode(content, _service_keys(cipher)[0], _ALGORITHM)
 
 
 def is_service_token(cipher: TokenCipher, token: str) -> bool:
-    """Whether a program of ours made this token a moment ago."""
+    """Whether this is a valid, unexpired token from `service_token`."""
     for key in _service_keys(cipher):
         try:
             jwt.decode(
@@ -100,7 +100,7 @@ class DagsterServer:
     cipher: TokenCipher = field(repr=False)
 
     def daemons(self) -> list[Daemon]:
-        """All daemons with their signs of life."""
+        """All daemons with their heartbeats."""
         rows = self._ask(_DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
         return [
             Daemon(row["daemonType"], row["required"], bool(row["healthy"]), _instant(row["lastHeartbeatTime"]))
@@ -108,7 +108,7 @@ class DagsterServer:
         ]
 
     def launch(self, job: str, tags: Mapping[str, str], config: Mapping[str, Any] | None = None) -> str:
-        """Start a run of a job; returns its id. Its days stand in the tags (`defs.tags.range_tags`)."""
+        """Start a run of a job and return its id. Pass its days as tags (`run_tags.range_tags`)."""
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
         listed = [{"key": key, "value": value} for key, value in tags.items()]
         parameters = {"selector": selector, "runConfigData": config or {}, "executionMetadata": {"tags": listed}}
@@ -118,13 +118,13 @@ class DagsterServer:
         return answer["run"]["runId"]
 
     def cancel(self, run_id: str) -> str | None:
-        """Have a run stop, whether it waits for its turn or is at work; why that cannot be, or `None`."""
+        """Stop a queued or running run; return why it cannot be stopped, or `None`."""
         answer = self._ask(_CANCEL, id=run_id)["terminateRun"]
         return None if answer["__typename"] == "TerminateRunSuccess" else _reason(answer)
 
     def run_statuses(self, ids: Collection[str]) -> dict[str, str]:
-        """The status of each of these runs that exists, such as `QUEUED`, `STARTED`, `SUCCESS` or `FAILURE`."""
-        if not ids:  # To Dagster, no ids mean all runs.
+        """The status of each existing run among these, such as `QUEUED`, `STARTED`, `SUCCESS` or `FAILURE`."""
+        if not ids:  # Dagster takes an empty list as all runs.
             return {}
         answer = self._ask(_STATUSES, filter={"runIds": list(ids)})["runsOrError"]
         if answer["__typename"] != "Runs":
@@ -132,24 +132,24 @@ class DagsterServer:
         return {run["runId"]: run["status"] for run in answer["results"]}
 
     def run_with_tag(self, key: str, value: str) -> str | None:
-        """The newest run with this tag, if there is any."""
+        """The newest run with this tag, if any."""
         answer = self._ask(_TAGGED, filter={"tags": [{"key": key, "value": value}]})["runsOrError"]
         if answer["__typename"] != "Runs":
             raise DagsterServerError(f"Dagster did not tell its runs: {_reason(answer)} Look at its UI.")
         return next((run["runId"] for run in answer["results"]), None)
 
     def reset_schedule(self, name: str) -> None:
-        """Have a schedule run, or not, as the definitions say, whatever somebody made of it in Dagster's UI."""
+        """Reset a schedule to running or stopped as defined in code, undoing a change made in Dagster's UI."""
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "scheduleName": name}
         answer = self._ask(_RESET, selector=selector)["resetSchedule"]
         if answer["__typename"] != "ScheduleStateResult":
             raise DagsterServerError(f"Dagster did not switch {name}: {_reason(answer)} Switch it in its UI.")
 
     def reload(self) -> None:
-        """Have the code server load the definitions again, and wait until the web server shows them.
+        """Make the code server reload the definitions, and wait until the web server shows them.
 
-        A code server of the kind that we run cannot reload in place, so it is asked to end, which it does after the
-        runs that it has begun, and is started again by what keeps it.
+        Our code server cannot reload in place, so it is asked to shut down. It does so once its runs have finished, and
+        its supervisor starts it again.
         """
         before = self._server_id()
         answer = self._ask(_SHUT_DOWN, name=LOCATION)["shutdownRepositoryLocation"]
@@ -166,7 +166,7 @@ class DagsterServer:
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def _server_id(self) -> str | None:
-        """Which process serves the definitions, or `None` while none does."""
+        """The id of the process serving the definitions, or `None`."""
         entry = self._ask(_SERVER, name=LOCATION)["workspaceLocationEntryOrError"]
         location = (entry or {}).get("locationOrLoadError") or {}
         return location.get("serverId")
@@ -189,7 +189,7 @@ class DagsterServer:
                 f"Dagster at {self.address} does not answer ({type(error).__name__}). Restart `zk up`, or correct "
                 "ZK_DAGSTER_ADDRESS."
             ) from error
-        except (ValueError, KeyError) as error:  # Some other server, or a login page.
+        except (ValueError, KeyError) as error:  # Another server, or a login page.
             raise DagsterServerError(f"{self.address} is no Dagster web server. Correct ZK_DAGSTER_ADDRESS.") from error
         if data is None:
             raise DagsterServerError(

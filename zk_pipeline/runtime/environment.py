@@ -29,7 +29,7 @@ PROJECT = Path(zk_pipeline.__file__).resolve().parents[1]
 """Where dagster.yaml and workspace.yaml are."""
 
 EVENT_BATCH = "100"
-"""Materializations that Dagster stores at a time; unset it stores the days of a range one by one."""
+"""Materializations that Dagster stores at a time; if unset, it stores the days of a range one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +43,25 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Locations:
-    """Where everything is, before anything is opened."""
+    """Where everything is, before it is opened."""
 
     home: Path
     database_url: str = field(repr=False)
     """By the role that works with it."""
     owner_url: str = field(repr=False)
-    """By the role that migrates and restores it; the same where there is one role."""
+    """As the role that migrates and restores it; the same if there is one role."""
     dagster_url: str = field(repr=False)
     encryption_key: str = field(repr=False)
 
 
 @contextmanager
 def prepare(settings: Settings, *, decided: bool = True, stores: bool = True) -> Iterator[Environment]:
-    """Prepare everything that a command needs, and set the variables for this process and its children.
+    """Prepare what a command needs, and set the variables for this process and its children.
 
-    Starts the embedded database when no other is given, migrates ours, and stores the connectors of the environment,
-    unless `stores` is false: what only reads changes no credential. Raises the typed errors of settings, database,
-    schema and encryption, and `SetupError` when a setting that decided stored facts has changed, unless `decided` is
-    false.
+    Starts the embedded database if no other is configured, migrates ours, and stores the connectors of the
+    environment, unless `stores` is false: read-only commands change no credentials. Raises the typed errors of
+    settings, database, schema and encryption, and `SetupError` if a setting that stored facts depend on has changed,
+    unless `decided` is false.
     """
     with locate(settings) as place:
         dagster_home = _dagster_home(place.home)
@@ -95,7 +95,7 @@ def prepare(settings: Settings, *, decided: bool = True, stores: bool = True) ->
 
 @cache
 def shared_environment() -> Environment:
-    """The environment of a process of Dagster's that nobody prepared one for, as of `dagster dev`; kept until it ends.
+    """The environment of a Dagster process that was started without one, as by `dagster dev`; kept until it ends.
 
     DAGSTER_HOME stays as it is. Raises what `prepare` raises.
     """
@@ -112,7 +112,7 @@ def shared_environment() -> Environment:
 
 @contextmanager
 def locate(settings: Settings) -> Iterator[Locations]:
-    """Where home, databases and key are; starts the embedded database when no other is given, and touches no data.
+    """Locate home, databases and key; start the embedded database if no other is configured, without touching data.
 
     Raises the typed errors of settings, database and encryption.
     """
@@ -127,7 +127,7 @@ def locate(settings: Settings) -> Iterator[Locations]:
 
 
 def _migrate(runtime: Runtime, place: Locations) -> None:
-    """Bring our database up to this version, as its owner where that is another role than ours."""
+    """Migrate our database, as its owner if that is another role."""
     if place.owner_url == place.database_url:
         migrate(runtime.database)
         return
@@ -141,13 +141,13 @@ def _migrate(runtime: Runtime, place: Locations) -> None:
 def _home(settings: Settings) -> Path:
     try:
         return settings.home.expanduser().resolve()
-    except RuntimeError as error:  # No such account, or links in a circle.
+    except RuntimeError as error:  # No such account, or a loop of links.
         raise _unusable(settings.home, str(error)) from error
 
 
 @contextmanager
 def _usable(home: Path) -> Iterator[None]:
-    """Name the home where something in it cannot be made, read or written."""
+    """Turn an `OSError` in the home into an error that names it."""
     try:
         yield
     except OSError as error:
@@ -161,7 +161,7 @@ def _unusable(home: Path, reason: str) -> SettingsError:
 
 
 def _given_databases(settings: Settings) -> dict[str, str] | None:
-    """The URLs of a given server in the form that each driver wants, or `None` for the embedded one."""
+    """The URLs of a configured server in the form each driver needs, or `None` for the embedded one."""
     if settings.database_url is None:
         if settings.dagster_url is not None:
             raise SettingsError("ZK_DAGSTER_URL is set but ZK_DATABASE_URL is not: set both, or neither.")
@@ -180,7 +180,7 @@ def _given_databases(settings: Settings) -> dict[str, str] | None:
 
 
 def _owner_url(settings: Settings, ours: str) -> str:
-    """The URL of the role that owns our database. Raises `SettingsError` where it is that of another database."""
+    """The URL of the role that owns our database. Raises `SettingsError` if it names another database."""
     if settings.database_owner_url is None:
         return ours
     owner = _url("ZK_DATABASE_OWNER_URL", settings.database_owner_url).set(drivername="postgresql+psycopg")
@@ -194,7 +194,7 @@ def _owner_url(settings: Settings, ours: str) -> str:
 def _url(name: str, secret: SecretStr) -> URL:
     try:
         url = make_url(secret.get_secret_value())
-    except (ArgumentError, ValueError):  # No URL at all, or no number as its port; both errors may hold the password.
+    except (ArgumentError, ValueError):  # No URL, or a port that is no number; both errors may contain the password.
         url = None
     if url is None or url.get_backend_name() not in {"postgresql", "postgres"} or not url.database:
         raise SettingsError(f"{name} is no PostgreSQL URL. Write it as postgresql://user:password@host:5432/zk.")
@@ -233,7 +233,7 @@ def _encryption_key(settings: Settings, home: Path) -> str:
 
 
 def _dagster_home(home: Path) -> Path:
-    """Dagster's own directory, with the instance's settings in it."""
+    """Dagster's directory, with the instance's settings in it."""
     directory = home / "dagster"
     close_directory(directory)
     shutil.copyfile(PROJECT / "dagster.yaml", directory / "dagster.yaml")

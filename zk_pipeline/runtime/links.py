@@ -7,7 +7,7 @@ from zk_pipeline.runtime.dagster_server import partition_url, run_url
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store.connectors import ActiveConnectors
 
-# The pages of source and target on which people see a ticket or a time sheet.
+# The pages that show a ticket or a time sheet in source and target.
 
 
 def ticket(base_url: str, ticket_id: int) -> str:
@@ -20,7 +20,7 @@ def timesheet(base_url: str, timesheet_id: int) -> str:
     return f"{base_url}/en/team/timesheet/{timesheet_id}/edit"
 
 
-# Links that go with what is told: the ticket in Zammad, the time sheet in Kimai, the day and the run in Dagster.
+# Links for messages: the ticket in Zammad, the time sheet in Kimai, the day and the run in Dagster.
 
 PLAN = "sync/reconciliation_results"
 """The asset whose day a line of the plan stands on."""
@@ -28,7 +28,7 @@ PLAN = "sync/reconciliation_results"
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where people find things; a link is `None` where there is nothing to point to."""
+    """Links for people; a link is `None` if there is nothing to point to."""
 
     addresses: ActiveConnectors
     dagster: str

@@ -1,4 +1,4 @@
-"""Logs: text for people, or one JSON object a line for machines, with the run, day, booking and request at hand."""
+"""Logs: text for people, or one JSON object per line for machines, with the current run, day, booking and request."""
 
 import json
 import logging
@@ -11,13 +11,13 @@ from enum import StrEnum
 from typing import Any
 
 _HANDLER = "zk_pipeline"
-"""The name of the handler that `set_up` sets."""
+"""The name of the handler that `set_up` adds."""
 
 _context_fields: ContextVar[Mapping[str, str] | None] = ContextVar("at_hand", default=None)
 
 
 class LogFormat(StrEnum):
-    """How the processes write their logs."""
+    """The format of the logs."""
 
     TEXT = "text"
     JSON = "json"
@@ -25,29 +25,29 @@ class LogFormat(StrEnum):
 
 @contextmanager
 def log_context(**fields: str) -> Iterator[None]:
-    """Have every line that is logged within the block carry these fields: `run_id`, `day`, `entry_id`, `request_id`.
+    """Add these fields to every line logged within the block: `run_id`, `day`, `entry_id`, `request_id`.
 
-    A block within the block adds to them. Other threads carry them when they run in a copy of this context.
+    Nested blocks add to them. Other threads carry them if they run in a copy of this context.
     """
     before = _context_fields.get()
     _context_fields.set({**(before or {}), **fields})
     try:
         yield
     finally:
-        # A token would insist on the very same context, which a generator that others end does not have.
+        # A token works in the same context only, and a generator may be closed in another.
         _context_fields.set(before)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `time` (UTC), `level`, `logger`, `message`, what is at hand, and a defect's traceback."""
+    """One JSON object per line: `time` (UTC), `level`, `logger`, `message`, the context's fields, and any traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record, without its end."""
+        """The line of a record, without its newline."""
         line = {**self.heading(record), **(_context_fields.get() or {}), **self.details(record)}
         return json.dumps(line, ensure_ascii=False, default=str)
 
     def heading(self, record: logging.LogRecord) -> dict[str, Any]:
-        """What every line begins with."""
+        """The fields of every line."""
         return {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -56,15 +56,15 @@ class JsonFormatter(logging.Formatter):
         }
 
     def details(self, record: logging.LogRecord) -> dict[str, Any]:
-        """What only some records have."""
+        """The fields that only some records have."""
         return {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people; what comes from outside begins no line of its own, and moves no cursor."""
+    """A line for people; text from outside cannot start a new line or move the cursor."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name in `logging`)
-        """The line without a traceback, control characters in the spelling of Python."""
+        """The line without a traceback, with control characters escaped."""
         return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in super().formatMessage(record))
 
 
@@ -76,9 +76,9 @@ def formatter(chosen: LogFormat) -> logging.Formatter:
 
 
 def set_up(chosen: LogFormat, name: str | None = None) -> None:
-    """Have this process write its log to standard error in this format, from INFO on; once more changes the format.
+    """Log to standard error in this format, from INFO on; calling it again changes the format.
 
-    With a `name` only what is logged below it, where something else looks after the rest.
+    With a `name`, only loggers below it, if something else handles the rest.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name(_HANDLER)

@@ -1,4 +1,4 @@
-"""The tags of runs: where one writes, which days it is about, what asked for it, and what is checked along with it."""
+"""The tags of runs: where a run writes, its days, what requested it, and what is checked with it."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -68,17 +68,17 @@ def range_tags(first: date, last: date, reason: str) -> dict[str, str]:
 
 
 def range_subject(first: date, last: date) -> str:
-    """What the request of a run is about that passes the limits on these days."""
+    """The subject of the audited request for a run that overrides the limits on these days."""
     return f"{first}/{last}"
 
 
 def checked_tag(first: date, last: date) -> dict[str, str]:
-    """The tag for the days that are being checked together."""
+    """The tag for the days checked together."""
     return {CHECKED_TAG: f"{first}/{last}"}
 
 
 def checked_days(tags: Mapping[str, str]) -> tuple[date, date] | None:
-    """The days being checked: those of the whole tick, else those of the run; `None` for a run without days."""
+    """The days being checked: those of the whole tick, or those of the run; `None` for a run without days."""
     if CHECKED_TAG not in tags:
         return range_of(tags)
     first, last = tags[CHECKED_TAG].split("/")
@@ -92,9 +92,9 @@ def range_of(tags: Mapping[str, str]) -> tuple[date, date] | None:
 
 
 def is_started_by_person(tags: Mapping[str, str]) -> bool:
-    """Whether somebody started just this run: by a command, in the console, or in Dagster's UI, *Re-execute* included.
+    """Whether a person started this run: by a command, in the console, or in Dagster's UI, including *Re-execute*.
 
-    The runs of the sensor and of the schedules are not, nor what Dagster itself starts again after a crash.
+    Runs of the sensor and the schedules do not count, nor those that Dagster restarts after a crash.
     """
     if _REPEATED_TAG in tags:
         return False

@@ -1,4 +1,4 @@
-"""What every process works with: settings, database, encryption, and the connectors stored there."""
+"""What every process uses: settings, database, encryption, and the stored connectors."""
 
 import logging
 import os
@@ -34,24 +34,24 @@ ZONE_OF_EXAMPLES = "Europe/Berlin"
 _log = logging.getLogger(__name__)
 
 AUDIT_KEY_PURPOSE = "audit trail"
-"""What the keys of the audit trail are derived for."""
+"""The purpose from which the audit trail's keys are derived."""
 
 _TIMESHEETS_PROBED = 5
-"""Time sheets that a target's new address is asked for; one of them may have been deleted or rewritten by people."""
+"""Time sheets looked up at a target's new address: several, as people may have deleted or rewritten one."""
 
 
 class SetupError(Exception):
-    """Something that a process needs was not set up; the message tells the operator what to do."""
+    """Something a process needs is not set up; the message says what to do."""
 
 
 def utc_now() -> datetime:
-    """The present instant, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class SettingChange:
-    """A setting that decided stored facts and has another value now; each as text."""
+    """A setting that stored facts depend on and that has changed since; both values as text."""
 
     name: str
     before: str
@@ -64,7 +64,7 @@ class SettingChange:
 
 
 def changed_settings(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[SettingChange]:
-    """What changed of the settings that decide facts; what is in one of them alone depends on another of them."""
+    """The changes of the settings that facts depend on; a setting in one mapping only depends on another setting."""
     return [
         SettingChange(name, before, now[name])
         for name, before in recorded.items()
@@ -80,7 +80,7 @@ def _no_zone(proposal: str) -> SetupError:
 
 
 def machine_zone() -> str:
-    """The time zone of this machine by its IANA name; empty where it has none that is known."""
+    """The IANA name of this machine's time zone; empty if unknown."""
     name = os.environ.get("TZ", "").removeprefix(":")
     if not name:
         link = os.path.realpath("/etc/localtime")
@@ -93,9 +93,9 @@ def machine_zone() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Settings, database and cipher of one process. `clock` says when a system answered, or did not.
+    """Settings, database and cipher of a process. `clock` dates the answers and failures of systems.
 
-    `tried` are connectors that are used in place of those that are stored.
+    Connectors in `tried` are used instead of the stored ones.
     """
 
     settings: Settings
@@ -105,29 +105,29 @@ class Runtime:
     tried: tuple[StoredConnector, ...] = ()
 
     def as_given(self) -> "Runtime":
-        """The same with the connectors of the environment, which the next start will store, to try them out.
+        """The same with the environment's connectors, which the next start will store, to try them out.
 
-        Raises `SetupError` for half of a pair.
+        Raises `SetupError` if URL or token is missing.
         """
         return replace(self, tried=tuple(given_connectors(self.settings)))
 
     @contextmanager
     def source(self) -> Iterator[SourceConnector]:
-        """The source connector. Raises `SetupError` when none is stored, or its URL or token cannot be used."""
+        """The source connector. Raises `SetupError` if none is stored, or its URL or token is unusable."""
         stored = self.stored("source")
         with _connected(_plugin(source_kinds(), stored), self._endpoint(stored)) as connector, self._noted(connector):
             yield connector
 
     @contextmanager
     def target(self) -> Iterator[TargetConnector]:
-        """The target connector. Raises `SetupError` when none is stored, or its URL or token cannot be used."""
+        """The target connector. Raises `SetupError` if none is stored, or its URL or token is unusable."""
         stored = self.stored("target")
         with _connected(_plugin(target_kinds(), stored), self._endpoint(stored)) as connector, self._noted(connector):
             yield connector
 
     @contextmanager
     def opened(self, stored: StoredConnector) -> Iterator[SourceConnector | TargetConnector]:
-        """Any stored connector, used or not. Raises `SetupError` when its kind, URL or token cannot be used."""
+        """Any stored connector, active or not. Raises `SetupError` if its kind, URL or token is unusable."""
         if stored.role == "source":
             opened = _connected(_plugin(source_kinds(), stored), self._endpoint(stored))
         else:
@@ -136,9 +136,9 @@ class Runtime:
             yield connector
 
     def stored(self, role: Role) -> StoredConnector:
-        """The active connector of a role; where none was ever stored, that of the environment, which a start stores.
+        """The active connector of a role; if none was ever stored, the environment's, which a start stores.
 
-        Raises `SetupError` when there is neither, and where somebody switched off those there are.
+        Raises `SetupError` if there is neither, or if all are switched off.
         """
         for tried in self.tried:
             if tried.role == role:
@@ -155,10 +155,10 @@ class Runtime:
         raise SetupError(f"There is no {role} connector yet. Set {variables}, in the environment or in .env.")
 
     def require_same_target(self, wanted: StoredConnector) -> None:
-        """Raise `SetupError` where the new address of a target does not hold the time sheets that the ledger names.
+        """Raise `SetupError` if a target's new address does not hold the time sheets in the ledger.
 
-        The ledger knows them by their ids alone: in another Kimai these are other people's. Nothing is asked where the
-        address stays, or nothing was written yet; no transaction is open while it is asked.
+        The ledger knows them by id only, and in another Kimai these ids belong to others. The target is
+        not asked if the address stays or nothing was written yet, nor within a transaction.
         """
         with self.database.transaction() as connection:
             current = connectors.by_name(connection, wanted.name)
@@ -185,10 +185,10 @@ class Runtime:
         )
 
     def decided(self, connection: Connection) -> int:
-        """The number of the recorded settings that facts are decided by; nobody changes them in this transaction.
+        """The number of the recorded settings that facts depend on, locked for this transaction.
 
-        Records them where nothing is stored that others decided. Raises `SetupError` when they changed since, and where
-        nobody has chosen the zone yet.
+        Records them if no stored fact depends on others. Raises `SetupError` if they have changed, or if the time zone
+        was never chosen.
         """
         stored_settings.hold(connection)
         if not self._zone_is_chosen(connection):
@@ -206,30 +206,30 @@ class Runtime:
         return recorded.id
 
     def former_policies(self, connection: Connection) -> dict[int, Policy]:
-        """The policies of all recorded settings by number: what was billed at a change stays under its own."""
+        """The policies of all recorded settings by number: what was billed before a change keeps its own."""
         recorded = stored_settings.every(connection)
         return {number: self.settings.policy_under(value) for number, value in recorded.items()}
 
     def require_decided(self) -> None:
-        """Raise `SetupError` when a setting that decided stored facts has changed since.
+        """Raise `SetupError` if a setting that stored facts depend on has changed.
 
-        As long as nobody has chosen a zone, and nothing is stored that it decided, nothing is recorded.
+        Nothing is recorded while the time zone is not chosen and no stored fact depends on it.
         """
         with self.database.transaction() as connection:
             if self._zone_is_chosen(connection):
                 self.decided(connection)
 
     def require_zone(self) -> None:
-        """Raise `SetupError` at the very first start if nobody has chosen the time zone, and propose one."""
+        """Raise `SetupError` with a proposal if the time zone is not chosen before the first start."""
         with self.database.transaction() as connection:
             if self._zone_is_chosen(connection):
                 return
         raise _no_zone(self.proposed_zone())
 
     def proposed_zone(self) -> str:
-        """The zone that is probably meant: this machine's or, where that is UTC, that of Kimai's account."""
+        """The likely zone: this machine's or, if that is UTC, that of the account in Kimai."""
         machine = machine_zone()
-        if machine not in {"", "UTC", "Etc/UTC"}:  # The zone of most servers, and of few who book.
+        if machine not in {"", "UTC", "Etc/UTC"}:  # Most servers use it, but few people who book.
             return machine
         try:
             with self.target() as target:
@@ -242,7 +242,7 @@ class Runtime:
 
     @contextmanager
     def _noted(self, connector: Connector) -> Iterator[None]:
-        """Note at the end of the block how the system answered: for all who ask next, and for the vital signs."""
+        """Record after the block how the system answered, for later requests and the vital signs."""
         try:
             yield
         finally:
@@ -260,7 +260,7 @@ class Runtime:
                 else:
                     at, problem, refused = self.clock(), state.problem, state.refused
                     request_log.note_failure(connection, name, at, problem, wait, refused=refused)
-        except (DatabaseUnavailableError, SQLAlchemyError) as error:  # The latter may quote a statement.
+        except (DatabaseUnavailableError, SQLAlchemyError) as error:  # The latter may quote an SQL statement.
             _log.warning("How %s answers is not noted. %s", name, type(error).__name__)
 
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
@@ -277,9 +277,9 @@ class Runtime:
 
 @contextmanager
 def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
-    """The runtime of a process to which database and key were given by its environment.
+    """The runtime of a process whose environment names database and key.
 
-    Raises `SetupError` when they were not, and the typed errors of settings, database and encryption.
+    Raises `SetupError` if they are missing, and the typed errors of settings, database and encryption.
     """
     settings = settings or load_settings()
     tracing.set_up(settings)
@@ -296,7 +296,7 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
 
 
 def given_connectors(settings: Settings) -> list[StoredConnector]:
-    """The connectors whose URL and token the environment holds. Raises `SetupError` for half of a pair."""
+    """The connectors configured in the environment. Raises `SetupError` if a URL or token is missing."""
     given = (
         ("zammad", "source", settings.zammad_url, settings.zammad_token.get_secret_value(), "ZK_ZAMMAD"),
         ("kimai", "target", settings.kimai_url, settings.kimai_token.get_secret_value(), "ZK_KIMAI"),
@@ -314,10 +314,10 @@ def given_connectors(settings: Settings) -> list[StoredConnector]:
 
 
 def store_connectors(runtime: Runtime) -> None:
-    """Create or refresh the connectors whose URL and token the environment holds.
+    """Create or update the connectors configured by URL and token in the environment.
 
-    Raises `SetupError` for half of a pair, for a second source where there are bookings of another, and for a target
-    that is not the one that was written to.
+    Raises `SetupError` if URL or token is missing, for a second source if there are bookings of another, and for a
+    target other than the one written to.
     """
     wanted = given_connectors(runtime.settings)
     for connector in wanted:
@@ -332,7 +332,7 @@ def store_connectors(runtime: Runtime) -> None:
 
 
 def _holds_any(target: TargetConnector, written: Mapping[int, str], sources: Collection[str]) -> bool:
-    """Whether one of these time sheets (id to source id) is there with the marker that one of our sources gave it."""
+    """Whether one of these time sheets (id to source id) exists with the marker of one of our sources."""
     for timesheet_id, source_id in written.items():
         found = target.get(timesheet_id)
         if found is not None and any(marker(source, source_id) in found.description for source in sources):
@@ -341,7 +341,7 @@ def _holds_any(target: TargetConnector, written: Mapping[int, str], sources: Col
 
 
 def _address(connector: StoredConnector | ConnectorRecord) -> str:
-    """The one form of its address; what cannot be one stays as it is, and is refused where it is opened."""
+    """The normalized address; an invalid one is returned as it is, and refused when it is opened."""
     try:
         return checked_base_url(Endpoint(connector.name, connector.base_url, ""))
     except ValueError:
@@ -351,7 +351,7 @@ def _address(connector: StoredConnector | ConnectorRecord) -> str:
 def _connected(kind: type[ConnectorT], endpoint: Endpoint) -> ConnectorT:
     try:
         return kind(endpoint)
-    except ValueError as error:  # What cannot be a URL or a token.
+    except ValueError as error:  # An invalid URL or token.
         raise SetupError(str(error)) from error
 
 

@@ -25,24 +25,24 @@ ENV_FILE = "ZK_ENV_FILE"
 """Names another file than `.env`; the demo names none."""
 
 OTHER_VARIABLES = (ENV_FILE, "ZK_CODE_SOCKET", "ZK_CONNECTOR_TOKEN")
-"""What begins with ZK_ and is no setting: it counts in the environment only, for workspace.yaml and single commands."""
+"""Variables with the prefix ZK_ that are no settings, read from the environment only by workspace.yaml and commands."""
 
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong; the message names it, its value and the remedy."""
+    """A setting is missing or wrong; the message names it, its value and what to do."""
 
 
 class WhenBusy(StrEnum):
-    """What a schedule does whose job is still running."""
+    """What a schedule does while its job is still running."""
 
     SKIP = "skip"
     QUEUE = "queue"
 
 
 class PushMode(StrEnum):
-    """Whether a plan is carried out at once, after somebody approved it, or never."""
+    """Whether a plan is carried out at once, after approval, or never."""
 
     AUTO = "auto"
     REVIEW = "review"
@@ -50,7 +50,7 @@ class PushMode(StrEnum):
 
 
 class SecondFactor(StrEnum):
-    """Who needs a code of an app beside the password: nobody, whoever wants to, admins, or everybody."""
+    """Who needs a code from an app besides the password: nobody, those who choose to, admins, or everybody."""
 
     OFF = "off"
     OPTIONAL = "optional"
@@ -69,7 +69,7 @@ _HOST = re.compile(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.IGNORE
 
 
 def _network_or_host(text: str) -> IPv4Network | IPv6Network | str:
-    """A proxy as somebody wrote it. Raises `ValueError`."""
+    """Parse a proxy's address, network or host name. Raises `ValueError`."""
     try:
         return ip_network(text)
     except ValueError:
@@ -183,14 +183,14 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError("is no time zone; use an IANA name such as Europe/Berlin") from error
+            raise ValueError("is not a time zone; use an IANA name such as Europe/Berlin") from error
         return value
 
     @field_validator("installation")
     @classmethod
     def _printable_name(cls, value: str) -> str:
         if not (value.isascii() and value.isprintable()):
-            raise ValueError("is no name of an installation; use letters, digits and punctuation of ASCII")
+            raise ValueError("is not a valid name; use ASCII letters, digits and punctuation")
         return value
 
     @field_validator("tags", "trusted_proxies", mode="before")
@@ -218,7 +218,7 @@ class Settings(BaseSettings):
             value.format_map(dict.fromkeys(DESCRIPTION_FIELDS, ""))
         except (KeyError, ValueError, IndexError, AttributeError) as error:
             fields = ", ".join(f"{{{name}}}" for name in DESCRIPTION_FIELDS)
-            raise ValueError(f"is no template over the fields {fields}") from error
+            raise ValueError(f"is not a template of the fields {fields}") from error
         return value
 
     @field_validator("locked_before")
@@ -233,7 +233,7 @@ class Settings(BaseSettings):
     @classmethod
     def _web_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
-            raise ValueError("is no web address; begin it with https:// (or http://)")
+            raise ValueError("is not a web address; begin it with https:// (or http://)")
         if "@" in value:
             raise ValueError("contains credentials; remove them, the token is a separate setting")
         return value.rstrip("/")
@@ -261,12 +261,12 @@ class Settings(BaseSettings):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The business zone."""
+        """The time zone that decides on days."""
         return ZoneInfo(self.timezone)
 
     @property
     def policy(self) -> Policy:
-        """The rules for entries that these settings make."""
+        """The rules for entries under these settings."""
         return Policy(
             zone=self.zone,
             minutes_per_unit=self.minutes_per_unit,
@@ -284,11 +284,11 @@ class Settings(BaseSettings):
 
     @property
     def decided(self) -> dict[str, str]:
-        """The settings that decide stored facts: day, time, minutes and project of bookings, as they are recorded.
+        """The settings that stored facts depend on: day, time, minutes and project of bookings.
 
-        Each value as text, by the name of its field. What has no effect (the grid, unless bookings start on it) is not
-        among them. Settings that are asked again whenever something is written are not either: texts, tags, locks,
-        limits, and the names under which customers are created or found.
+        Values as text, by field name. Settings without effect (the grid, unless bookings start on it) are left out, as
+        are those read anew at each write: texts, tags, locks, limits, and the names under which customers are created
+        or found.
         """
         values = {
             "timezone": self.timezone,
@@ -306,7 +306,7 @@ class Settings(BaseSettings):
         return values
 
     def policy_under(self, decided: Mapping[str, str]) -> Policy:
-        """The rules as they were under earlier recorded settings; what is not recorded is as it is today."""
+        """The rules under earlier recorded settings; what is not recorded is as today."""
         today = self.policy
         return replace(
             today,
@@ -323,7 +323,7 @@ class Settings(BaseSettings):
 def load_settings(**given: Any) -> Settings:
     """Read the settings; `given` values win over the environment.
 
-    Raises `SettingsError` for the first wrong one, and for a name that is no setting.
+    Raises `SettingsError` for the first wrong one, and for an unknown name.
     """
     file = env_file()
     if given:
@@ -333,13 +333,13 @@ def load_settings(**given: Any) -> Settings:
 
 @lru_cache(maxsize=8)
 def _kept(file: Path, version: tuple[int, ...], environment: frozenset[tuple[str, str]]) -> Settings:
-    """The settings of this version of the file and this environment; a run of Dagster asks five times."""
+    """Cached settings for this version of the file and this environment; a Dagster run asks five times."""
     del version, environment
     return _read(file, {})
 
 
 def _version(file: Path) -> tuple[int, ...]:
-    """What differs once the file changes; empty while there is none."""
+    """A value that changes with the file; empty if there is none."""
     try:
         found = file.stat()
     except OSError:
@@ -354,8 +354,8 @@ def _read(file: Path, given: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
-            told = first["msg"].removeprefix("Value error, ").rstrip(".")
-            raise SettingsError(f"{told}. Correct it in the environment or in .env.") from None
+            problem = first["msg"].removeprefix("Value error, ").rstrip(".")
+            raise SettingsError(f"{problem}. Correct it in the environment or in .env.") from None
         name = "ZK_" + str(first["loc"][0]).upper()
         secret = any(
             word in name for word in ("TOKEN", "KEY", "SECRET", "PASSWORD", "DATABASE_URL", "DAGSTER_URL", "OWNER_URL")
@@ -367,7 +367,7 @@ def _read(file: Path, given: Mapping[str, Any]) -> Settings:
 
 
 def env_file() -> Path:
-    """The file that settings are read from, if it is there. Raises `SettingsError` for one that is named and is not."""
+    """The file of the settings, which may not exist. Raises `SettingsError` if it was named but does not exist."""
     named = os.environ.get(ENV_FILE, "")
     if named and (Path(named).is_dir() or not Path(named).exists()):
         raise SettingsError(f"{ENV_FILE}={named!r} is no file. Correct the name, or unset it to use .env.")
@@ -375,13 +375,13 @@ def env_file() -> Path:
 
 
 def readable_env_file() -> Path | None:
-    """The file of the settings where every account of this machine may read it, and with it the tokens and keys."""
+    """The settings file if every account of this machine can read it, and the tokens and keys in it."""
     file = env_file()
     return file if file.is_file() and file.stat().st_mode & 0o004 else None
 
 
 def _require_known_names(file: Path) -> None:
-    """Raise `SettingsError` for a name that nothing reads: what it was meant to guard would not be guarded."""
+    """Raise `SettingsError` for an unknown name: a misspelt limit would protect nothing."""
     settings = [f"ZK_{name.upper()}" for name in Settings.model_fields]
     in_environment = {name.upper() for name in os.environ} - set(_service_links())
     _require_known(in_environment, [*settings, *OTHER_VARIABLES], "the environment")
@@ -392,13 +392,13 @@ def _require_known_names(file: Path) -> None:
 def _require_known(found: Iterable[str], known: list[str], place: str) -> None:
     for name in sorted(name for name in found if name.startswith("ZK_") and name not in known):
         if name in OTHER_VARIABLES:
-            raise SettingsError(f"{name} counts in the environment only. Take it out of {place}, and set it there.")
+            raise SettingsError(f"{name} is read from the environment only. Remove it from {place} and set it there.")
         (nearest,) = get_close_matches(name, known, 1, 0)
-        raise SettingsError(f"{name} in {place} is no setting: correct it, the nearest is {nearest}, or take it out.")
+        raise SettingsError(f"{name} in {place} is not a setting: did you mean {nearest}? Correct or remove it.")
 
 
 def _service_links() -> list[str]:
-    """What Kubernetes puts into the environment of every pod for services whose names begin with zk."""
+    """The variables that Kubernetes sets in every pod for services whose names begin with zk."""
     services = [name.removesuffix("_SERVICE_HOST") for name in os.environ if name.endswith("_SERVICE_HOST")]
     return [
         name

@@ -1,4 +1,4 @@
-"""The spans of the product. While no collector is set they do nothing, and nothing of OpenTelemetry is imported."""
+"""The product's spans. Without a collector they do nothing, and OpenTelemetry is not imported."""
 
 import atexit
 import threading
@@ -19,7 +19,7 @@ Attributes = Mapping[str, str | int]
 
 @dataclass(slots=True)
 class _Process:
-    """What this process traces with: nothing until it is set up."""
+    """The tracing of this process: none until it is set up."""
 
     tracing: "Tracing | None" = None
 
@@ -29,9 +29,9 @@ _setting_up = threading.Lock()
 
 
 def set_up(settings: Settings) -> None:
-    """Trace from now on in this process, if a collector is set; once more changes nothing.
+    """Start tracing in this process if a collector is set; calling it again changes nothing.
 
-    Raises `SettingsError` when one is set and OpenTelemetry is not installed.
+    Raises `SettingsError` if one is set but OpenTelemetry is not installed.
     """
     if not settings.otlp_endpoint:
         return
@@ -39,7 +39,7 @@ def set_up(settings: Settings) -> None:
         if _process.tracing is not None:
             return
         try:
-            from zk_pipeline.runtime.tracing_export import Tracing  # noqa: PLC0415 - only who traces pays for it.
+            from zk_pipeline.runtime.tracing_export import Tracing  # noqa: PLC0415 - imported only if tracing is on.
         except ModuleNotFoundError as error:
             raise SettingsError(
                 f"ZK_OTLP_ENDPOINT={settings.otlp_endpoint!r} needs {error.name}, which is not installed. Install it "
@@ -52,9 +52,9 @@ def set_up(settings: Settings) -> None:
 
 @contextmanager
 def span(name: str, attributes: Attributes | None = None) -> Iterator[None]:
-    """A span around the block, within the one at hand; lines that are logged meanwhile carry its `trace_id`.
+    """A span around the block, within the current one; lines logged in it carry its `trace_id`.
 
-    A block that raises makes a span that failed, with the type of the error and never its text.
+    If the block raises, the span fails with the type of the error, never its text.
     """
     if _process.tracing is None:
         yield
@@ -65,7 +65,7 @@ def span(name: str, attributes: Attributes | None = None) -> Iterator[None]:
 
 @contextmanager
 def run(run_id: str, job: str) -> Iterator[None]:
-    """The span of a run of Dagster. Its trace has the id of the run, without the dashes."""
+    """The span of a Dagster run. Its trace has the run's id without the dashes."""
     if _process.tracing is None:
         yield
         return
@@ -74,7 +74,7 @@ def run(run_id: str, job: str) -> Iterator[None]:
 
 
 def step_attributes(run_id: str, asset: str, days: Sequence[date]) -> Attributes:
-    """What the span of a step tells: the run, the asset, and the days if it has any."""
+    """The attributes of a step's span: the run, the asset, and the days if any."""
     told: dict[str, str | int] = {"zk.run_id": run_id, "zk.asset": asset}
     if days:
         told |= {"zk.days": len(days), "zk.first_day": min(days).isoformat(), "zk.last_day": max(days).isoformat()}
@@ -82,12 +82,12 @@ def step_attributes(run_id: str, asset: str, days: Sequence[date]) -> Attributes
 
 
 def note(attributes: Attributes) -> None:
-    """Add to the span at hand what became known meanwhile."""
+    """Add attributes to the current span."""
     if _process.tracing is not None:
         _process.tracing.note(attributes)
 
 
 def flush() -> None:
-    """Send what waits, as far as that goes in a moment: for the end of a process, which nothing else waits for."""
+    """Send pending spans, for a moment at most: for the end of a process."""
     if _process.tracing is not None:
         _process.tracing.flush()

@@ -1,4 +1,4 @@
-"""How spans are made and reach the collector: by OTLP over HTTP, in the background, and never at a run's cost."""
+"""Creates spans and sends them to the collector by OTLP over HTTP, in the background, without slowing runs down."""
 
 import logging
 import os
@@ -27,32 +27,32 @@ PATH = "/v1/traces"
 SECONDS_TO_SEND = 2.0
 SECONDS_TO_FLUSH = 2.0
 SECONDS_TO_PAUSE = 30.0
-"""After a failure nothing is sent for so long, and the spans of that time are dropped."""
+"""How long nothing is sent after a failure; spans of that time are dropped."""
 
 _PRODUCT = "zk_pipeline"
 _log = logging.getLogger(__name__)
 
-# It tells of every batch that fails; we tell once, when it begins.
+# It logs every batch that fails; we log once, when that begins.
 logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
 
 _run_that_begins: ContextVar[UUID | None] = ContextVar("run_that_begins", default=None)
 
 
 class RunIds(RandomIdGenerator):
-    """Gives the trace of a run the run's own id, so that who knows the one finds the other."""
+    """Gives a run's trace the id of the run, so that either leads to the other."""
 
     def generate_trace_id(self) -> int:
-        """The id of the run that begins, otherwise a random one."""
+        """The id of the run that is starting, otherwise a random one."""
         run_id = _run_that_begins.get()
         return super().generate_trace_id() if run_id is None else run_id.int
 
     def is_trace_id_random(self) -> bool:
-        """No: a UUID has bits that are always the same."""
+        """No: some bits of a UUID are fixed."""
         return False
 
 
 class PatientExporter(SpanExporter):
-    """Leaves a collector alone for a while that does not answer, and says so once."""
+    """Pauses while a collector does not answer, and logs that once."""
 
     def __init__(self, exporter: SpanExporter, endpoint: str) -> None:
         self._exporter = exporter
@@ -61,7 +61,7 @@ class PatientExporter(SpanExporter):
         self._pause_ends = 0.0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send them, or drop them during a pause."""
+        """Send the spans, or drop them during a pause."""
         if time.monotonic() < self._pause_ends:
             return SpanExportResult.FAILURE
         result = self._exporter.export(spans)
@@ -78,22 +78,22 @@ class PatientExporter(SpanExporter):
         return result
 
     def shutdown(self) -> None:
-        """End what is being sent."""
+        """Shut the exporter down."""
         self._exporter.shutdown()
 
 
 class Tracing:
-    """The spans of this process on their way to one collector."""
+    """Creates and exports the spans of this process to one collector."""
 
     def __init__(self, endpoint: str) -> None:
         address = endpoint.removesuffix(PATH) + PATH
         name = os.environ.get("OTEL_SERVICE_NAME", _PRODUCT)
         self._provider = TracerProvider(
-            # Few and precious: who wants fewer samples in the collector, which sees whole traces.
+            # Spans are few; sampling belongs in the collector, which sees whole traces.
             sampler=ALWAYS_ON,
             resource=Resource.create({SERVICE_NAME: name, SERVICE_VERSION: version("zk-pipeline")}),
             id_generator=RunIds(),
-            # Its own way to end waits for half a minute.
+            # Its own shutdown waits for half a minute.
             shutdown_on_exit=False,
         )
         exporter = OTLPSpanExporter(address, timeout=SECONDS_TO_SEND)
@@ -102,8 +102,8 @@ class Tracing:
 
     @contextmanager
     def span(self, name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
-        """A span around the block, below the one at hand."""
-        # Texts of errors may name people, so OpenTelemetry is not left to record them.
+        """A span around the block, below the current one."""
+        # Error texts may name people, so OpenTelemetry must not record them.
         with (
             self._tracer.start_as_current_span(
                 name, attributes=attributes, record_exception=False, set_status_on_exception=False
@@ -118,10 +118,10 @@ class Tracing:
 
     @contextmanager
     def run(self, run_id: str, name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
-        """The span of a run, which is at hand for its steps; it may end in another context than it began in."""
+        """The span of a run, current for its steps; it may end in another context than it began in."""
         before = get_current()
         span = self._begin_run(UUID(run_id), name, attributes)
-        # Detaching by a token would insist on the very same context, which Dagster does not keep (as in logs.about).
+        # Detaching by a token needs the same context, which Dagster does not keep (as in `logs.log_context`).
         attach(trace.set_span_in_context(span, before))
         try:
             with logs.log_context(trace_id=_trace_id(span)):
@@ -138,7 +138,7 @@ class Tracing:
             _run_that_begins.reset(token)
 
     def exchange(self, attempt: RequestAttempt) -> None:
-        """The span of a request to another system that has ended."""
+        """The span of a finished request to another system."""
         begin = int(attempt.sent_at.timestamp() * 1_000_000) * 1000
         span = self._tracer.start_span(
             f"{attempt.method} {attempt.system}",
@@ -156,11 +156,11 @@ class Tracing:
         span.end(begin + int(attempt.seconds * 1_000_000) * 1000)
 
     def note(self, attributes: Mapping[str, str | int]) -> None:
-        """Add to the span at hand."""
+        """Add attributes to the current span."""
         trace.get_current_span().set_attributes(attributes)
 
     def flush(self) -> None:
-        """Send what waits, but be back in time whatever the collector does."""
+        """Send pending spans, but return in time whatever the collector does."""
         sending = threading.Thread(target=self._provider.force_flush, name="traces", daemon=True)
         sending.start()
         sending.join(SECONDS_TO_FLUSH)

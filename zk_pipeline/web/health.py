@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from zk_pipeline.domain.vital_figures import DATABASE, Level, VitalSign, worst
 from zk_pipeline.observe.alert_delivery import alert_addresses, alert_signs, deliver, send_directly
 from zk_pipeline.observe.alerts import sign_failure_message, sign_recovery_message
-from zk_pipeline.observe.measurements import SECONDS_BETWEEN_LOOKS, HealthMonitor
+from zk_pipeline.observe.measurements import SECONDS_BETWEEN_MEASUREMENTS, HealthMonitor
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web.errors import OUTAGES, outage_line
 
@@ -92,7 +92,7 @@ class SignAlerter:
             self._thread.join(seconds)
 
     def _run(self) -> None:
-        while not self._end.wait(SECONDS_BETWEEN_LOOKS):
+        while not self._end.wait(SECONDS_BETWEEN_MEASUREMENTS):
             try:
                 self._tell()
             except OUTAGES as error:

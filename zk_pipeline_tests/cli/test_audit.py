@@ -98,7 +98,7 @@ def test_an_anchor_goes_to_the_log_and_to_the_addresses_of_alerts(
 @pytest.mark.parametrize("written", ["", "12", "12:abc", "x:" + "0" * 64])
 def test_what_is_no_anchor_is_refused(trailed: Zk, written: str) -> None:
     result = trailed("audit", "verify", "--anchor", written)
-    assert (result.exit_code, f"anchor={written!r} is no anchor" in result.stderr) == (1, True)
+    assert (result.exit_code, f"anchor={written!r} is not an anchor" in result.stderr) == (1, True)
 
 
 def test_after_a_rotation_the_trail_verifies_without_the_old_key(trailed: Zk) -> None:

@@ -228,7 +228,9 @@ def test_databases_take_the_places_of_others_all_or_none(homes: Homes):
     with old.database() as database, database.transaction() as connection:
         connection.execute(text("SELECT 1"))
         before = databases_of(new) | databases_of(old)
-        with pytest.raises(BackupError, match=f"Somebody works on the database {old.database_name}"):
+        with pytest.raises(
+            BackupError, match=f"Stop zk up and everything else that uses the database {old.database_name}"
+        ):
             swap_in(urls)
     assert databases_of(new) | databases_of(old) == before
 
@@ -281,7 +283,7 @@ def test_databases_in_use_are_not_replaced(zk: Zk, synced: Home, backup: Path):
         connection.execute(text("SELECT 1"))
         result = zk("restore", str(backup), "--replace", "--yes")
     assert result.exit_code == 1
-    assert "Somebody works on the database" in result.output
+    assert "everything else that uses the database" in result.output
 
 
 def test_nothing_but_a_backup_is_restored(zk: Zk, tmp_path: Path):
@@ -289,7 +291,7 @@ def test_nothing_but_a_backup_is_restored(zk: Zk, tmp_path: Path):
     other.write_text("not a backup")
     result = zk("restore", str(other))
     assert result.exit_code == 1
-    assert "no file that zk sealed" in result.output
+    assert "is not a backup" in result.output
 
 
 def test_the_file_shows_no_name_and_no_token(backup: Path, synced: Home):

@@ -43,7 +43,7 @@ def test_a_month_is_closed_after_a_yes_and_shown_in_the_status(stated: Zk) -> No
     assert done.exit_code == 0
     assert "2025-08 is closed." in done.stdout
     assert "Closed months: 2025-08." in stated("status").stdout
-    assert "closed already" in stated("close", MONTH, "--as-read", "--yes").stderr
+    assert "already closed" in stated("close", MONTH, "--as-read", "--yes").stderr
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_closed_statement_is_shown_as_it_was_whatever_changes_afterwards(bille
     assert (kept["customers"], kept["minutes"]) == (before["customers"], before["minutes"])
     assert kept["closing"]["shown"] is True
     today = billed("statement", MONTH, "--as-built").stdout
-    assert "This statement differs from the closed one. zk statement 2025-08 --closed shows that." in today
+    assert "This statement differs from the closed one. To see that: zk statement 2025-08 --closed." in today
 
 
 def test_each_format_says_that_it_is_as_closed_and_by_whom(billed: Zk, tmp_path: Path) -> None:
@@ -151,8 +151,8 @@ def test_a_month_that_cannot_be_read_once_more_is_closed_by_what_was_read_last(s
     sandbox.kimai.add_fault("respond", status=403, text="")
     refused = stated("close", MONTH, "--yes")
     assert refused.exit_code == 1
-    assert "The month could not be read once more, and is not closed. Kimai" in refused.stderr
-    assert refused.stderr.endswith("To close it by what was read last: --as-read.\n")
+    assert "The month is not closed: it could not be read again. Kimai" in refused.stderr
+    assert refused.stderr.endswith("To close it as it was last read: --as-read\n")
     assert stated("close", MONTH, "--as-read", "--yes").exit_code == 0
 
 
@@ -180,10 +180,10 @@ def test_no_month_is_closed_for_tags_that_are_never_written(stated: Zk) -> None:
     ("arguments", "sentence"),
     [
         (("close", "2025-13", "--yes"), "'2025-13' is not a month"),
-        (("close", MONTH, "--as-read", "--yes"), "There is no statement yet"),
+        (("close", MONTH, "--as-read", "--yes"), "there is no statement yet"),
         (("close", MONTH, "--as-read", "--json"), "Add --yes to close"),
         (("credits", "--month", "August"), "'August' is not a month"),
-        (("credits", "settle", "5", "--note", "x"), "There is no credit 5"),
+        (("credits", "settle", "5", "--note", "x"), "Credit 5 does not exist"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_sentence(zk: Zk, arguments: tuple[str, ...], sentence: str) -> None:

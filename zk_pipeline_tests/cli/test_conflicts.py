@@ -92,7 +92,7 @@ def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back
         ["reduce", "ignore"],
     )
     shown = month("conflicts", "show", number).stdout
-    assert "Bookings that it may reduce, best first" in shown
+    assert "Bookings that it may reduce, best match first" in shown
 
     refused = month("conflicts", "resolve", number, "reduce")
     assert (refused.exit_code, "has several candidates: name one with --booking" in refused.stderr) == (1, True)
@@ -168,14 +168,14 @@ def test_those_that_cannot_be_decided_so_are_listed_and_keep_nobody_else_up(mont
     ("arguments", "sentence"),
     [
         (("resolve", "999999", "link"), "There is no conflict 999999."),
-        (("resolve", "link"), "Name either one conflict by its id, or conflicts by --reason"),
-        (("resolve", "7", "link", "--reason", "duplicate"), "Name either one conflict by its id, or"),
-        (("resolve", "7", "marry"), "'marry' is no decision. Choose one of create, update, link"),
-        (("resolve", "x", "link"), "'x' is no conflict: give one id"),
-        (("resolve", "--reason", "duplicate", "link", "--timesheet", "3"), "--timesheet goes with one conflict"),
-        (("list", "--reason", "because"), "--reason 'because' is none. Choose one of zero,"),
-        (("list", "--status", "shut"), "--status 'shut' is none. Choose one of open, decided"),
-        (("list", "--from", "monday"), "--from 'monday' is no day."),
+        (("resolve", "link"), "Name one conflict by its id, or filter conflicts with --reason"),
+        (("resolve", "7", "link", "--reason", "duplicate"), "Name one conflict by its id, or"),
+        (("resolve", "7", "marry"), "'marry' is not a decision. Choose one of create, update, link"),
+        (("resolve", "x", "link"), "'x' is not a conflict id. Give one id"),
+        (("resolve", "--reason", "duplicate", "link", "--timesheet", "3"), "--timesheet needs one conflict"),
+        (("list", "--reason", "because"), "--reason 'because' is unknown. Choose one of zero,"),
+        (("list", "--status", "shut"), "--status 'shut' is unknown. Choose one of open, decided"),
+        (("list", "--from", "monday"), "--from 'monday' is not a day."),
         (("show", "999999"), "There is no conflict 999999."),
     ],
 )

@@ -63,7 +63,7 @@ def test_no_source_of_the_environment_is_used_where_there_are_bookings_of_anothe
 def test_a_kind_that_is_not_installed_is_named(zk: Zk) -> None:
     result = zk("connectors", "set", "jira", "https://jira.example.com", "--token", "unused")
     assert result.exit_code == 1
-    assert "kind: 'jira' is not installed. Choose one of these: kimai, zammad." in result.stderr
+    assert "kind: 'jira' is not installed. Choose one of kimai, zammad." in result.stderr
 
 
 def test_a_test_shows_both_systems_and_fails_with_a_wrong_token(zk: Zk) -> None:

@@ -52,7 +52,7 @@ def test_a_file_that_is_there_is_not_overwritten(known: Zk, tmp_path: Path) -> N
     file.write_text("something else")
     result = known("gdpr", "export", EMAIL, str(file))
     assert (result.exit_code, file.read_text()) == (1, "something else")
-    assert "is there already. Name another file" in result.stderr
+    assert "already exists. Choose another file" in result.stderr
 
 
 def test_a_plan_shows_each_table_and_changes_nothing(known: Zk) -> None:
@@ -205,7 +205,7 @@ def test_a_person_is_erased_from_every_table_of_both_databases_and_from_the_file
             "files.json",
         } <= set(archive.namelist())
     done = zk("gdpr", "erase", EMAIL, "--yes")
-    assert (done.exit_code, "Erased. From now on this is person-" in done.stdout) == (0, True), done.stderr
+    assert (done.exit_code, "Erased. The person is now called person-" in done.stdout) == (0, True), done.stderr
     left = bare(everything(zk))
     assert bare(written) not in left
     assert bare(EMAIL) not in left
@@ -237,7 +237,7 @@ def test_the_word_erased_is_refused_while_the_person_is_named_in_a_table(known: 
 def test_an_export_that_lies_in_the_home_is_named_until_it_is_removed(known: Zk) -> None:
     file = known.home.path / "anna.zip"
     assert known("gdpr", "export", EMAIL, str(file)).exit_code == 0
-    assert f"{file} names this person and is not rewritten" in known("gdpr", "erase", EMAIL, "--plan").stdout
+    assert f"Remove {file}, or the erasure will be incomplete" in known("gdpr", "erase", EMAIL, "--plan").stdout
     result = known("gdpr", "erase", EMAIL, "--yes")
     assert (result.exit_code, str(file) in result.stderr) == (1, True)
 
@@ -253,4 +253,4 @@ def test_every_table_with_ids_of_people_says_whose_its_rows_are() -> None:
 def test_of_strangers_nothing_is_known(zk: Zk, command: str) -> None:
     result = zk("gdpr", command, "nobody@example.com")
     assert result.exit_code == 1
-    assert "Nothing is stored about nobody@example.com" in result.stderr
+    assert "nothing is stored about nobody@example.com" in result.stderr

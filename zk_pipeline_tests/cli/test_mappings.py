@@ -146,7 +146,7 @@ def rename_activity(sandbox: Sandbox, before: str, after: str) -> None:
         (b"", "The file is empty: begin it with the header kind,zammad,kimai."),
         (b"type,activity\n", "Line 1 must be the header kind,zammad,kimai but is 'type,activity': put it there."),
         (b"kind,zammad,kimai\nuser,\xff,x\n", "The file is not UTF-8 in line 2: save it as CSV in UTF-8."),
-        (b"\n" * (SIZE_LIMIT + 1), "The file is larger than 5 MB: that is no list of mappings."),
+        (b"\n" * (SIZE_LIMIT + 1), "Choose a CSV file of mappings: this one is larger than 5 MB."),
     ],
 )
 def test_a_file_that_is_no_list_of_mappings_gets_one_sentence(
@@ -190,7 +190,7 @@ def test_an_export_can_be_imported_and_changes_nothing(zk: Zk, demo_file: Path, 
 def test_an_export_that_cannot_be_written_is_named(zk: Zk, tmp_path: Path) -> None:
     result = zk("mappings", "export", str(tmp_path / "no" / "file.csv"))
     assert result.exit_code == 1
-    assert "cannot be written: No such file or directory. Choose another place." in result.stderr
+    assert "cannot be written: No such file or directory. Choose another file." in result.stderr
 
 
 # Single mappings, and what follows
@@ -280,8 +280,8 @@ def test_a_dry_run_names_the_days_and_asks_for_none(month: Zk, tmp_path: Path) -
     outcome = as_json(month("mappings", "import", str(path), "--dry-run", "--shared", "--json"))
     assert outcome["days"] == [str(day) for day in waiting_days(month, "c.reason = 'unmapped_user'")]
     told = month("mappings", "import", str(path), "--dry-run", "--shared").stdout
-    assert "An import without --dry-run asks for them." in told
-    assert "They are asked for" not in told
+    assert "An import without --dry-run requests them." in told
+    assert "They are requested" not in told
     assert asked(month) == []
 
 
@@ -300,7 +300,7 @@ def test_a_mapping_can_be_removed_and_its_days_are_asked_for(month: Zk) -> None:
     again = month("mappings", "unset", "activity", "Beratung")
     assert (again.exit_code, again.stderr) == (
         1,
-        "Error: 'Beratung' has no activity mapping. zk mappings list shows those that there are.\n",
+        "Error: 'Beratung' has no activity mapping. To list them: zk mappings list\n",
     )
 
 

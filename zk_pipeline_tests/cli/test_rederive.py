@@ -57,6 +57,6 @@ def test_a_changed_zone_stops_every_start_until_it_was_derived_again(zk: Zk) -> 
     assert "Nothing was changed (--plan)." in shown
 
     done = zk("rederive", ZK_TIMEZONE="Asia/Tokyo")
-    assert f"Asked for {DAY}, 2025-10-07: zk up runs them" in done.stdout
+    assert f"Requested {DAY}, 2025-10-07: zk up runs them" in done.stdout
     assert zk("status", ZK_TIMEZONE="Asia/Tokyo").exit_code == 0
-    assert "Nothing is to be derived again" in zk("rederive", ZK_TIMEZONE="Asia/Tokyo").stdout
+    assert "Nothing to derive again" in zk("rederive", ZK_TIMEZONE="Asia/Tokyo").stdout

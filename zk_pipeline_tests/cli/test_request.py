@@ -21,7 +21,7 @@ def asked(home: Home) -> list[tuple[date, str]]:
 def test_it_asks_for_each_day_in_one_sentence_and_reads_nothing(zk: Zk, sandbox: Sandbox) -> None:
     result = zk("sync", "--request", "--from", "2025-10-06", "--to", "2025-10-08")
     assert result.exit_code == 0
-    assert result.output == "Asked for 2025-10-06 to 2025-10-08; a running `zk up` carries it out.\n"
+    assert result.output == "Requested 2025-10-06 to 2025-10-08; a running `zk up` runs them.\n"
     assert asked(zk.home) == [(date(2025, 10, day), "person") for day in (6, 7, 8)]
     assert sandbox.zammad.requests().reads + sandbox.kimai.requests().reads == 0
 
@@ -71,7 +71,10 @@ def test_days_of_a_cancelled_run_are_shown_and_a_sync_of_some_carries_those_out(
     hold(zk.home, "3f9c2ab1-0")
     shown = zk("status").output
     assert "Cancelled: sync again?" in shown
-    assert "To sync again: zk sync --from 2025-10-06 --to 2025-10-08. To leave it: zk sync --leave 3f9c2ab1." in shown
+    assert (
+        "To sync again: zk sync --from 2025-10-06 --to 2025-10-08. To leave these days: zk sync --leave 3f9c2ab1."
+        in shown
+    )
     zk("sync", "--from", "2025-10-06", "--to", "2025-10-07")
     (held,) = json.loads(zk("status", "--json").output)["held"]
     assert (held["days"], held["cancelled_by"], held["changes"]) == (["2025-10-08"], "cli:root", 1)
@@ -82,8 +85,8 @@ def test_days_of_a_cancelled_run_are_shown_and_a_sync_of_some_carries_those_out(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--leave", "3f9c2ab1"], "No days of run 3f9c2ab1 wait. Somebody has decided already"),
-        (["--leave", "3f9c2ab1", "--plan"], "--cancel and --leave stand alone"),
+        (["--leave", "3f9c2ab1"], "No days of run 3f9c2ab1 wait: they were decided already"),
+        (["--leave", "3f9c2ab1", "--plan"], "Use --cancel or --leave without other options"),
         (["--cancel", "3f9c2ab1"], "does not answer"),
     ],
 )

@@ -15,7 +15,7 @@ from zk_pipeline_tests.cli.test_up import SECONDS_TO_START, Up, free_port, zk_up
 SCHEDULES = """{ schedulesOrError(repositorySelector: {
     repositoryName: "__repository__", repositoryLocationName: "zk_pipeline"}) {
   ... on Schedules { results { name cronSchedule executionTimezone defaultStatus } } } }"""
-NOT_RUNNING = "Stored. No `zk up` runs on this home; it takes effect when Dagster starts."
+NOT_RUNNING = "Stored. It takes effect when Dagster starts: no `zk up` runs on this home."
 
 
 def shown(zk: Zk, name: str = "catch_up", **variables: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def test_off_leaves_the_cron_and_has_no_next_runs(zk: Zk) -> None:
         (("--cron", "whenever"), "Error: catch_up.cron='whenever': is no cron expression; give five fields"),
         (("--cron", "* * * * *"), "Error: catch_up.cron='* * * * *': runs more than once in 5 minutes"),
         (("--days", "0"), "Error: catch_up.days=0: give a number of days from 1 to 366."),
-        ((), "Error: Nothing to change: give --preset, --cron"),
+        ((), "Error: Give --preset, --cron"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_and_stores_nothing(zk: Zk, options: tuple[str, ...], sentence: str) -> None:
@@ -154,9 +154,9 @@ def test_a_running_dagster_takes_changes_over_without_a_restart_by_hand(zk: Zk, 
     assert schedule_of(running, "catch_up")["cronSchedule"] == "0 */6 * * *"
 
     told = changed(zk, "--cron", "45 5 * * *").stdout
-    assert f"In effect; see it at {running.url}." in told
+    assert f"In effect. See {running.url}." in told
     assert schedule_of(running, "catch_up")["cronSchedule"] == "45 5 * * *"
-    assert "The code server ended as it was asked to; it starts again." in running.output
+    assert "The code server ended as requested; it is restarted." in running.output
 
     changed(zk, "--off", name="deep_check")
     assert schedule_of(running, "deep_check")["defaultStatus"] == "STOPPED"

@@ -148,9 +148,9 @@ def test_no_secret_appears(days: Zk) -> None:
         ("99999999", "Nothing is known of 99999999."),
         ("#99999999", "Nothing is known of #99999999."),
         ("kimai:99999999", "Nothing is known of kimai:99999999."),
-        ("acme", "'acme' is nothing to trace. Write 123 for a booking"),
-        ("kimai:x", "'kimai:x' is nothing to trace."),
-        ("9" * 30, "is nothing to trace."),
+        ("acme", "'acme' cannot be traced. Write 123 for a booking"),
+        ("kimai:x", "'kimai:x' cannot be traced."),
+        ("9" * 30, "cannot be traced."),
     ],
 )
 def test_what_nobody_knows_gets_one_sentence(zk: Zk, reference: str, sentence: str) -> None:

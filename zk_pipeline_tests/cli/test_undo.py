@@ -73,14 +73,14 @@ def test_a_run_is_taken_back_once(synced: tuple[Zk, str]) -> None:
     assert sum(told["undone"].values()) == len(planned)
     assert told["run_id"] not in {None, run}
     assert as_json(zk, run, "--yes", code=0)["planned"] == []
-    assert f"There is nothing to undo of run {run}." in zk("undo", run).stdout
+    assert f"Run {run} has nothing to undo." in zk("undo", run).stdout
 
 
 def test_what_is_left_is_told_with_exit_code_3(synced: tuple[Zk, str]) -> None:
     zk, run = synced
     result = zk("undo", run, "--yes", ZK_LOCKED_BEFORE="2025-10-08")
     assert result.exit_code == 3
-    assert "Left as it is" in result.stdout
+    assert "Left as they are" in result.stdout
     assert "2025-10-07 is closed" in result.stdout
 
 
@@ -118,4 +118,4 @@ def test_a_whole_id_names_its_run_though_others_begin_so(mapped: Home, zk: Zk, h
 def test_json_without_plan_or_yes_is_refused(zk: Zk) -> None:
     result = zk("undo", "whatever", "--json")
     assert result.exit_code == 1
-    assert "Add --plan to look, or --yes to write." in result.stderr
+    assert "Add --plan to look or --yes to write" in result.stderr

@@ -230,7 +230,7 @@ def test_a_service_manager_hears_that_it_is_ready_once_everything_is(
 
 
 def test_it_tells_how_the_first_user_is_made(running: Up) -> None:
-    assert "Create an admin: zk users create EMAIL --role admin\n" in running.output
+    assert "Create an admin, nobody can sign in yet: zk users create EMAIL --role admin\n" in running.output
 
 
 def test_the_web_app_reaches_the_database(running: Up) -> None:
@@ -276,15 +276,15 @@ def test_a_run_launched_in_the_ui_reads_the_systems_and_plans_the_day(running: U
 def test_a_killed_daemon_is_started_again(running: Up) -> None:
     killed = running.child("processes.daemon")
     os.kill(killed, signal.SIGKILL)
-    running.wait_for("The daemon ended by signal 9; it starts again in 1 s.")
+    running.wait_for("The daemon ended by signal 9; it is restarted in 1 s.")
     assert wait_until(lambda: any("processes.daemon" in line for line in processes_of(running.home).values()), 10)
     assert running.child("processes.daemon") != killed
 
 
 def test_a_killed_database_is_started_again_with_nobody_doing_anything(running: Up) -> None:
     os.kill(server_pid(running.home), signal.SIGKILL)
-    running.wait_for("The database ended; it starts again in 1 s, and everything else waits for it.")
-    running.wait_for("The database runs again after", 60)
+    running.wait_for("The database ended; it is restarted in 1 s, and everything else waits for it.")
+    running.wait_for("The database is back after", 60)
     assert wait_until(lambda: httpx.get(f"{running.web_url}/api/health").status_code == 200, 20)
 
 
@@ -293,7 +293,7 @@ def test_a_code_server_that_lives_and_does_not_answer_is_replaced_within_a_minut
     stopped = running.child("processes.code_server")
     os.kill(stopped, signal.SIGSTOP)
     began = time.monotonic()
-    running.wait_for("The code server does not answer; it is ended and starts again.", 75)
+    running.wait_for("The code server does not answer; it is killed and restarted.", 75)
     assert time.monotonic() - began < 60
     assert wait_until(lambda: any("processes.code_server" in line for line in processes_of(running.home).values()), 20)
     run_id = launched_at_last(running)
@@ -319,7 +319,7 @@ def launched_at_last(up: Up) -> str:
 def test_a_second_one_on_the_same_home_is_told_where_the_first_is(running: Up) -> None:
     with zk_up(running.home, {}, free_port()) as second:
         assert second.process.wait(20) == 1
-    told = f"`zk up` runs already on {running.home} at {running.url}. Use that one, or stop it with Ctrl-C."
+    told = f"Use or stop (Ctrl-C) the `zk up` that already runs on {running.home} at {running.url}."
     assert second.lines[-1] == f"Error: {told}\n"
 
 
@@ -327,7 +327,7 @@ def test_a_taken_port_is_one_sentence_and_leaves_nothing(running: Up, tmp_path: 
     port = int(running.web_url.rpartition(":")[2])
     with zk_up(tmp_path, {"ZK_WEB_PORT": str(port)}, free_port()) as up:
         assert up.process.wait(30) == 1
-    assert f"Error: Port {port} cannot be used (Address already in use)." in up.output
+    assert f"Error: Stop what uses port {port} (Address already in use)" in up.output
     assert processes_of(tmp_path) == {}
 
 
@@ -344,7 +344,7 @@ def test_killed_it_leaves_nothing_and_the_next_one_lets_a_run_finish_before_it_s
         assert up.stop() < SECONDS_TO_STOP
     assert [service_manager.recv(100) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
     assert up.process.returncode == 0
-    assert up.lines[-1] == "Stopped. Nothing is left running.\n"
+    assert up.lines[-1] == "Stopped. Nothing is running any more.\n"
     assert processes_of(home) == {}
     assert SupervisorRecord.of(home).groups == ()
     with embedded_server(home) as server, psycopg.connect(**server.parameters("dagster")) as connection:

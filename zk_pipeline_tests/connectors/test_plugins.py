@@ -40,7 +40,7 @@ def reason(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     broken_package(tmp_path, content)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "zk_broken", raising=False)
-    plugins._tell_once.cache_clear()
+    plugins._log_once.cache_clear()
     return told
 
 

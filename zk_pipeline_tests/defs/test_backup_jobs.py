@@ -136,15 +136,18 @@ def test_a_rehearsal_makes_the_statement_of_the_last_booked_month(stated: Runtim
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ("UPDATE marts.statement_lines SET minutes_kimai = 25", "2025-10 does not balance, 5 minutes are unexplained"),
-        ("ALTER TABLE marts.statement_lines DROP COLUMN activity", "of 2025-10 cannot be read from what came back (co"),
+        ("UPDATE marts.statement_lines SET minutes_kimai = 25", "2025-10 does not balance: 5 minutes are unexplained"),
+        (
+            "ALTER TABLE marts.statement_lines DROP COLUMN activity",
+            "of 2025-10 cannot be read from the restored data (co",
+        ),
         (
             """
             INSERT INTO sync.periods (month, closed_by, audit_head, statement_hash, minutes_waiting)
             VALUES ('2025-09-01', 'cli:root', '', 'f', 0);
             INSERT INTO sync.closed_statements (id, content, hash) SELECT id, '{}', 'f' FROM sync.periods
             """,
-            "the closing of 2025-09 kept has another hash than f",
+            "of the closed month 2025-09 was changed: its hash is not f",
         ),
     ],
 )

@@ -147,7 +147,7 @@ def test_of_a_ticket_only_what_is_needed_is_stored(known: World) -> None:
 
 def test_the_plan_says_that_the_account_of_the_operating_system_stays_in_the_chain(runtime: Runtime) -> None:
     warnings = erasure.plan_erasure(runtime, EMAIL).warnings
-    assert any("it goes on naming cli:<that account>" in warning for warning in warnings)
+    assert any("it still names cli:<account>" in warning for warning in warnings)
 
 
 def about_the_person(customer: StatementCustomer, day: date) -> tuple[StatementItem, AdjustmentLine]:
@@ -222,7 +222,7 @@ def test_the_plan_tells_the_fate_of_each_table_and_why(runtime: Runtime) -> None
     assert fates["zammad.time_accountings", Fate.KEPT] == 3
     assert fates["sync.pushes", Fate.KEPT] == 2
     assert all(line.why.endswith(".") for line in plan.lines)
-    assert any("still lists this person as active" in warning for warning in plan.warnings)
+    assert any("Zammad lists them as active" in warning for warning in plan.warnings)
 
 
 def test_a_plan_is_the_same_until_something_changes_and_changes_nothing_itself(known: World, runtime: Runtime) -> None:
@@ -267,7 +267,7 @@ def test_others_keep_their_names(known: World, runtime: Runtime) -> None:
 
 def test_an_erased_person_is_not_known_any_more(runtime: Runtime) -> None:
     erase(runtime)
-    with pytest.raises(UnknownError, match="Nothing is stored"):
+    with pytest.raises(UnknownError, match="nothing is stored"):
         erasure.plan_erasure(runtime, EMAIL)
 
 
@@ -319,10 +319,10 @@ def test_an_export_is_noted_without_a_name(known: World, runtime: Runtime) -> No
 
 @pytest.mark.parametrize("email", ["", "anna", "a@b@c", "a b@example.com", "@example.com"])
 def test_what_is_no_address_is_refused(runtime: Runtime, email: str) -> None:
-    with pytest.raises(OperationError, match="is no e-mail address"):
+    with pytest.raises(OperationError, match="is invalid"):
         erasure.plan_erasure(runtime, email)
 
 
 def test_of_strangers_there_is_nothing(runtime: Runtime) -> None:
-    with pytest.raises(UnknownError, match="Nothing is stored about nobody@"):
+    with pytest.raises(UnknownError, match="nothing is stored about nobody@"):
         erasure.export(runtime, "nobody@example.com", ADMIN)

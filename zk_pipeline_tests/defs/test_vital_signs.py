@@ -64,7 +64,7 @@ def scene(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
 def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other quickly, and what fails is told at once."""
     for module in (measurements, health):
-        monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", PROMPT)
+        monkeypatch.setattr(module, "SECONDS_BETWEEN_MEASUREMENTS", PROMPT)
     monkeypatch.setattr(measurements, "SECONDS_BETWEEN_ANSWERS", PROMPT)
     monkeypatch.setattr(alerts, "SETTLED_AFTER", timedelta(0))
 

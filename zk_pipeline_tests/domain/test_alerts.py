@@ -91,7 +91,7 @@ def test_a_recovery_is_told_once_and_only_where_the_failure_was() -> None:
     assert book.after_recovery("deep_check", LINK, NOON)[1] is None
     book, message = book.after_recovery("sync", LINK, minutes_later(45))
     assert message == AlertMessage(
-        "zk_pipeline: sync works again", f"The last one succeeded, 45 min after the alert.\n{LINK}", good_news=True
+        "zk_pipeline: sync works again", f"The latest one succeeded, 45 min after the alert.\n{LINK}", good_news=True
     )
     assert book.after_recovery("sync", LINK, minutes_later(50))[1] is None
 

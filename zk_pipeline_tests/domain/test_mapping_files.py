@@ -88,7 +88,7 @@ def test_the_same_mapping_twice_counts_once() -> None:
         (b"kind,zammad,kimai\nuser,M\xfcller,anna\n", "The file is not UTF-8 in line 2"),
         ("kind,zammad\n".encode("utf-16"), "Line 1 must be the header"),
         (b"\xff\xfek\x00i", "The file is not UTF-8 in line 1"),
-        (b"#" * (SIZE_LIMIT + 1), "The file is larger than 5 MB"),
+        (b"#" * (SIZE_LIMIT + 1), "this one is larger than 5 MB"),
     ],
 )
 def test_a_file_that_is_no_list_of_mappings_gets_one_sentence(content: bytes, expected: str) -> None:

@@ -57,9 +57,9 @@ def test_each_asset_is_looked_at_for_itself() -> None:
 def test_the_sentence_names_asset_day_and_remedy() -> None:
     behind = stale_assets({"sync/kimai_pushes": {}}, DAYS, at(TUESDAY, "06:00"), BERLIN)
     assert stale_sentence(behind, BERLIN) == (
-        "2025-10-06 has not been brought up to date since 2025-10-07 00:00 (sync/kimai_pushes). "
-        "2025-10-07 has not been brought up to date since 2025-10-07 06:00 (sync/kimai_pushes). "
-        "See whether `zk up` runs, then run `zk sync --from 2025-10-06 --to 2025-10-07`."
+        "2025-10-06 has not been updated since 2025-10-07 00:00 (sync/kimai_pushes). "
+        "2025-10-07 has not been updated since 2025-10-07 06:00 (sync/kimai_pushes). "
+        "Check that `zk up` runs, then run `zk sync --from 2025-10-06 --to 2025-10-07`."
     )
 
 

@@ -18,9 +18,9 @@ from zk_pipeline_tests.cli.conftest import Home, Zk
 from zk_pipeline_tests.operate.conftest import runtime_of
 
 REFUSED = (
-    r"The installation 'first' has worked on this database since \d{4}-\d\d-\d\d \d\d:\d\d UTC\. "
-    r"Stop that one, or give this one a database of its own \(ZK_DATABASE_URL\)\. "
-    r"If they are to share it, set the same ZK_INSTALLATION for both\."
+    r"Stop the installation 'first', which has used this database since \d{4}-\d\d-\d\d \d\d:\d\d UTC, "
+    r"or give this one its own database \(ZK_DATABASE_URL\)\. "
+    r"To share it, set the same ZK_INSTALLATION for both\."
 )
 
 

@@ -182,7 +182,7 @@ def test_a_deletion_is_audited_with_what_was_there_and_from_where(runtime: Runti
 def test_who_changes_a_mapping_that_was_changed_meanwhile_is_told_where_it_leads(runtime: Runtime) -> None:
     row = found(runtime, Kind.ACTIVITY, "Beratung")
     mappings.change(runtime, ANNA, Kind.ACTIVITY, row.key, "Wartung", seen=row.updated_at)
-    with pytest.raises(StaleError, match="it leads to Wartung now"):
+    with pytest.raises(StaleError, match="changed meanwhile, to Wartung"):
         mappings.change(runtime, BEN, Kind.ACTIVITY, row.key, "Sonstiges", seen=row.updated_at)
     assert mappings.one(runtime, Kind.ACTIVITY, row.key).kimai == "Wartung"
 

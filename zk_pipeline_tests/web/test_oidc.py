@@ -78,7 +78,7 @@ def test_the_role_follows_the_claim_at_each_sign_in(web: Web, provider: OidcProv
 def test_without_a_known_role_nobody_comes_in(web: Web, provider: OidcProvider, role: Any):
     provider.claims["zk_role"] = role
     turned_away(
-        web, come_back(web), "gives you no role here. Its claim zk_role has to be one of viewer, operator, admin."
+        web, come_back(web), "gives you no role here. Its claim zk_role must be one of viewer, operator, admin."
     )
     assert events(web) == [("user.sign_in_failed", "nobody", "identity-provider")]
 
@@ -89,7 +89,7 @@ def test_an_email_that_was_not_verified_lets_nobody_in(
 ):
     user(database)
     provider.claims["email_verified"] = verified
-    turned_away(web, come_back(web), "did not verify your e-mail")
+    turned_away(web, come_back(web), "Have your e-mail verified")
 
 
 def test_the_email_of_another_identity_lets_nobody_in(web: Web, provider: OidcProvider):

@@ -113,7 +113,7 @@ def test_what_needs_the_password_again_needs_a_fresh_sign_in_at_the_provider(web
     provider.last_sign_in_was("-10 minutes")
     _, asked = came_back(web, provider)
     assert not asked
-    refused(made(), 403, "needs your password again")
+    refused(made(), 403, "Confirm with your password first")
     _, asked = came_back(web, provider, again=True)
     assert asked
     assert made().status_code == 201

@@ -70,7 +70,7 @@ def test_the_forgery_without_a_change_would_be_believed(web: Web):
     ids=str,
 )
 def test_a_forged_token_is_refused(web: Web, made: dict[str, Any]):
-    refused(me(web, forged(web, **made)), 401, "The session is over")
+    refused(me(web, forged(web, **made)), 401, "the session is over")
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "zk_", "zk_" + "A" * 43, "é", "A" * 8000])
@@ -95,7 +95,7 @@ def test_a_session_that_is_over_does_not_count_even_with_a_token_that_does(web: 
     token = signed_in(web)["access_token"]
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.sessions SET expires_at = now()"))
-    refused(me(web, token), 401, "The session is over")
+    refused(me(web, token), 401, "the session is over")
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "Access_Token", "refresh_token", "api_key"])

@@ -65,7 +65,7 @@ def phone(web: Web, ada: User) -> Phone:
 
 
 def test_once_it_is_set_up_a_password_alone_lets_nobody_in(web: Web, ada: User, phone: Phone):
-    refused(login(web), 401, "The second factor is missing")
+    refused(login(web), 401, "the second factor is missing")
     refused(login(web, password="a wrong password", code=phone.code()), 401, "E-mail or password is wrong")
     refused(login(web, code="000000"), 401, "The code is wrong, or was used before")
     assert login(web, code=phone.code()).status_code == 200
@@ -104,7 +104,7 @@ def test_what_is_no_code_is_refused(web: Web, phone: Phone, code: str):
 
 def test_codes_cannot_be_guessed_from_many_networks_and_a_right_password_does_not_begin_anew(web: Web, phone: Phone):
     assert [login(web, code="000000").status_code for _ in range(9)] == [401] * 9
-    refused(login(web), 401, "The second factor is missing")
+    refused(login(web), 401, "the second factor is missing")
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.failed_logins SET address = '203.0.113.7'"))
     refused(login(web, code="000000"), 401, "The code is wrong")
@@ -128,9 +128,9 @@ def test_it_is_set_up_in_a_confirmed_session_alone_and_counts_from_its_first_cod
     token = signed_in(web)["access_token"]
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.sessions SET confirmed_at = NULL"))
-    refused(web.client.post(FACTOR, headers=bearer(token)), 403, "needs your password again")
+    refused(web.client.post(FACTOR, headers=bearer(token)), 403, "Confirm with your password first")
     token = signed_in(web)["access_token"]
-    refused(web.client.post(f"{FACTOR}/activate", json={"code": "1"}, headers=bearer(token)), 409, "Begin again")
+    refused(web.client.post(f"{FACTOR}/activate", json={"code": "1"}, headers=bearer(token)), 409, "Start again")
     web.client.post(FACTOR, headers=bearer(token)).raise_for_status()
     refused(web.client.post(f"{FACTOR}/activate", json={"code": "000000"}, headers=bearer(token)), 401, "wrong")
     assert login(web).status_code == 200
@@ -144,7 +144,7 @@ def test_removing_it_needs_password_and_code(web: Web, ada: User):
         given = {"password": password, "code": code}
         return web.client.post(f"{FACTOR}/remove", json=given, headers=bearer(token))
 
-    refused(web.client.post(FACTOR, headers=bearer(token)), 409, "ada@example.com has a second factor already")
+    refused(web.client.post(FACTOR, headers=bearer(token)), 409, "Remove the second factor of ada@example.com first")
     refused(removed("a wrong password", phone.code()), 401, "password is wrong")
     refused(removed(PASSWORD, "000000"), 401, "The code is wrong")
     renewed = web.client.post(
@@ -165,7 +165,7 @@ def test_an_admin_removes_it_for_somebody_who_lost_it(
     assert in_session("operator").delete(path).status_code == 403
     admin = in_session("admin")
     assert admin.delete(path).json()["second_factor"] is False
-    refused(web.client.get(ME, headers=bearer(token)), 401, "The session is over")
+    refused(web.client.get(ME, headers=bearer(token)), 401, "the session is over")
     assert login(web).status_code == 200
     assert [subject for event, _, subject in events(web) if event == "user.second_factor_removed"] == [f"user:{ada.id}"]
     refused(admin.delete(path), 409, "has no second factor")
@@ -213,7 +213,7 @@ def test_the_second_step_is_closed_to_others_and_after_a_new_password(web: Web, 
 @pytest.mark.parametrize("settings", [{"second_factor": SecondFactor.ADMINS}], indirect=True)
 def test_where_it_is_required_the_sign_in_sets_it_up(web: Web):
     boss = user(web.database, role=Role.ADMIN)
-    refused(login(web), 401, "A second factor is required here, and you have none yet")
+    refused(login(web), 401, "to set up a second factor: it is required here")
     page = web.client.get(in_browser(web).headers["location"])
     assert "<svg" in page.text
     secret = re.search(r"<code>([A-Z2-7]{32})</code>", page.text)[1]
@@ -231,9 +231,9 @@ def test_whoever_becomes_an_admin_goes_on_with_a_second_factor_alone(web: Web, a
     assert web.client.get(ME, headers=bearer(tokens["access_token"])).status_code == 200
     with web.database.transaction() as connection:
         users.change(connection, TESTER, ada.id, role=Role.ADMIN)
-    refused(web.client.get(ME, headers=bearer(tokens["access_token"])), 401, "The session is over")
+    refused(web.client.get(ME, headers=bearer(tokens["access_token"])), 401, "the session is over")
     renewal = web.client.post("/api/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
-    refused(renewal, 401, "The session is over")
+    refused(renewal, 401, "the session is over")
 
 
 @pytest.mark.parametrize("wanted", list(SecondFactor))
@@ -250,5 +250,5 @@ def test_where_it_is_switched_off_nobody_is_asked(web: Web, phone: Phone, databa
         token = answer.json()["access_token"]
         user(database, "eve@example.com")
         eve = other.client.post(LOGIN, json={"email": "eve@example.com", "password": PASSWORD}).json()["access_token"]
-        refused(other.client.post(FACTOR, headers=bearer(eve)), 409, "switched off here")
+        refused(other.client.post(FACTOR, headers=bearer(eve)), 409, "second factors are disabled here")
         assert other.client.get(ME, headers=bearer(token)).json()["second_factor"] is True

@@ -98,4 +98,7 @@ def test_the_first_admin_comes_from_the_environment_once(
 
 def test_there_is_no_default_password(endpoint: DatabaseEndpoint, database: Database, tmp_path: Path):
     told = served(endpoint, tmp_path, ZK_ADMIN_EMAIL="ops@example.com")
-    assert "ZK_ADMIN_EMAIL and ZK_ADMIN_PASSWORD make no admin. The password has 0 characters." in told
+    assert (
+        "ZK_ADMIN_EMAIL and ZK_ADMIN_PASSWORD make no admin. Choose a password of 12 to 200 characters: this one has 0."
+        in told
+    )

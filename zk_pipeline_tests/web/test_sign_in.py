@@ -92,9 +92,9 @@ def test_a_refresh_token_that_is_shown_again_ends_the_session(web: Web, ada: int
     for _ in range(renewals):
         answer = web.client.post(REFRESH, json={"refresh_token": token}).json()
         token, access = answer["refresh_token"], answer["access_token"]
-    refused(web.client.post(REFRESH, json={"refresh_token": stolen}), 401, "The session is over")
-    refused(me(web, access), 401, "The session is over")
-    refused(web.client.post(REFRESH, json={"refresh_token": token}), 401, "The session is over")
+    refused(web.client.post(REFRESH, json={"refresh_token": stolen}), 401, "the session is over")
+    refused(me(web, access), 401, "the session is over")
+    refused(web.client.post(REFRESH, json={"refresh_token": token}), 401, "the session is over")
     assert events(web)[-1] == ("session.token_reused", "nobody", f"user:{ada}")
 
 
@@ -109,15 +109,15 @@ def test_a_session_that_nobody_uses_ends(web: Web, ada: int, minutes: int, statu
 
 def test_an_access_token_renews_nothing_and_a_refresh_token_opens_nothing(web: Web, ada: int):
     tokens = signed_in(web)
-    refused(web.client.post(REFRESH, json={"refresh_token": tokens["access_token"]}), 401, "The session is over")
-    refused(me(web, tokens["refresh_token"]), 401, "The session is over")
+    refused(web.client.post(REFRESH, json={"refresh_token": tokens["access_token"]}), 401, "the session is over")
+    refused(me(web, tokens["refresh_token"]), 401, "the session is over")
 
 
 def test_after_a_sign_out_no_token_of_the_session_counts(web: Web, ada: int):
     tokens = signed_in(web)
     assert web.client.post(LOGOUT, headers=bearer(tokens["access_token"])).status_code == 204
-    refused(me(web, tokens["access_token"]), 401, "The session is over")
-    refused(web.client.post(REFRESH, json={"refresh_token": tokens["refresh_token"]}), 401, "The session is over")
+    refused(me(web, tokens["access_token"]), 401, "the session is over")
+    refused(web.client.post(REFRESH, json={"refresh_token": tokens["refresh_token"]}), 401, "the session is over")
 
 
 def test_a_new_role_counts_at_once(web: Web, ada: int):
@@ -132,8 +132,8 @@ def test_a_deactivated_user_is_out_at_once_and_cannot_come_back(web: Web, ada: i
     tokens = signed_in(web)
     with web.database.transaction() as connection:
         users.change(connection, TESTER, ada, active=False)
-    refused(me(web, tokens["access_token"]), 401, "The session is over")
-    refused(web.client.post(REFRESH, json={"refresh_token": tokens["refresh_token"]}), 401, "The session is over")
+    refused(me(web, tokens["access_token"]), 401, "the session is over")
+    refused(web.client.post(REFRESH, json={"refresh_token": tokens["refresh_token"]}), 401, "the session is over")
     refused(login(web), 401, "E-mail or password is wrong")
 
 
@@ -142,7 +142,7 @@ def test_a_reactivated_user_has_to_sign_in_again(web: Web, ada: int):
     with web.database.transaction() as connection:
         users.change(connection, TESTER, ada, active=False)
         users.change(connection, TESTER, ada, active=True)
-    refused(me(web, tokens["access_token"]), 401, "The session is over")
+    refused(me(web, tokens["access_token"]), 401, "the session is over")
     assert login(web).status_code == 200
 
 
@@ -154,7 +154,7 @@ def test_a_new_password_needs_the_current_one_and_ends_all_sessions(web: Web, ad
     refused(web.client.patch(ME, json={"password": "short"}, headers=bearer(token)), 422, "current_password is missing")
     refused(web.client.patch(ME, json={**change, "password": "short"}, headers=bearer(token)), 422, "has 5 characters")
     assert web.client.patch(ME, json=change, headers=bearer(token)).status_code == 200
-    refused(me(web, token), 401, "The session is over")
+    refused(me(web, token), 401, "the session is over")
     refused(login(web), 401, "wrong")
     assert login(web, password="another long one").status_code == 200
 

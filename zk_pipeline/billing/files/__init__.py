@@ -1,4 +1,4 @@
-"""A statement as a file: each format in a module of its own, all of them rendered here."""
+"""Statements as files, in several formats."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -9,7 +9,7 @@ from zk_pipeline.domain.statement import Statement
 
 
 class FileFormat(StrEnum):
-    """The formats, which are also the ends of the files' names."""
+    """The formats, which are also the file extensions."""
 
     JSON = "json"
     CSV = "csv"
@@ -26,17 +26,17 @@ MEDIA_TYPES: Mapping[FileFormat, str] = {
 
 
 def render(statement: Statement, kind: FileFormat, style: DocumentStyle) -> bytes:
-    """The file's content. Raises `OperationError` when the font of a PDF cannot be used."""
+    """The content of the file. Raises `OperationError` if the font of a PDF cannot be used."""
     return _renderer(kind)(statement, style)
 
 
 def file_name(statement: Statement, kind: FileFormat) -> str:
-    """What the file is called; customers have names that no file system takes, so they are not in it."""
+    """The name of the file, without the customer, whose name may not be valid in a file name."""
     return f"statement-{month_name(statement.month)}.{kind}"
 
 
 def _renderer(kind: FileFormat) -> Callable[[Statement, DocumentStyle], bytes]:
-    # The libraries for workbooks and documents take a while to import, and a process rarely needs them.
+    # The libraries for XLSX and PDF are slow to import.
     if kind is FileFormat.XLSX:
         from zk_pipeline.billing.files import workbook  # noqa: PLC0415
 

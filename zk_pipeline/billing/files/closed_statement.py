@@ -1,4 +1,4 @@
-"""What closing a month keeps of its statement, what its hash covers of that, and the statement back from it."""
+"""The stored form of a closed statement, its hash, and reading it back."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -37,15 +37,12 @@ _OF_THE_MOMENT: Any = {
 
 
 def closing_content(statement: Statement) -> dict[str, Any]:
-    """The JSON object without what belongs to the moment: what closing a month keeps (docs/billing.md)."""
+    """The JSON object that a closing stores: without what changes later (docs/billing.md)."""
     return TypeAdapter(StatementView).dump_python(to_view(statement), mode="json", exclude=_OF_THE_MOMENT)
 
 
 def statement_hash(content: Mapping[str, Any]) -> str:
-    """The hash of a closed statement, of what it kept.
-
-    It covers minutes alone: what they cost may change until the invoice, and credits are settled after the closing.
-    """
+    """The hash of a stored statement. It covers minutes only: amounts may change until the invoice, credits later."""
     customers = [
         {
             **{name: value for name, value in customer.items() if name != "adjustments"},
@@ -57,9 +54,9 @@ def statement_hash(content: Mapping[str, Any]) -> str:
 
 
 def statement_from_closing(content: Mapping[str, Any]) -> Statement:
-    """The statement of which this lasted. It balances, so there is no gap in it.
+    """The statement from its stored content. It balances, so it has no gaps.
 
-    What was billable when the month was closed was to be billed with it. Older versions kept no items.
+    What was billable at closing was to be billed then. Older versions stored no items.
     """
     older = "to_be_billed" in content["minutes"]
     accounts = TypeAdapter(list[AccountView]).validate_python(
@@ -69,7 +66,7 @@ def statement_from_closing(content: Mapping[str, Any]) -> Statement:
 
 
 def without_invoicing(line: StatementLine) -> StatementLine:
-    """The line without what changes when its month is exported or invoiced."""
+    """The line without the amounts that change by export or invoicing."""
     return replace(line, amounts=replace(line.amounts, **dict.fromkeys(_OF_INVOICING, ZERO)))
 
 
@@ -93,7 +90,7 @@ def _with_customer(customer: StatementCustomer, row: ItemRow | AdjustmentRow) ->
 
 
 def _at_closing(amounts: Amounts, *, older: bool) -> Amounts:
-    """What was to be billed with a closed month; older versions kept that."""
+    """The amounts with what was to be billed at closing, which only older versions stored."""
     return amounts if older else replace(amounts, to_be_billed=amounts.billable)
 
 

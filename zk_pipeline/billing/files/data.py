@@ -41,14 +41,14 @@ from zk_pipeline.domain.statement_rows import (
 )
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
-"""The amounts of a line, in their order."""
+"""The amounts of a line."""
 
 RowView = TypeVar("RowView", ItemRow, AdjustmentRow)
 
 
 @dataclass(frozen=True, slots=True)
 class DayView:
-    """A day's minutes."""
+    """The minutes of a day."""
 
     day: date
     zammad: Decimal
@@ -57,7 +57,7 @@ class DayView:
 
 @dataclass(frozen=True, slots=True)
 class LineView:
-    """What one agent did in one activity."""
+    """The minutes of one agent in one activity."""
 
     agent: str
     agent_email: str
@@ -68,7 +68,7 @@ class LineView:
 
 @dataclass(frozen=True, slots=True)
 class ReasonView:
-    """Conflicts that are open for one reason, and the minutes in question."""
+    """Open conflicts of one reason, and their minutes."""
 
     reason: str
     number: int
@@ -77,7 +77,7 @@ class ReasonView:
 
 @dataclass(frozen=True, slots=True)
 class ConflictsView:
-    """Open conflicts, counted by their age and by their reason."""
+    """Open conflicts by age and reason."""
 
     under_1_day: int = 0
     under_7_days: int = 0
@@ -89,7 +89,7 @@ class ConflictsView:
 
 @dataclass(frozen=True, slots=True)
 class BesideView:
-    """Time sheets in Kimai that are not this month's bookings', by where they come from."""
+    """Time sheets in Kimai that do not belong to bookings of this month, by origin."""
 
     origin: Origin
     timesheets: int
@@ -98,7 +98,7 @@ class BesideView:
 
 @dataclass(frozen=True, slots=True)
 class FigureView:
-    """Time sheets of one state of billing, and what they cost without tax."""
+    """Time sheets of one billing state, and their amount without tax."""
 
     state: BillingState
     timesheets: int
@@ -109,7 +109,7 @@ class FigureView:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceView:
-    """An invoice; `total` has the tax in it."""
+    """An invoice; `total` includes tax."""
 
     number: str
     status: str
@@ -122,8 +122,8 @@ class InvoiceView:
 class MoneyView:
     """A customer's time sheets of the month in one currency (docs/billing.md, What counts as billed).
 
-    `exported_in_all` and `invoiced_in_all` are of all months, none while they were never compared; what they differ by
-    is `difference`, and `questions` say what to do about it.
+    `exported_in_all` and `invoiced_in_all` are of all months, `None` if never compared; `questions` say what to do
+    about their `difference`.
     """
 
     customer: StatementCustomer
@@ -149,9 +149,9 @@ class GapView:
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """A customer's part; `credits_open` are minutes (docs/billing.md).
+    """The part of a customer; `credits_open` are minutes (docs/billing.md).
 
-    `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`. So do the minutes of `items`.
+    `kimai_in_all` is Kimai's own sum: `minutes.kimai` plus those of `beside`, and the sum of `items`.
     """
 
     customer: StatementCustomer
@@ -170,10 +170,10 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class StatementView:
-    """A month's statement. `minutes.zammad` is the sum of the parts up to `adjusted`, and of `unexplained`.
+    """A month's statement. `minutes.zammad` is the sum of the parts up to `adjusted` and `unexplained`.
 
-    `stale_days` changed since the statement was made. `closing` tells of a month that is closed, and whether this is
-    the statement that was closed. `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`.
+    `stale_days` have changed since the statement was built. `closing` is set if the month is closed, and says whether
+    this is the closed statement. `kimai_in_all` is Kimai's own sum: `minutes.kimai` plus those of `beside`.
     """
 
     month: str
@@ -195,7 +195,7 @@ class StatementView:
 
 
 def to_view(statement: Statement) -> StatementView:
-    """The statement as JSON and the API tell it."""
+    """The statement for JSON and the API."""
     total = statement.total
     return StatementView(
         month=month_name(statement.month),
@@ -218,13 +218,13 @@ def to_view(statement: Statement) -> StatementView:
 
 
 def as_json(statement: Statement, style: DocumentStyle) -> bytes:
-    """The statement as one JSON object; amounts are strings, so that no reader rounds them."""
+    """The statement as a JSON object, with amounts as strings, so that they are not rounded."""
     del style
     return TypeAdapter(StatementView).dump_json(to_view(statement), indent=2) + b"\n"
 
 
 def as_csv(statement: Statement, style: DocumentStyle) -> bytes:
-    """The lines; what people typed stays text in a spreadsheet."""
+    """The lines as CSV; texts are never formulas in a spreadsheet."""
     heads = ("month", "customer", "customer_id", "agent", "agent_email", "activity", "entries")
     header = [
         *heads,
@@ -246,12 +246,12 @@ def as_csv(statement: Statement, style: DocumentStyle) -> bytes:
 
 
 def amount_of(amounts: Amounts, name: str) -> Decimal:
-    """An amount by the name of its column."""
+    """The amount of a column."""
     return getattr(amounts, name)
 
 
 def _cells(statement: Statement, line: StatementLine, account: CustomerStatement | None = None) -> list[Any]:
-    """The cells of a line; credits, conflicts and other time are an account's, and stand in a line of their own."""
+    """The cells of a line; a customer's credits, conflicts and other time have a line of their own."""
     customer, amounts = line.customer, line.amounts
     accounts = [account] if account else []
     beside, questions = other_time_by_origin(accounts), questions_of(accounts).values()

@@ -1,4 +1,4 @@
-"""A statement as a PDF that a customer may see: what was done, by whom, in which activity, and on which day."""
+"""A statement as a PDF for customers: by person, activity, day and ticket."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -28,16 +28,16 @@ ITEM_WIDTHS = (20, 20, 59, 34, 19, 22)
 LINE_WIDTHS = (42, 43, 23, 20, 20, 26)
 
 _SUBJECT = 2
-"""The column of an item under which its note stands."""
+"""The column of an item that holds its note."""
 
 
 def render(statement: Statement, style: DocumentStyle) -> bytes:
-    """The document: pages for each customer, numbered in all. Raises `OperationError` when the font cannot be used."""
+    """The PDF, with pages for each customer. Raises `OperationError` if the font cannot be used."""
     paper = StatementPages(style, month_name(statement.month))
     closed_at = statement.closing.at if statement.closing is not None else None
     paper.set_creation_date(statement.built_at or closed_at or datetime.now(UTC))
     for account in statement.accounts:
-        # What is open about one customer makes nobody else's statement a draft.
+        # Open work of one customer does not make the statements of others drafts.
         _account(paper, replace(statement, accounts=(account,)), account)
     if not statement.accounts:
         paper.begin("", draft=statement.is_draft)
@@ -56,7 +56,7 @@ def _account(paper: StatementPages, statement: Statement, account: CustomerState
     elif not account.items and not account.adjustments:
         paper.line_of(paper.style.word("nothing_yet" if account.total.zammad else "nothing"))
     for row in account.money:
-        # What became of it is the house's business; the customer pays for it.
+        # The billing state is internal.
         for text in (
             money.amount_sentences(paper.style, row)
             if paper.style.internal
@@ -84,7 +84,7 @@ def _heading(paper: StatementPages, statement: Statement, customer: str) -> None
     paper.line_of(f"{style.word('period')}: {style.word('to', first=first, last=last)}", colour=SOFT)
     closing = statement.closing
     if closing is not None:
-        # Who closed it is no business of the customer's.
+        # Who closed the month is internal.
         paper.line_of(style.closing_sentence(closing, named=style.internal), bold=closing.differs, colour=SOFT)
         paper.line_of(style.hash_sentence(closing), 8, colour=SOFT)
     if statement.readings and style.internal:
@@ -95,7 +95,7 @@ def _heading(paper: StatementPages, statement: Statement, customer: str) -> None
 
 
 def _lines(paper: StatementPages, lines: Sequence[StatementLine]) -> None:
-    """The activities of each person, a sum where there are several, and the total."""
+    """The activities of each person with sums, and the total."""
     style = paper.style
     names = ("agent", "activity", "entries", "minutes", "hours", "billable")
     columns = [
@@ -116,7 +116,7 @@ def _lines(paper: StatementPages, lines: Sequence[StatementLine]) -> None:
 
 
 def _items(paper: StatementPages, statement: Statement, account: CustomerStatement) -> None:
-    """Each time sheet, and the sum: what the target itself adds up to."""
+    """The time sheets, and Kimai's own sum."""
     style, closing = paper.style, statement.closing
     own = [item for item in account.items if item.origin is None]
     others = [item for item in account.items if item.origin is not None]
@@ -130,7 +130,7 @@ def _items(paper: StatementPages, statement: Statement, account: CustomerStateme
 
 
 def _adjustments(paper: StatementPages, account: CustomerStatement) -> None:
-    """The credits of the month, and what was adjusted or credited of its bookings in other months."""
+    """The credits of the month, and adjustments and credits for its bookings in other months."""
     style = paper.style
     for key, elsewhere in (("credits", False), ("adjusted_later", True)):
         found = [row for row in account.adjustments if row.elsewhere is elsewhere]
@@ -166,7 +166,7 @@ def _sum(style: DocumentStyle, key: str, rows: Iterable[StatementItem | Adjustme
 
 
 def _activities(lines: Iterable[StatementLine]) -> list[tuple[str, Amounts]]:
-    """The amounts by activity: a person with two addresses is one person to the customer."""
+    """The amounts by activity; a person with several addresses is shown once."""
     ordered = sorted(lines, key=lambda line: line.activity)
     return [
         (activity, total(line.amounts for line in group))
@@ -184,7 +184,7 @@ def _numbers(style: DocumentStyle, amounts: Amounts) -> list[str]:
 
 
 def _chart(paper: StatementPages, statement: Statement, account: CustomerStatement) -> None:
-    """Bars of the minutes of each day of the month."""
+    """A bar chart of the minutes per day."""
     highest = max((row.kimai for row in account.days), default=Decimal(0))
     if highest <= 0:
         return
@@ -206,7 +206,7 @@ def _chart(paper: StatementPages, statement: Statement, account: CustomerStateme
         begin = left + step * (day - 1)
         height = CHART_HEIGHT * float(max(minutes.get(day, Decimal(0)), Decimal(0)) / highest)
         if height:
-            with paper.local_context(fill_color=ACCENT):  # A table would be filled with a colour that stays.
+            with paper.local_context(fill_color=ACCENT):  # Otherwise the colour would also fill tables.
                 paper.rect(begin + step * 0.15, bottom - height, step * 0.7, height, style="F")
         paper.set_xy(begin, bottom + 0.8)
         paper.cell(step, 3.5, str(day), align="C")
@@ -214,7 +214,7 @@ def _chart(paper: StatementPages, statement: Statement, account: CustomerStateme
 
 
 def _equation(paper: StatementPages, account: CustomerStatement) -> None:
-    """Where every minute went, what is in question, and what else is in Kimai."""
+    """Where every minute went, open questions, and other time in Kimai."""
     style = paper.style
     paper.ln(2)
     paper.line_of(style.word("internal"), bold=True)

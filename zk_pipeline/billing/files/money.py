@@ -1,4 +1,4 @@
-"""What a statement says about money: amounts and what became of them, invoices, and what does not match them."""
+"""Sentences about money: amounts, billing states, invoices, and differences."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,8 +10,8 @@ from zk_pipeline.domain.statement_rows import Money, Readings, SideRead
 
 
 def amount_sentences(style: DocumentStyle, row: Money) -> list[str]:
-    """What the month costs, what became of it, and the invoices made since it began, as sentences."""
-    told = [style.word("amount", amount=_money(style, row))] if row.figures else []
+    """Sentences about the amount of the month, its billing states, and invoices since it began."""
+    sentences = [style.word("amount", amount=_money(style, row))] if row.figures else []
     states = [
         style.word(
             "of_state",
@@ -22,23 +22,23 @@ def amount_sentences(style: DocumentStyle, row: Money) -> list[str]:
         for figure in row.figures
     ]
     if states:
-        told.append("; ".join(states) + ".")
+        sentences.append("; ".join(states) + ".")
     if row.invoices:
-        told.append(style.word("invoices", listed=invoice_list(style, row)))
+        sentences.append(style.word("invoices", listed=invoice_list(style, row)))
     if row.compared is not None and row.compared.accepted:
-        told.append(accepted_sentence(style, row.compared))
-    return told
+        sentences.append(accepted_sentence(style, row.compared))
+    return sentences
 
 
 def customer_sentences(style: DocumentStyle, row: Money) -> list[str]:
-    """What the month costs and the invoices that hold, as sentences for the customer; nothing of what costs nothing."""
+    """Sentences for the customer: the amount, if any, and valid invoices."""
     valid = replace(row, invoices=tuple(each for each in row.invoices if each.status != CANCELED))
-    told = [style.word("amount", amount=_money(style, row))] if row.amount else []
-    return [*told, style.word("invoices", listed=invoice_list(style, valid))] if valid.invoices else told
+    sentences = [style.word("amount", amount=_money(style, row))] if row.amount else []
+    return [*sentences, style.word("invoices", listed=invoice_list(style, valid))] if valid.invoices else sentences
 
 
 def invoice_list(style: DocumentStyle, row: Money) -> str:
-    """The invoices with amounts without tax and status, as a list."""
+    """A list of the invoices with net amounts and status."""
     return ", ".join(
         f"{each.number} ({style.number(money(each.total - each.tax, row.currency))}, {each.status})"
         for each in row.invoices
@@ -46,40 +46,40 @@ def invoice_list(style: DocumentStyle, row: Money) -> str:
 
 
 def question_sentences(row: Money, style: DocumentStyle | None = None) -> list[str]:
-    """What does not match or has no price, each with what to do about it, as sentences."""
+    """Sentences about differences and missing prices, with remedies."""
     style = style or DocumentStyle.plain()
-    told = list(_unpriced(style, row))
+    sentences = list(_unpriced(style, row))
     if row.compared is not None and row.compared.difference and not row.compared.accepted:
         key = "too_little_invoiced" if row.compared.difference > 0 else "too_much_invoiced"
-        told.append(_difference(style, row.compared, key))
-    return told
+        sentences.append(_difference(style, row.compared, key))
+    return sentences
 
 
 def accepted_sentence(style: DocumentStyle, found: Comparison) -> str:
-    """Who took a difference as it is, and why, as a sentence."""
+    """A sentence about an accepted difference: by whom, and why."""
     return _difference(style, found, "accepted", by=found.accepted)
 
 
 def reading_sentences(style: DocumentStyle, readings: Readings) -> str:
-    """When each side was read last, and what is known of invoices, as sentences."""
-    told = [last_read_sentence(style, readings)]
+    """Sentences about when both systems were read, and when invoices were compared."""
+    sentences = [last_read_sentence(style, readings)]
     if readings.invoices_problem:
-        told.append(style.word("not_compared", problem=readings.invoices_problem))
+        sentences.append(style.word("not_compared", problem=readings.invoices_problem))
     elif readings.compared_at is None:
-        told.append(style.word("never_compared"))
+        sentences.append(style.word("never_compared"))
     else:
-        told.append(style.word("compared", instant=style.instant(readings.compared_at)))
-    return " ".join(told)
+        sentences.append(style.word("compared", instant=style.instant(readings.compared_at)))
+    return " ".join(sentences)
 
 
 def last_read_sentence(style: DocumentStyle, readings: Readings) -> str:
-    """When each side was read last, as a sentence."""
+    """A sentence about when both systems were read."""
     sides = (("Zammad", readings.source), ("Kimai", readings.target))
     return style.word("read", sides=", ".join(f"{name} {_side(style, side)}" for name, side in sides))
 
 
 def sentences_by_customer(style: DocumentStyle, rows: Sequence[Money]) -> list[str]:
-    """The amounts and questions of customers, each line with the name of its customer."""
+    """Amounts and questions, each with the customer's name."""
     return [
         f"{row.customer}: {text}"
         for row in rows

@@ -1,4 +1,4 @@
-"""The pages of a statement's PDF: letterhead, draft mark, page numbers, paragraphs, and tables of any length."""
+"""The pages of the PDF: letterhead, draft mark, page numbers, paragraphs, and tables of any length."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ SHADE = (236, 241, 244)
 
 _SIZE, _LINE, _PADDING, _GAP = 8.5, 4.2, 0.9, 2.4
 _MOST_LETTERS = 300
-"""Of a cell: nobody reads more of a ticket's title in a table."""
+"""Of a cell."""
 _CUT = "..."
 _BASELINE = 0.74
 
 
 class StatementPages(FPDF):
-    """A4 with letterhead, page numbers and what a page is about, on which only letters of the font are written."""
+    """A4 pages with letterhead, page numbers, and the month and customer in the footer."""
 
     def __init__(self, style: DocumentStyle, month: str) -> None:
         super().__init__(format="A4")
@@ -33,27 +33,27 @@ class StatementPages(FPDF):
         self.set_lang(style.language)
 
     def begin(self, customer: str, *, draft: bool) -> None:
-        """A page that is about this customer, as are those that it runs over to, each marked where it is a draft."""
+        """Start a page for this customer; following pages belong to it too. Drafts are marked on each page."""
         self._draft = draft
-        self.add_page()  # Its first act is the foot of the page before, which is about somebody else.
+        self.add_page()  # It first writes the footer of the previous page, of another customer.
         self._customer = customer
 
     def drawable(self, text: str) -> str:
-        """The text as the font can write it."""
+        """The text in letters of the font."""
         return fonts.drawable(text, self._letters)
 
     def pen(self, size: float, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
-        """What is written with from here on."""
+        """Set font and colour for the following text."""
         self.set_font(self._family, "B" if bold else "", size)
         self.set_text_color(*colour)
 
     def line_of(self, text: str, size: float = 10, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
-        """A paragraph."""
+        """Write a paragraph."""
         self.pen(size, bold=bold, colour=colour)
         self.multi_cell(0, size * 0.52, self.drawable(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def header(self) -> None:
-        """The letterhead, on the right of each page, and on the left that it is a draft."""
+        """The letterhead on the right, and the draft mark on the left."""
         top = self.get_y()
         for line in self.style.letterhead.splitlines():
             self.pen(8.5, colour=SOFT)
@@ -65,10 +65,10 @@ class StatementPages(FPDF):
         self.set_y(max(bottom + 4, 24))
 
     def footer(self) -> None:
-        """The number of each page, and what it is about, so that a page that got loose finds back."""
+        """The page number, month and customer."""
         self.set_y(-14)
         self.pen(8, colour=SOFT)
-        # On the left, since the number of pages is not known yet, nor how much room it takes.
+        # On the left, since the width of the number of pages is not known yet.
         self.cell(40, 5, self.style.word("page", page=self.page_no(), pages="{nb}"))
         about = " \N{MIDDLE DOT} ".join(filter(None, (self._month, self.drawable(self._customer))))
         self.cell(0, 5, fonts.shorten(self, about, self.epw - 40), align="R")
@@ -76,7 +76,7 @@ class StatementPages(FPDF):
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """A column of a table, so many millimetres wide; a text runs over so many lines before it is cut off."""
+    """A column: `width` in millimetres, `lines` before a text is cut off."""
 
     title: str
     width: float
@@ -86,10 +86,9 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """The cells of a row. `note` stands small below the text of the column `noted`.
+    """The cells of a row. `note` is written below the text of the table's column `noted`.
 
-    `kept` is on the same page as the row before it, as a total is. `again` is whether the first cell says what that of
-    the row before did.
+    `kept`: on the same page as the row before it, such as a total. `again`: the first cell repeats the one above.
     """
 
     cells: Sequence[str]
@@ -102,7 +101,7 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class _LaidOutRow:
-    """A row as it is drawn: the lines of each cell, those of the note, and the height."""
+    """A row for drawing: the lines of its cells and note, and its height."""
 
     row: TableRow
     lines: Sequence[Sequence[str]]
@@ -111,7 +110,7 @@ class _LaidOutRow:
 
 
 class PagedTable:
-    """Rows under a head that stands on each page. fpdf's own takes half a minute for a month of 3,000 bookings."""
+    """A table with its header on each page. fpdf's own takes half a minute for 3,000 rows."""
 
     def __init__(self, paper: StatementPages, columns: Sequence[TableColumn], *, noted: int = 0) -> None:
         self._paper, self._columns, self._noted = paper, columns, noted
@@ -119,7 +118,7 @@ class PagedTable:
         self._head = self._set(TableRow([column.title for column in columns], bold=True, shaded=True), most=2)
 
     def draw(self, rows: Sequence[TableRow], title: str = "", about: str = "") -> None:
-        """Draw the rows below a title and what there is to say about it, which are on the page of the first rows."""
+        """Draw the rows below a title and a text, which stay on the page of the first rows."""
         paper, begun = self._paper, False
         for group in self._groups(rows):
             height = sum(each.height for each in group)
@@ -141,7 +140,7 @@ class PagedTable:
         paper.ln(5)
 
     def _groups(self, rows: Sequence[TableRow]) -> Iterator[list[_LaidOutRow]]:
-        """The rows as they are drawn, each with those that are kept with it."""
+        """The rows in groups that stay on one page."""
         group: list[_LaidOutRow] = []
         for row in rows:
             if group and not row.kept:
@@ -161,7 +160,7 @@ class PagedTable:
         return _LaidOutRow(row, lines, note, number * _LINE + 2 * _PADDING)
 
     def _room(self, row: TableRow, number: int) -> float:
-        """The width of a cell, and on the left of empty ones theirs too."""
+        """The width of a cell, including empty cells to its right."""
         width, after = self._columns[number].width, number + 1
         while not self._columns[number].right and after < len(row.cells) and not row.cells[after]:
             width, after = width + self._columns[after].width, after + 1
@@ -192,7 +191,7 @@ class PagedTable:
                 self._paper.text(left + _GAP / 2 + free, baseline, line)
 
     def _divided(self, text: str, width: float, most: int, *, bold: bool) -> list[str]:
-        """The text in lines of this width, the last of which ends in dots where there is more."""
+        """The text in lines of this width; the last one ends in dots if it is cut off."""
         rest, lines = self._paper.drawable(text[:_MOST_LETTERS]), list[str]()
         while rest and len(lines) < most:
             end = self._fitting(rest, width, bold=bold)
@@ -206,7 +205,7 @@ class PagedTable:
         return lines or [""]
 
     def _fitting(self, text: str, width: float, *, bold: bool) -> int:
-        """How many letters of the text, of which one is always taken, go into the width."""
+        """How many letters fit into the width, at least one."""
         used = 0.0
         for number, letter in enumerate(text):
             used += self._letter(letter, bold=bold)
@@ -218,7 +217,7 @@ class PagedTable:
         return sum(self._letter(letter, bold=bold) for letter in text)
 
     def _letter(self, letter: str, *, bold: bool) -> float:
-        """Measured once: a font writes each letter as wide wherever it stands."""
+        """The width of a letter, cached."""
         known = self._widths.get((bold, letter))
         if known is None:
             self._paper.pen(_SIZE, bold=bold)

@@ -1,4 +1,4 @@
-"""How a document looks: its language, letterhead and font, and whether it is for the house alone."""
+"""The style of documents: language, letterhead, font, and whether they are internal."""
 
 import unicodedata
 from collections.abc import Container, Sequence
@@ -23,11 +23,9 @@ from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.runtime.settings import Settings
 
-# How a document looks: its language and words, its letterhead, its font, and whether it is for the house alone.
-
 
 class DocumentLanguage(StrEnum):
-    """The languages of a document, in the order of its words."""
+    """The languages of documents, in the order of `WORDS`."""
 
     ENGLISH = "en"
     GERMAN = "de"
@@ -36,7 +34,7 @@ class DocumentLanguage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DocumentStyle:
-    """`internal` adds what a customer is not shown. Without `font` one of the machine's is taken. `csv` is for CSV."""
+    """`internal` adds what customers are not shown. Without `font`, a system font is used. `csv` is for CSV."""
 
     zone: ZoneInfo
     letterhead: str = ""
@@ -46,11 +44,11 @@ class DocumentStyle:
     csv: CsvFormat = CsvFormat.PLAIN
 
     def word(self, key: str, **values: object) -> str:
-        """A text in the language, with the values in it."""
+        """A text in the document's language."""
         return WORDS[key][tuple(DocumentLanguage).index(self.language)].format(**values)
 
     def day(self, day: date) -> str:
-        """A day as the language writes it."""
+        """A day in the language's format."""
         return {
             DocumentLanguage.ENGLISH: day.isoformat(),
             DocumentLanguage.GERMAN: f"{day:%d.%m.%Y}",
@@ -58,44 +56,44 @@ class DocumentStyle:
         }[self.language]
 
     def number(self, digits: str) -> str:
-        """A number's digits with the language's decimal mark."""
+        """A number with the language's decimal mark."""
         return digits if self.language is DocumentLanguage.ENGLISH else digits.replace(".", ",")
 
     def amount(self, amount: Decimal | None) -> str:
-        """An amount with its cents, and what the target reckons beyond them; a dash where it is not known."""
+        """An amount with cents, or more digits if the target has them; a dash if it is unknown."""
         if amount is None:
             return "\N{EN DASH}"
         return self.number(f"{amount:.2f}" if amount == round(amount, 2) else plain(amount))
 
     @classmethod
     def plain(cls) -> "DocumentStyle":
-        """That of programs: English, and UTC."""
+        """English and UTC, for programs."""
         return cls(ZoneInfo("UTC"))
 
     def instant(self, instant: datetime) -> str:
-        """A day and time of day in the zone."""
+        """A day and time in the zone."""
         local = instant.astimezone(self.zone)
         return f"{self.day(local.date())} {local:%H:%M}"
 
     def credits_sentence(self, minutes: Decimal) -> str:
-        """The sentence on open credits; empty without any."""
+        """The sentence about open credits; empty without any."""
         return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
 
     def questions_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
-        """The sentences on open conflicts and open corrections; empty without any."""
+        """The sentences about open conflicts and corrections; empty without any."""
         questions = questions_of(accounts)
         listed = ", ".join(
             f"{number} {reason} ({self.word('min', minutes=self.minutes(minutes))})"
             for reason, (number, minutes) in questions.items()
         )
         corrections = sum((abs(line.amounts.corrections_open) for row in accounts for line in row.lines), ZERO)
-        told = [self.word("conflicts_open", listed=listed)] if listed else []
+        sentences = [self.word("conflicts_open", listed=listed)] if listed else []
         if corrections:
-            told.append(self.word("corrections_left", minutes=self.minutes(corrections)))
-        return " ".join(told)
+            sentences.append(self.word("corrections_left", minutes=self.minutes(corrections)))
+        return " ".join(sentences)
 
     def other_time_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
-        """The sentence on time in Kimai beside the month's bookings, and on Kimai's own sum; empty without any."""
+        """The sentences about other time in Kimai and Kimai's own sum; empty without any."""
         beside = other_time_by_origin(accounts)
         if not beside:
             return ""
@@ -109,7 +107,7 @@ class DocumentStyle:
         return f"{self.word(about, listed=listed)} {self.word('kimai_in_all', minutes=whole)}"
 
     def item_note(self, item: StatementItem) -> str:
-        """What there is to say about a time sheet beside its ticket; empty for a booking as most are."""
+        """The note of a time sheet; empty for ordinary bookings."""
         notes = [
             self.word("item.adjusts", day=self.day(item.adjusts)) if item.adjusts else "",
             self.word(f"item.{item.origin}") if item.origin else "",
@@ -118,7 +116,7 @@ class DocumentStyle:
         return "; ".join(filter(None, notes))
 
     def adjustment_note(self, row: AdjustmentLine) -> str:
-        """Of which day it is where it is booked, or when it was booked where its booking is; and what became of it."""
+        """The note of an adjustment: its other day, and its state."""
         if row.elsewhere:
             key, day = ("adjustment.credited" if row.is_credit else "adjustment.booked"), row.booked_on
         else:
@@ -130,21 +128,21 @@ class DocumentStyle:
         return "; ".join(filter(None, (self.word(key, day=self.day(day)), state)))
 
     def minutes(self, minutes: Decimal) -> str:
-        """Minutes as the language writes them."""
+        """Minutes in the language's format."""
         return self.number(plain(minutes))
 
     def closing_sentence(self, closing: Closing, *, named: bool = True) -> str:
-        """When the statement's month was closed, and whether this is what was closed; `named` tells by whom."""
+        """When the month was closed (`named`: by whom), and whether this is the closed statement."""
         by = self.word("by", by=closing.by) if named else ""
-        told = [self.word(closing.kind, day=self._day_of(closing.at), by=by)]
+        sentences = [self.word(closing.kind, day=self._day_of(closing.at), by=by)]
         if closing.reopened_at is not None:
-            told.append(self.word("reopened", day=self._day_of(closing.reopened_at)))
+            sentences.append(self.word("reopened", day=self._day_of(closing.reopened_at)))
         if closing.shown and closing.pseudonymized:
-            told.append(self.word("pseudonymized"))
-        return " ".join(told)
+            sentences.append(self.word("pseudonymized"))
+        return " ".join(sentences)
 
     def hash_sentence(self, closing: Closing) -> str:
-        """The hash of the statement that was closed."""
+        """The hash of the closed statement."""
         return self.word("hash", hash=closing.hash)
 
     def _day_of(self, instant: datetime) -> str:
@@ -158,11 +156,11 @@ def document_style(
     internal: bool = False,
     csv: CsvFormat = CsvFormat.PLAIN,
 ) -> DocumentStyle:
-    """The look that the settings give."""
+    """The style by the settings."""
     return DocumentStyle(settings.zone, settings.statement_letterhead, settings.statement_font, language, internal, csv)
 
 
-# The font of a document: one that has the letters of all names where there is one, and what to draw without it.
+# Fonts, and replacements for letters that a font lacks.
 
 FAMILY = "statement"
 CORE = "helvetica"
@@ -201,13 +199,13 @@ _WRITTEN_AS = {
     "\N{LATIN CAPITAL LETTER SHARP S}": "SS",
 }
 _LEFT_OUT = {"Cf", "Mn", "Me", "Cc", "Cs", "Co", "Cn", "So", "Sk"}
-"""Categories of what carries no name: marks, what is not seen, and pictures such as emoji."""
+"""Unicode categories that are left out: marks, control characters, and symbols such as emoji."""
 
 
 def choose_font(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
-    """The family to write with, and the code points that it has: the chosen font, one of the machine's, or Helvetica.
+    """The font family and its code points: the chosen font, a system font, or Helvetica.
 
-    Raises `OperationError` when the chosen one cannot be used.
+    Raises `OperationError` if the chosen font cannot be used.
     """
     if chosen is None:
         found = next(((regular, bold) for regular, bold in MACHINE_FONTS if regular.exists() and bold.exists()), None)
@@ -220,14 +218,14 @@ def choose_font(document: FPDF, chosen: Path | None) -> tuple[str, Container[int
             document.add_font(FAMILY, style, path)
     except (OSError, ValueError, TTLibError) as error:
         raise OperationError(
-            f"ZK_STATEMENT_FONT={str(chosen)!r} is no TrueType font. Name a .ttf file, or unset it."
+            f"ZK_STATEMENT_FONT={str(chosen)!r} is not a TrueType font. Set a .ttf file, or unset it."
         ) from error
     faces = [face.cmap for face in document.fonts.values() if isinstance(face, TTFFont)]
     return FAMILY, frozenset(faces[0]).intersection(*faces)
 
 
 def shorten(document: FPDF, text: str, width: float) -> str:
-    """The text, without as much of its end as must go so that it is no wider, in the document's unit."""
+    """The text, shortened to a width in the document's unit."""
     if document.get_string_width(text) <= width:
         return text
     while text and document.get_string_width(f"{text}...") > width:
@@ -236,9 +234,9 @@ def shorten(document: FPDF, text: str, width: float) -> str:
 
 
 def drawable(text: str, letters: Container[int]) -> str:
-    """The text with letters of the font alone.
+    """The text in letters of the font.
 
-    What the font lacks loses its accents or is written out; pictures are left out, and any other letter becomes `?`.
+    Missing letters lose their accents or are transliterated; symbols are left out, and other letters become `?`.
     """
     drawn = "".join(_drawn(character, letters) for character in unicodedata.normalize("NFC", text))
     return " ".join(drawn.split())

@@ -1,4 +1,4 @@
-"""The texts of a statement's documents: English, German, French."""
+"""The texts of statement files in English, German and French."""
 
 from collections.abc import Mapping
 

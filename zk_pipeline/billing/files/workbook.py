@@ -1,4 +1,4 @@
-"""A statement as an XLSX workbook: sheets of all customers, and one for each. Columns are the same in every month."""
+"""A statement as an XLSX workbook: sheets for all customers, and one each. Columns never change."""
 
 import io
 import re
@@ -39,7 +39,7 @@ MONEY_FORMAT = "#,##0.00##"
 DAY_FORMAT = "yyyy-mm-dd"
 LONGEST_TITLE = 31
 LONGEST_TEXT = 32_767
-"""Letters that a cell may have."""
+"""Characters in a cell."""
 
 _NO_TITLE = re.compile(r"[\[\]:*?/\\]")
 _BOLD, _HEADING = Font(bold=True), Font(bold=True, size=14)
@@ -50,7 +50,7 @@ Value = str | int | Decimal | date | None
 
 
 def render(statement: Statement, style: DocumentStyle) -> bytes:
-    """The workbook. Amounts are numbers with all their digits, and nothing that people typed is a formula."""
+    """The workbook. Amounts are exact numbers, and texts are never formulas."""
     book = Workbook()
     del book["Sheet"]
     month = month_name(statement.month)
@@ -81,7 +81,7 @@ def render(statement: Statement, style: DocumentStyle) -> bytes:
     return buffer.getvalue()
 
 
-def _head(style: DocumentStyle, statement: Statement, *told: str) -> str:
+def _head(style: DocumentStyle, statement: Statement, *parts: str) -> str:
     accounts = statement.accounts
     draft = style.word("draft") if statement.is_draft else ""
     of_money = money.sentences_by_customer(style, [row for account in accounts for row in account.money])
@@ -91,13 +91,13 @@ def _head(style: DocumentStyle, statement: Statement, *told: str) -> str:
         style.other_time_sentence(accounts),
         *of_money,
     )
-    return " ".join(filter(None, (*told, draft, *more)))
+    return " ".join(filter(None, (*parts, draft, *more)))
 
 
 def _fill(
     sheet: Worksheet, head: str, names: Sequence[str], rows: Iterable[tuple[list[str], Amounts]], total: Amounts
 ) -> None:
-    """A sheet: its heading, the names of the columns, the rows and their total."""
+    """Fill a sheet with heading, column names, rows and total."""
     sheet.append([_styled(_cell(sheet, head), _HEADING)])
     heads = [_cell(sheet, name.replace("_", " ")) for name in (*names, "entries", *COLUMNS)]
     for number, cell in enumerate(heads):
@@ -125,7 +125,7 @@ def _items(statement: Statement) -> list[list[Value]]:
 
 
 def _adjustments(statement: Statement) -> list[list[Value]]:
-    """What was adjusted and credited, in this month or of its bookings in another one."""
+    """Adjustments and credits in this month, and for its bookings in others."""
     return [
         [
             *(row.customer.name, row.customer.id or None, row.day, row.ticket, row.title, row.agent),
@@ -138,7 +138,7 @@ def _adjustments(statement: Statement) -> list[list[Value]]:
 
 
 def _invoices(statement: Statement, style: DocumentStyle) -> list[list[Value]]:
-    """The invoices made since the month began, cancelled ones as well."""
+    """The invoices since the month began, including cancelled ones."""
     return [
         [
             *(row.customer.name, row.customer.id or None, each.number, local_day(each.created_at, style.zone)),
@@ -157,15 +157,15 @@ def _what(item: StatementItem) -> str:
 
 
 def _list(sheet: Worksheet, head: str, names: Sequence[str], rows: Sequence[Sequence[Value]], summed: int = 0) -> None:
-    """A sheet of single rows, which can be filtered; of the columns at its end so many are added up."""
+    """Fill a sheet with filterable rows; the last `summed` columns are added up."""
     sheet.append([_styled(_cell(sheet, head), _HEADING)])
     heads = [_styled(_cell(sheet, name), _BOLD) for name in names]
     for cell in heads:
         cell.fill = _HEAD_FILL
     sheet.append(heads)
     of_money = [name in MONEY_COLUMNS for name in names]
-    told = [*rows, _sums(names, rows, summed)] if summed else rows
-    for values in told:
+    lines = [*rows, _sums(names, rows, summed)] if summed else rows
+    for values in lines:
         sheet.append([_cell(sheet, value, is_money=money) for value, money in zip(values, of_money, strict=True)])
     for cell in sheet[sheet.max_row] if summed else ():
         cell.font = _BOLD
@@ -174,7 +174,7 @@ def _list(sheet: Worksheet, head: str, names: Sequence[str], rows: Sequence[Sequ
 
 
 def _sums(names: Sequence[str], rows: Sequence[Sequence[Value]], summed: int) -> list[Value]:
-    """The last row; amounts of several currencies have no sum."""
+    """The total row; amounts in several currencies are not summed."""
     first, several = len(names) - summed, len({row[names.index("currency")] for row in rows}) > 1
     sums = [
         None if several and name in MONEY_COLUMNS else _total(row[number] for row in rows)
@@ -184,7 +184,7 @@ def _sums(names: Sequence[str], rows: Sequence[Sequence[Value]], summed: int) ->
 
 
 def _total(values: Iterable[Value]) -> Decimal | None:
-    """The sum; none where one of them is not known."""
+    """The sum, `None` if a value is unknown."""
     found = list(values)
     numbers = [value for value in found if isinstance(value, Decimal)]
     return sum(numbers, ZERO) if len(numbers) == len(found) else None
@@ -197,7 +197,7 @@ def _numbers(amounts: Amounts) -> list[int | Decimal]:
 def _cell(sheet: Worksheet, value: Value, *, is_money: bool = False) -> Cell:
     if isinstance(value, str):
         cell = Cell(sheet, 1, 1, ILLEGAL_CHARACTERS_RE.sub(" ", value)[:LONGEST_TEXT])
-        cell.data_type = "s"  # Also what begins with "=".
+        cell.data_type = "s"  # Even if it begins with "=".
         return cell
     cell = Cell(sheet, 1, 1, value)
     if isinstance(value, date):
@@ -213,7 +213,7 @@ def _styled(cell: Cell, font: Font) -> Cell:
 
 
 def _set_up(sheet: Worksheet, texts: int, numbers: int) -> None:
-    """Columns wide enough, the header always in view and on each printed page, which is as wide as the table."""
+    """Set column widths, freeze the header, and fit printed pages to the table's width."""
     for number in range(1, texts + numbers + 1):
         width = _TEXT_WIDTH if number <= texts else _NUMBER_WIDTH
         sheet.column_dimensions[get_column_letter(number)].width = width
@@ -226,7 +226,7 @@ def _set_up(sheet: Worksheet, texts: int, numbers: int) -> None:
 
 
 def _title(name: str, taken: set[str]) -> str:
-    """A name that a sheet may have, and no other of the workbook has."""
+    """A valid and unique name for a sheet."""
     clean = ILLEGAL_CHARACTERS_RE.sub(" ", _NO_TITLE.sub(" ", name)).strip().strip("'")[:LONGEST_TITLE].strip("' ")
     title, number = clean or "customer", 1
     while title.casefold() in {*taken, "history"}:

@@ -1,1 +1,1 @@
-"""`zk doctor`: examinations that say whether everything is fit, and what to do where it is not."""
+"""`zk doctor`: checks of the whole installation, with remedies."""

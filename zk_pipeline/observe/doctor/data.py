@@ -1,4 +1,4 @@
-"""Examinations of what is stored: mappings, the unit of bookings, and the vital signs."""
+"""Checks of stored data: mappings, the unit of bookings, and the vital signs."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ from zk_pipeline.observe.doctor.report import DAYS, Installation
 from zk_pipeline.observe.measurements import measure_once
 from zk_pipeline.store import quality
 
-# Mappings: agents and activity types with bookings in the last 62 days that nothing in Kimai belongs to.
+# Agents and activity types with bookings in the last 62 days and without mapping.
 
 _NAMED = 5
 
 
 def examine_mappings(installation: Installation) -> Iterator[Finding]:
-    """Resolve the agent and the type of each stored entry as a run would now."""
+    """Resolve agent and type of each stored entry as a run would."""
     resolver = installation.resolver
     entries = [entry for entry in installation.entries if entry.sync_status is not SyncStatus.EXCLUDED]
     if not entries:
         yield Finding(
             "mappings",
             Level.WARN,
-            f"No bookings of the last {DAYS} days were read yet, so nothing is known about their mappings.",
-            "Read some and see what they lack: zk sync --plan --from DAY --to DAY",
+            f"Mappings cannot be checked: no bookings of the last {DAYS} days have been read.",
+            "Read some days: zk sync --plan --from DAY --to DAY",
         )
         return
     agents: Counter[str] = Counter()
@@ -56,13 +56,13 @@ def _finding(subject: str, what: str, unmapped: Counter[str], reason: Reason) ->
     return Finding(subject, Level.WARN, text, EXPLANATIONS[reason].next_step)
 
 
-# The unit of the bookings: minutes per unit against Zammad's label and the numbers themselves.
+# ZK_MINUTES_PER_UNIT against Zammad's label and the values of bookings.
 
 _LEVELS = {Fit.FITS: Level.PASS, Fit.UNKNOWN: Level.PASS, Fit.DOUBTFUL: Level.WARN, Fit.CONTRADICTED: Level.FAIL}
 
 
 def examine_units(installation: Installation) -> Iterator[Finding]:
-    """Judge ZK_MINUTES_PER_UNIT by the stored bookings; before there are any, by the newest ones in Zammad."""
+    """Check ZK_MINUTES_PER_UNIT against stored bookings, or else the newest ones in Zammad."""
     with installation.reached_source() as connector:
         endpoint = connector.endpoint if isinstance(connector, ZammadConnector) else None
     label = systems.unit_label(endpoint) if endpoint else None
@@ -83,14 +83,14 @@ def _newest(endpoint: Endpoint | None) -> list[Decimal]:
 
 def _remedy(proposal: Decimal | None) -> str:
     if proposal is None:
-        return "Ask in which unit the agents book, and set ZK_MINUTES_PER_UNIT to the minutes in it."
+        return "Ask the agents which unit they book in, and set ZK_MINUTES_PER_UNIT to its minutes."
     return (
-        f"Ask in which unit the agents book. If the proposal is right, set ZK_MINUTES_PER_UNIT={plain(proposal)}"
-        " and run zk rederive for what is stored."
+        f"Ask the agents which unit they book in. If this is right, set ZK_MINUTES_PER_UNIT={plain(proposal)}"
+        " and run zk rederive for stored bookings."
     )
 
 
-# The vital signs as findings, by one look at each, and how large the databases are.
+# The vital signs, measured once, and the sizes of the databases.
 
 _SIZES = text(
     """
@@ -101,7 +101,7 @@ _SIZES = text(
 
 
 def examine_signs(installation: Installation) -> Iterator[Finding]:
-    """Everything that `/api/health` tells, with the details. The systems were asked by their own examinations."""
+    """Everything in `/api/health`, with details."""
     with measure_once(installation.runtime) as signs:
         for sign in signs:
             yield Finding(sign.title.lower(), sign.level, sign.sentence, sign.remedy)

@@ -1,4 +1,4 @@
-"""All examinations, in the order in which they are shown."""
+"""All checks, in the order in which they are shown."""
 
 from zk_pipeline.observe.doctor import data, settings, systems
 from zk_pipeline.observe.doctor.report import Examination

@@ -1,4 +1,4 @@
-"""Running examinations one by one, what they look at, and the report that they make."""
+"""Running checks one by one, their shared data, and the report."""
 
 import logging
 import traceback
@@ -26,16 +26,16 @@ from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.store.entries import entries_of_day
 
-# What the examinations look at; what several of them need is read once.
+# What the checks look at; shared data is read once.
 
 DAYS = 62
-"""How far back bookings are looked at, today included."""
+"""How many days of bookings are checked, including today."""
 
 SYSTEMS: dict[Role, str] = {"source": "Zammad", "target": "Kimai"}
 
 
 class UnreachableError(Exception):
-    """A system that an examination needs is not reached; its own examination says why."""
+    """A system that a check needs cannot be reached; its own check says why."""
 
     def __init__(self, system: str) -> None:
         self.system = system
@@ -44,7 +44,7 @@ class UnreachableError(Exception):
 
 @dataclass(frozen=True)
 class Installation:
-    """One installation at one moment."""
+    """The installation that is checked, and when."""
 
     runtime: Runtime
     home: Path
@@ -57,12 +57,12 @@ class Installation:
 
     @property
     def today(self) -> date:
-        """The day in the business zone."""
+        """Today, in the business zone."""
         return local_day(self.now, self.runtime.settings.zone)
 
     @cached_property
     def source_name(self) -> str:
-        """The name of the source connector, whose token need not be readable. Raises `UnreachableError` without one."""
+        """The name of the source connector, even if its token cannot be decrypted. Raises `UnreachableError`."""
         with self.runtime.database.transaction() as connection:
             names = [row.name for row in connectors.every(connection) if row.active and row.role == "source"]
         names = [each.name for each in self.runtime.tried if each.role == "source"] + names
@@ -72,13 +72,13 @@ class Installation:
 
     @cached_property
     def source(self) -> Validation:
-        """What the source connector says. Raises `SetupError` and the cipher's errors."""
+        """The validation of the source connector. Raises `SetupError` and the cipher's errors."""
         with self.runtime.source() as connector:
             return connector.validate()
 
     @cached_property
     def target(self) -> Validation:
-        """What the target connector says. Raises `SetupError` and the cipher's errors."""
+        """The validation of the target connector. Raises `SetupError` and the cipher's errors."""
         with self.runtime.target() as connector:
             return connector.validate()
 
@@ -98,20 +98,20 @@ class Installation:
 
     @cached_property
     def directory(self) -> TargetDirectory:
-        """Users, activities and the rest as the target has them now. Raises `UnreachableError`."""
+        """The directory of the target, read now. Raises `UnreachableError`."""
         with self.reached_target() as connector:
             return connector.fetch_directory()
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
-        """The stored entries of the last days."""
+        """The stored entries of the last `DAYS` days."""
         days = (self.today - timedelta(days=back) for back in range(DAYS))
         with self.runtime.database.transaction() as connection:
             return tuple(entry for day in days for entry in entries_of_day(connection, self.source_name, day))
 
     @cached_property
     def resolver(self) -> Resolver:
-        """Finds users and activities as a run would now. Raises `UnreachableError`."""
+        """Resolves users and activities as a run would. Raises `UnreachableError`."""
         with self.runtime.database.transaction() as connection:
             known = mappings.load(connection)
             origin = source.load_directory(connection, self.source_name)
@@ -126,7 +126,7 @@ class Installation:
             raise UnreachableError(SYSTEMS[role])
 
 
-# Running examinations one by one, and the report that they make; one that breaks is a finding, the others go on.
+# Running checks: one that raises becomes a finding, and the others continue.
 
 WORST_FIRST = (Level.FAIL, Level.WARN, Level.PASS)
 
@@ -137,7 +137,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """Something to look at, and how; `look` may raise whatever it meets."""
+    """A check; `look` may raise any error."""
 
     name: str
     look: Callable[[Installation], Iterable[Finding]]
@@ -145,32 +145,32 @@ class Examination:
 
 @dataclass(frozen=True, slots=True)
 class DoctorSection:
-    """What one examination found."""
+    """The findings of one section."""
 
     name: str
     findings: tuple[Finding, ...]
 
     @property
     def level(self) -> Level:
-        """The worst of its findings."""
+        """The worst level of its findings."""
         levels = {finding.level for finding in self.findings}
         return next((level for level in WORST_FIRST if level in levels), Level.PASS)
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """What all examinations found."""
+    """The findings of all checks."""
 
     sections: tuple[DoctorSection, ...]
 
     @property
     def ok(self) -> bool:
-        """True when nothing failed; warnings are allowed."""
+        """Whether nothing failed; warnings are allowed."""
         return all(section.level is not Level.FAIL for section in self.sections)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many findings there are of each level."""
+        """The number of findings by level."""
         found = Counter(finding.level for section in self.sections for finding in section.findings)
         return {str(level): found[level] for level in Level}
 
@@ -187,21 +187,18 @@ class DoctorReport:
 
 
 def examine(
-    examinations: Iterable[Examination], installation: Installation, tell: Callable[[str], None]
+    examinations: Iterable[Examination], installation: Installation, notify: Callable[[str], None]
 ) -> DoctorReport:
-    """Run all examinations; `tell` is given the name of each one before it begins.
-
-    Examinations of one name make one section.
-    """
+    """Run all checks; those with the same name make one section. `notify` is called with the name of each one first."""
     found: dict[str, tuple[Finding, ...]] = {}
     for examination in examinations:
-        tell(examination.name)
+        notify(examination.name)
         found[examination.name] = (*found.get(examination.name, ()), *_findings(examination, installation))
     return DoctorReport(tuple(DoctorSection(name, findings) for name, findings in found.items()))
 
 
 def finding_of(subject: str, error: Exception) -> Finding:
-    """The failing finding for an error whose text is written for the operator."""
+    """The finding for an error whose message is written for the operator."""
     if isinstance(error, ConnectorError):
         return Finding(subject, Level.FAIL, error.summary, error.remedy)
     problem, dot, remedy = str(error).partition(". ")
@@ -209,21 +206,21 @@ def finding_of(subject: str, error: Exception) -> Finding:
 
 
 def _findings(examination: Examination, installation: Installation) -> Iterator[Finding]:
-    """What it finds, and at the end what it broke with."""
+    """Its findings, and at the end the error that it raised, if any."""
     try:
         yield from examination.look(installation)
     except UnreachableError as missing:
-        text = f"Not looked at, since {missing.system} is not reached."
+        text = f"Not checked, because {missing.system} cannot be reached."
         yield Finding(examination.name.lower(), Level.WARN, text, f"See {missing.system} above.")
     except (ConnectorError, *_EXPLAINED) as error:
         yield finding_of(examination.name.lower(), error)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and the others go on)
-        _log.debug("The examination of %s broke.", examination.name, exc_info=True)
+    except Exception as error:  # noqa: BLE001 (becomes a finding, and the others continue)
+        _log.debug("The check of %s failed unexpectedly.", examination.name, exc_info=True)
         yield _unexpected(examination.name.lower(), error)
 
 
 def _unexpected(name: str, error: Exception) -> Finding:
-    """An error that nobody foresaw: its text may hold anything, a secret too, so only kind and place are told."""
+    """The finding for an unexpected error: its type and place only, since its text may hold a secret."""
     place = traceback.extract_tb(error.__traceback__)[-1]
-    text = f"The examination broke with {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}."
-    return Finding(name, Level.FAIL, text, "Look at the other findings first; report it if it stays.")
+    text = f"The check failed with {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}."
+    return Finding(name, Level.FAIL, text, "Fix the other findings first; report this if it stays.")

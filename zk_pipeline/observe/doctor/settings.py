@@ -1,4 +1,4 @@
-"""Examinations of our own side: settings, secrets, addresses of alerts, the webhook's round trip."""
+"""Checks of our own side: settings, secrets, alert addresses, and a test delivery to the webhook."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import KEY_FILE, UndecryptableError
 from zk_pipeline.store.tables import connectors, webhook_deliveries
 
-# Settings: no default secret, tokens that can be decrypted, somebody to alert, and what the lock rule comes to.
+# Settings: secrets, tokens, alerts, and the effect of the lock rule.
 
 SHORTEST_SECRET = 16
 DEFAULTS = frozenset(
@@ -32,7 +32,7 @@ DEFAULTS = frozenset(
 
 
 def examine_settings(installation: Installation) -> Iterator[Finding]:
-    """Look at the settings that nothing else shows to be wrong before it is too late."""
+    """Check settings whose errors nothing else shows in time."""
     settings = installation.runtime.settings
     yield from _secrets(settings)
     yield from _tokens(installation)
@@ -47,22 +47,26 @@ def examine_settings(installation: Installation) -> Iterator[Finding]:
 
 
 def judge_secret(name: str, secret: str, shortest: int) -> Finding | None:
-    """The finding for a secret that everybody knows or that can be guessed; `None` for a good one."""
-    remedy = f'Replace it by a long random text: python -c "import secrets; print(secrets.token_urlsafe(32))" ({name}).'
+    """The finding for a well-known or short secret; `None` for a good one."""
+    remedy = (
+        f'Replace it with a long random text: python -c "import secrets; print(secrets.token_urlsafe(32))" ({name}).'
+    )
     if secret.casefold() in DEFAULTS:
-        return Finding("secrets", Level.FAIL, f"{name} holds a text that everybody tries first.", remedy)
+        return Finding("secrets", Level.FAIL, f"{name} is a well-known default.", remedy)
     if len(secret) < shortest:
         return Finding("secrets", Level.WARN, f"{name} is shorter than {shortest} characters.", remedy)
     return None
 
 
 def _decided(installation: Installation) -> Finding:
-    """The settings that stored facts were decided by, against those of now."""
+    """Whether the settings that decide stored facts have changed."""
     try:
         installation.runtime.require_decided()
     except SetupError as error:
         return Finding("recorded settings", Level.FAIL, str(error), "See what would change: zk rederive --plan")
-    return Finding("recorded settings", Level.PASS, "Days, times and projects are derived as they were before.")
+    return Finding(
+        "recorded settings", Level.PASS, "The settings that decide days, times and projects have not changed."
+    )
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:
@@ -71,14 +75,14 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
         found.append(judge_secret("ZK_WEBHOOK_SECRET", settings.webhook_secret.get_secret_value(), SHORTEST_SECRET))
     for name, url in (("ZK_DATABASE_URL", settings.database_url), ("ZK_DAGSTER_URL", settings.dagster_url)):
         password = make_url(url.get_secret_value()).password if url else None
-        if password:  # How long it must be is for who runs that server to say.
+        if password:  # Its length is up to the operator of that server.
             found.append(judge_secret(f"The password in {name}", password, 0))
     bad = [finding for finding in found if finding]
-    yield from bad or [Finding("secrets", Level.PASS, "No secret is a default or short.")]
+    yield from bad or [Finding("secrets", Level.PASS, "No secret is short or a default.")]
 
 
 def _tokens(installation: Installation) -> Iterator[Finding]:
-    """Every stored token against the keys that we have."""
+    """Whether every stored token can be decrypted."""
     query = select(connectors.c.name, connectors.c.token_encrypted).where(connectors.c.active)
     with installation.runtime.database.transaction() as connection:
         rows = connection.execute(query.order_by(connectors.c.id)).all()
@@ -98,42 +102,42 @@ def _tokens(installation: Installation) -> Iterator[Finding]:
         "encryption",
         Level.FAIL,
         f"The tokens of {', '.join(broken)} cannot be decrypted with ZK_ENCRYPTION_KEY.",
-        "Add the key that they were stored with, after a comma; or enter the tokens again: zk connectors set",
+        "Add their key to it after a comma, or enter the tokens again: zk connectors set",
     )
 
 
 def _key_file(installation: Installation) -> Iterator[Finding]:
     path = installation.home / KEY_FILE
     if path.exists() and path.stat().st_mode & 0o077:
-        text = f"{path} can be read by other accounts of this machine."
+        text = f"Other accounts of this machine can read {path}."
         yield Finding("encryption", Level.FAIL, text, f"chmod 600 {path}")
 
 
 def _env_file() -> Iterator[Finding]:
     path = readable_env_file()
     if path is not None:
-        text = f"Every account of this machine may read {path} and the secrets in it."
+        text = f"Every account of this machine can read {path} and the secrets in it."
         yield Finding("secrets", Level.WARN, text, f"chmod 600 {path}")
 
 
 def _database_role(installation: Installation) -> Iterator[Finding]:
-    """Whether whoever has the application's address could rewrite the audit trail, on a server that others reach."""
+    """Whether the application's database role could change the audit trail, unless the server is embedded."""
     url = installation.runtime.settings.database_url
     host = make_url(url.get_secret_value()).host if url else None
-    if not host or host.startswith("/"):  # The embedded server, which is the machine's own.
+    if not host or host.startswith("/"):  # The embedded server.
         return
     with installation.runtime.database.transaction() as connection:
         can_change = roles.may_change_trail(connection)
     if can_change:
-        text = "The database user of ZK_DATABASE_URL owns the audit trail or is a superuser, so it could change it."
-        remedy = "Part the owner from the application with deploy/database/roles.sql (docs/security.md)."
+        text = "The database user of ZK_DATABASE_URL could change the audit trail: it owns it or is a superuser."
+        remedy = "Give the application a role of its own with deploy/database/roles.sql (docs/security.md)."
         yield Finding("database role", Level.WARN, text, remedy)
     else:
-        yield Finding("database role", Level.PASS, "The application can add to the audit trail, and not change it.")
+        yield Finding("database role", Level.PASS, "The application can append to the audit trail, but not change it.")
 
 
 def _waiting(installation: Installation) -> Iterator[Finding]:
-    """Connectors of the environment that are not those that are stored: nothing but a start stores them."""
+    """Connectors of the environment that differ from the stored ones; they are stored at start."""
     runtime = installation.runtime
     differing: list[str] = []
     for given in runtime.tried:
@@ -142,32 +146,32 @@ def _waiting(installation: Installation) -> Iterator[Finding]:
                 continue
         differing.append(given.name)
     if differing:
-        text = f"What was looked at is the {' and the '.join(differing)} of the environment; another one is stored."
-        yield Finding("connectors", Level.WARN, text, "Store it with the next start: zk up, zk sync or zk migrate")
+        text = f"The {' and the '.join(differing)} of the environment was checked; a different one is stored."
+        yield Finding("connectors", Level.WARN, text, "To store it: zk up, zk sync or zk migrate")
 
 
 def _alerts(settings: Settings) -> Finding:
     if settings.alert_urls.get_secret_value().strip():
         return Finding("alerts", Level.PASS, "Alerts are sent when runs fail.")
-    text = "Nobody is told when runs fail."
-    return Finding("alerts", Level.WARN, text, "Name where alerts go in ZK_ALERT_URLS, and try it: zk alerts test")
+    text = "No alert is sent when runs fail."
+    return Finding("alerts", Level.WARN, text, "Set ZK_ALERT_URLS, and test it: zk alerts test")
 
 
 def _lock(installation: Installation) -> Finding:
     rule = installation.runtime.settings.locked_before
     day = first_open_day(rule, installation.today)
     if day is None:
-        text = "ZK_LOCKED_BEFORE is not set: what is exported in Kimai, and nothing else, is locked."
+        text = "ZK_LOCKED_BEFORE is not set: only what is exported in Kimai is locked."
     else:
         text = f"Nothing before {day} is written (ZK_LOCKED_BEFORE={rule})."
     return Finding("lock", Level.PASS, text)
 
 
-# The webhook's round trip: a signed delivery to our own web server is found in the database and taken out again.
+# A signed test delivery to our web server, which is found in the database and removed.
 
 PATH = "/api/v1/webhooks"
 NO_TICKET = 2_147_483_647
-"""An id that passes for a ticket's and is none."""
+"""A valid id that no ticket has."""
 
 _SUBJECT = "round trip"
 _SECONDS = 10.0
@@ -177,36 +181,36 @@ _REFUSALS = {
         "accepted a delivery that is not in our database.",
         "Give the web server and this command the same ZK_DATABASE_URL.",
     ),
-    401: (Level.FAIL, "refused our signature.", "It runs with another ZK_WEBHOOK_SECRET: restart `zk up`."),
+    401: (Level.FAIL, "refused our signature.", "Restart `zk up`: it runs with another ZK_WEBHOOK_SECRET."),
     429: (
         Level.WARN,
-        "takes no more deliveries from this address at present.",
+        "is limiting deliveries from this address.",
         "Try again in a minute, or raise ZK_WEBHOOK_RATE.",
     ),
     503: (
         Level.FAIL,
-        "runs without a secret and takes no deliveries.",
+        "runs without a secret and accepts no deliveries.",
         "Restart `zk up`: ZK_WEBHOOK_SECRET is set.",
     ),
 }
-_OVERLOADED = (Level.FAIL, "could not store a delivery just now.", "Look at the log of the web server.")
+_OVERLOADED = (Level.FAIL, "could not store a delivery.", "Look at the log of the web server.")
 _UNKNOWN = (
     Level.FAIL,
     "answered {status} to a delivery.",
-    "Check that ZK_WEB_HOST and ZK_WEB_PORT name our web server and not another program.",
+    "Check that ZK_WEB_HOST and ZK_WEB_PORT are those of our web server.",
 )
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (recognized, not bound)
 
 
 def examine_webhook(installation: Installation) -> Iterator[Finding]:
-    """Send ourselves a delivery as Zammad does (docs/zammad.md §7)."""
+    """Send our web server a delivery as Zammad does."""
     settings = installation.runtime.settings
     if settings.webhook_secret is None:
         yield Finding(
             _SUBJECT,
             Level.WARN,
-            "ZK_WEBHOOK_SECRET is not set: every delivery is refused, and new bookings wait for the next poll.",
-            "Set it to a long random text, and the same as the signature token of the webhook in Zammad.",
+            "ZK_WEBHOOK_SECRET is not set: deliveries are refused, and new bookings wait for the next poll.",
+            "Set it to a long random text, and use the same as signature token of the webhook in Zammad.",
         )
         return
     where = address(settings, installation.source_name)
@@ -214,13 +218,13 @@ def examine_webhook(installation: Installation) -> Iterator[Finding]:
 
 
 def address(settings: Settings, connector: str) -> str:
-    """Where this machine reaches its own web server's intake for a connector."""
+    """The webhook URL of our web server for a connector, from this machine."""
     host = _EVERYWHERE.get(settings.web_host, settings.web_host)
     return f"http://{host}:{settings.web_port}{PATH}/{connector}"
 
 
 def round_trip(where: str, secret: str, database: Database) -> Finding:
-    """Send one delivery and look for it; nothing of it stays, whatever came of it."""
+    """Send a test delivery and look for it in the database; it is removed in any case."""
     delivery = str(uuid4())
     body = json.dumps({"ticket": {"id": NO_TICKET}}).encode()
     headers = {
@@ -233,7 +237,10 @@ def round_trip(where: str, secret: str, database: Database) -> Finding:
             answer = http.post(where, content=body, headers=headers)
     except httpx.ConnectError:
         return Finding(
-            _SUBJECT, Level.WARN, f"Nothing answers at {where}: the web server does not run.", "Start everything: zk up"
+            _SUBJECT,
+            Level.WARN,
+            f"Nothing answers at {where}: the web server is not running.",
+            "Start everything: zk up",
         )
     except httpx.HTTPError as error:
         text = f"{where} did not answer properly ({type(error).__name__})."
@@ -244,7 +251,7 @@ def round_trip(where: str, secret: str, database: Database) -> Finding:
 
 
 def judge_answer(where: str, answer: httpx.Response, *, stored: bool) -> Finding:
-    """What the web server's answer means; `stored` tells whether the delivery was in our database."""
+    """The finding for the web server's answer; `stored`: the delivery was in our database."""
     status = answer.status_code
     if status == 202 and stored:
         return Finding(_SUBJECT, Level.PASS, f"A signed delivery to {where} was stored.")

@@ -1,4 +1,4 @@
-"""Examinations of both systems: clocks, zones, tags, versions and permissions."""
+"""Checks of both systems: clocks, time zones, tags, versions and permissions."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -34,7 +34,7 @@ from zk_pipeline.store.database import Database
 WARN_AFTER = timedelta(seconds=5)
 FAIL_AFTER = timedelta(seconds=60)
 
-_HALF_SECOND = timedelta(milliseconds=500)  # The header has whole seconds: on average that much was cut off.
+_HALF_SECOND = timedelta(milliseconds=500)  # The header has whole seconds, so this much is cut off on average.
 _SECONDS = 10.0
 
 
@@ -56,9 +56,9 @@ def examine_target_clock(installation: Installation) -> Iterator[Finding]:
 
 
 def server_skew(endpoint: Endpoint) -> timedelta | None:
-    """How far a web server's clock is ahead of ours; any answer tells it, so none is asked for that needs a token.
+    """How far a web server's clock is ahead of ours, from any answer, without a token.
 
-    `None` where no answer came: the examination of the system itself says why.
+    `None` without an answer: the check of the system itself says why.
     """
     base_url = checked_base_url(endpoint)
     with network.client(ca_bundle=endpoint.ca_bundle, timeout=_SECONDS) as http:
@@ -71,15 +71,15 @@ def server_skew(endpoint: Endpoint) -> timedelta | None:
 
 
 def header_skew(date_header: str, sent: datetime, received: datetime) -> timedelta | None:
-    """How far the clock behind a Date header is ahead of ours; `None` for a header that cannot be read."""
+    """How far the clock of a Date header is ahead of ours; `None` for an invalid header."""
     theirs = http_date(date_header)
     return None if theirs is None else theirs + _HALF_SECOND - _between(sent, received)
 
 
 def judge(system: str, skew: timedelta | None) -> Finding:
-    """What a skew means."""
+    """The finding for a skew."""
     if skew is None:
-        return Finding(system, Level.PASS, f"{system} does not tell its time.")
+        return Finding(system, Level.PASS, f"{system} does not report its time.")
     seconds = round(abs(skew).total_seconds())
     direction = "ahead of" if skew > timedelta(0) else "behind"
     if abs(skew) <= WARN_AFTER:
@@ -87,8 +87,8 @@ def judge(system: str, skew: timedelta | None) -> Finding:
     return Finding(
         system,
         Level.FAIL if abs(skew) > FAIL_AFTER else Level.WARN,
-        f"The clock of {system} is {seconds} s {direction} ours: changes may be overlooked or counted for another day.",
-        "Let both machines set their clocks by NTP (timedatectl set-ntp true).",
+        f"The clock of {system} is {seconds} s {direction} ours: changes may be missed or counted on another day.",
+        "Synchronize both clocks by NTP (timedatectl set-ntp true).",
     )
 
 
@@ -103,14 +103,14 @@ def _between(sent: datetime, received: datetime) -> datetime:
     return sent + (received - sent) / 2
 
 
-# Time zones: of Kimai's service account, of the agents' Kimai users, of Zammad, and the business zone.
+# Time zones of Kimai's service account, of the agents' Kimai users, of Zammad, and ZK_TIMEZONE.
 
 _YEAR = 366
 _NAMED = 5
 
 
 def examine_zones(installation: Installation) -> Iterator[Finding]:
-    """Compare the zones; those whose clocks agree all year count as one."""
+    """Compare the zones; zones with the same clock all year are equal."""
     business = installation.runtime.settings.timezone
     directory = installation.directory
     account = directory.server.caller_timezone
@@ -120,9 +120,9 @@ def examine_zones(installation: Installation) -> Iterator[Finding]:
 
 
 def zones_agree(one: str, other: str, now: datetime) -> bool:
-    """Whether the clocks of two zones (IANA names) show the same time throughout the year around `now`.
+    """Whether two zones (IANA names) have the same time throughout the year around `now`.
 
-    A zone that is unknown on this machine agrees with itself alone.
+    A zone that this machine does not know is equal only to itself.
     """
     try:
         zones = ZoneInfo(one), ZoneInfo(other)
@@ -133,7 +133,7 @@ def zones_agree(one: str, other: str, now: datetime) -> bool:
 
 
 def users_elsewhere(account: str, users: Iterable[TargetUser], now: datetime) -> dict[str, list[str]]:
-    """The names of the users whose clocks differ from the account's, by their zones."""
+    """The names of users in other zones than the account's, by zone."""
     elsewhere: dict[str, list[str]] = defaultdict(list)
     for user in users:
         if not zones_agree(account, user.timezone, now):
@@ -142,7 +142,7 @@ def users_elsewhere(account: str, users: Iterable[TargetUser], now: datetime) ->
 
 
 def _agents(installation: Installation) -> list[TargetUser]:
-    """The users for whom time was booked lately; before the first run all who can be booked for."""
+    """The users with recent bookings; before the first run all enabled users."""
     found = [installation.resolver.user(entry) for entry in installation.entries]
     agents = {user.id: user for user in found if not isinstance(user, AssignmentProblem)}
     return list(agents.values()) or [user for user in installation.directory.users if user.enabled]
@@ -151,13 +151,15 @@ def _agents(installation: Installation) -> list[TargetUser]:
 def _account(account: str, business: str, now: datetime) -> Finding:
     subject = "service account"
     if zones_agree(account, business, now):
-        return Finding(subject, Level.PASS, f"Kimai's account lives in {account}, as ZK_TIMEZONE={business} says.")
+        return Finding(
+            subject, Level.PASS, f"Kimai's account is in {account}, which agrees with ZK_TIMEZONE={business}."
+        )
     return Finding(
         subject,
         Level.WARN,
-        f"Kimai's account lives in {account}, but days are cut in ZK_TIMEZONE={business}: bookings near midnight count"
-        " for different days in Kimai and here.",
-        f"Set ZK_TIMEZONE={account} (what is stored follows with zk rederive), or choose {business} in the account's"
+        f"Kimai's account is in {account}, but days are those of ZK_TIMEZONE={business}: bookings near midnight count"
+        " on different days in Kimai and here.",
+        f"Set ZK_TIMEZONE={account} (then run zk rederive), or choose {business} in the account's"
         " preferences in Kimai.",
     )
 
@@ -166,15 +168,15 @@ def _users(account: str, users: Iterable[TargetUser], now: datetime) -> Finding:
     subject = "agents"
     elsewhere = users_elsewhere(account, users, now)
     if not elsewhere:
-        return Finding(subject, Level.PASS, f"All agents' Kimai users live in the account's zone {account}.")
-    # Kimai files an entry under the caller's calendar day, not the owner's (docs/kimai.md §3).
+        return Finding(subject, Level.PASS, f"All agents' Kimai users are in the account's zone {account}.")
+    # Kimai assigns an entry to the caller's calendar day, not the owner's.
     named = "; ".join(f"{_names(names)} in {zone}" for zone, names in elsewhere.items())
     return Finding(
         subject,
         Level.WARN,
-        f"Not in the account's zone {account}: {named}. Kimai's reports may count their entries near midnight for a"
-        " neighbouring day; the times themselves are exact.",
-        "Give these users and the account the same time zone in their Kimai preferences.",
+        f"Not in the account's zone {account}: {named}. Kimai's reports may count their entries near midnight on"
+        " another day; the times themselves are exact.",
+        "Set the same time zone for these users and the account in their Kimai preferences.",
     )
 
 
@@ -182,15 +184,15 @@ def _source(installation: Installation, business: str) -> Finding:
     with installation.reached_source():
         zone = installation.source.timezone
     if zone is None:
-        text = "Zammad tells its zone to administrators alone; its times carry an offset, so nothing depends on it."
+        text = "Zammad shows its zone only to administrators; its times have an offset, so nothing depends on it."
         return Finding("Zammad", Level.PASS, text)
     if zones_agree(zone, business, installation.now):
-        return Finding("Zammad", Level.PASS, f"Zammad lives in {zone}.")
+        return Finding("Zammad", Level.PASS, f"Zammad is in {zone}.")
     return Finding(
         "Zammad",
         Level.WARN,
-        f"Zammad lives in {zone}, but days are cut in ZK_TIMEZONE={business}: its monthly reports differ from ours.",
-        f"Set ZK_TIMEZONE={zone} (what is stored follows with zk rederive), or Zammad's own time zone to {business}.",
+        f"Zammad is in {zone}, but days are those of ZK_TIMEZONE={business}: its monthly reports differ from ours.",
+        f"Set ZK_TIMEZONE={zone} (then run zk rederive), or Zammad's time zone to {business}.",
     )
 
 
@@ -199,15 +201,15 @@ def _names(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-# Reads of Zammad and Kimai that nothing but the doctor needs.
+# Reads of Zammad and Kimai that only `zk doctor` needs.
 
 NEWEST = 500
-"""How many bookings tell the unit before any is stored."""
+"""Bookings by which the unit is checked before any is stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class TagStates:
-    """Tags by what Kimai says about them."""
+    """Tags by their state in Kimai."""
 
     visible: tuple[str, ...]
     hidden: tuple[str, ...]
@@ -215,7 +217,7 @@ class TagStates:
 
 
 def unit_label(endpoint: Endpoint) -> str | None:
-    """Zammad's label on its numbers; `None` without one, and when the account may not see it (docs/zammad.md §4)."""
+    """Zammad's label of its time unit; `None` without one, or without permission to see it."""
     with _client(endpoint, ZammadDialect()) as http:
         try:
             rows = http.get("/api/v1/settings", needs=NEEDS).rows("setting")
@@ -226,14 +228,14 @@ def unit_label(endpoint: Endpoint) -> str | None:
 
 
 def newest_units(endpoint: Endpoint) -> list[Decimal]:
-    """The numbers of the bookings that were made or changed last, in Zammad's unit."""
+    """The values of the last changed bookings, in Zammad's unit."""
     with _client(endpoint, ZammadDialect()) as http:
         rows, _total = FlatList(http).newest_changes(NEWEST)
     return [row.units for row in rows if not row.faults]
 
 
 def tag_states(endpoint: Endpoint, names: tuple[str, ...]) -> TagStates:
-    """Which tags exist and are visible in Kimai; creates none."""
+    """Which tags exist and are visible in Kimai."""
     with _client(endpoint, KimaiDialect()) as http:
         visible = tuple(name for name in names if _is_visible(http, name))
         others = [name for name in names if name not in visible]
@@ -247,7 +249,7 @@ def _is_visible(http: HttpClient, name: str) -> bool:
 
 
 def _is_taken(http: HttpClient, name: str) -> bool:
-    """Whether a tag of that name exists, seen or unseen: told by a form that Kimai must refuse (docs/kimai.md §9)."""
+    """Whether a tag of this name exists, even hidden: by an invalid form that Kimai always refuses."""
     try:
         http.write("POST", TAGS, {PROBE_FIELD: True, "name": name, "visible": True}, needs=("create_tag",))
     except ValidationFailedError as refusal:
@@ -264,26 +266,26 @@ def _client(endpoint: Endpoint, dialect: ApiDialect) -> Iterator[HttpClient]:
         http.close()
 
 
-# Tags: Kimai drops unknown ones from a time sheet without a word, and hidden ones cannot be found again.
+# Tags: Kimai silently drops unknown tags from a time sheet, and does not find hidden ones.
 
 _SUBJECT = "ZK_TAGS"
 
 
 def examine_tags(installation: Installation) -> Iterator[Finding]:
-    """Tell which of ZK_TAGS are visible, hidden, or not there yet (docs/kimai.md §9)."""
+    """Report which of ZK_TAGS are visible, hidden or missing."""
     names = installation.runtime.settings.tags
     with installation.reached_target() as connector:
         endpoint = connector.endpoint if isinstance(connector, KimaiConnector) else None
     if endpoint is None or not names:
-        yield Finding(_SUBJECT, Level.PASS, "No tags are to be looked at.")
+        yield Finding(_SUBJECT, Level.PASS, "There are no tags to check.")
         return
     tags = tag_states(endpoint, names)
     if tags.hidden:
         yield Finding(
             _SUBJECT,
             Level.FAIL,
-            f"Hidden in Kimai: {', '.join(tags.hidden)}. Nothing can be written with a hidden tag.",
-            "Let an administrator of Kimai make them visible under Tags, or name others in ZK_TAGS.",
+            f"Hidden in Kimai: {', '.join(tags.hidden)}. Time sheets cannot be written with hidden tags.",
+            "Have an administrator make them visible in Kimai under Tags, or use others in ZK_TAGS.",
         )
     if tags.missing:
         text = f"Not in Kimai yet: {', '.join(tags.missing)}. The first write creates them, visible."
@@ -292,7 +294,7 @@ def examine_tags(installation: Installation) -> Iterator[Finding]:
         yield Finding(_SUBJECT, Level.PASS, f"Visible in Kimai: {', '.join(tags.visible)}.")
 
 
-# Connections, versions and permissions of both systems, as their connectors tell them.
+# Connections, versions and permissions, from the connectors.
 
 
 def examine_source(installation: Installation) -> Iterable[Finding]:
@@ -301,5 +303,5 @@ def examine_source(installation: Installation) -> Iterable[Finding]:
 
 
 def examine_target(installation: Installation) -> Iterable[Finding]:
-    """Kimai: connection, version, permissions. Its zones have an examination of their own, which names the users."""
+    """Kimai: connection, version, permissions; zones have their own check."""
     return (finding for finding in installation.target.findings if finding.subject != "time zones")

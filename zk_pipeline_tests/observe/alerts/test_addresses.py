@@ -80,7 +80,7 @@ def test_an_address_that_apprise_does_not_know_is_named_by_position_and_said_now
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         reason = send(address(url), FAILED)
-    assert reason == "It is no address that apprise knows. Correct number 1 in ZK_ALERT_URLS."
+    assert reason == "Correct address 1 in ZK_ALERT_URLS: apprise does not know it."
     output = capfd.readouterr()
     assert TOKEN not in output.out + output.err + caplog.text
 

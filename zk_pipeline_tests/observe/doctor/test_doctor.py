@@ -72,7 +72,7 @@ def test_an_unreachable_kimai_fails_once_and_the_others_go_on(doctor: Doctor):
     assert told.failed() == {"Kimai"}
     assert told.finding("Vital signs", "kimai")["level"] == "warn", "it is away for seconds"
     assert "No connection to the server." in told.finding("Kimai", "version")["text"]
-    assert told.finding("Tags", "tags")["text"] == "Not looked at, since Kimai is not reached."
+    assert told.finding("Tags", "tags")["text"] == "Not checked, because Kimai cannot be reached."
     assert told.level("Unit") == "pass"
     assert [row["level"] for row in told.section("Clocks")] == ["pass", "pass", "warn"]
 
@@ -81,7 +81,7 @@ def test_an_unreachable_zammad_fails_once_and_the_others_go_on(doctor: Doctor):
     told = doctor(ZK_ZAMMAD_URL=NOWHERE)
     assert (told.exit_code, told.failed()) == (1, {"Zammad"})
     assert told.finding("Vital signs", "zammad")["level"] == "warn", "it is away for seconds"
-    assert told.finding("Unit", "unit")["text"] == "Not looked at, since Zammad is not reached."
+    assert told.finding("Unit", "unit")["text"] == "Not checked, because Zammad cannot be reached."
     assert told.level("Tags") == "pass"
     assert told.finding("Time zones", "service account")["level"] == "pass"
 
@@ -195,7 +195,7 @@ def test_tokens_of_a_lost_key_do_not_matter_where_the_environment_holds_others(d
     told = doctor(ZK_ENCRYPTION_KEY=generate_key())
     assert (told.exit_code, told.failed()) == (0, set())
     finding = told.finding("Settings", "connectors")
-    assert "the zammad and the kimai of the environment; another one is stored" in finding["text"]
+    assert "zammad and the kimai of the environment was checked; a different one is stored" in finding["text"]
 
 
 def test_what_the_environment_has_is_looked_at_and_told_from_what_is_stored(doctor: Doctor):
@@ -217,7 +217,7 @@ def test_a_broken_examination_is_a_finding_and_the_others_go_on(doctor: Doctor, 
     told = doctor()
     assert told.exit_code == 1
     assert "Mappings" in told.failed()
-    assert "The examination broke with ProgrammingError" in told.finding("Mappings", "mappings")["text"]
+    assert "The check failed with ProgrammingError" in told.finding("Mappings", "mappings")["text"]
     assert told.level("Clocks") == "pass"
 
 

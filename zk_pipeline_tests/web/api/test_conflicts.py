@@ -181,7 +181,7 @@ def test_a_closed_day_says_what_reducing_means(operator: httpx.Client, web: Web,
         )
     told = operator.get(f"{PATH}/{conflict_of(operator, CORRECTION)['id']}").json()
     assert [found["note"] for found in told["bookings"]] == [
-        "It is exported, and so billed. What changes is asked about, to be adjusted in the open period.",
+        "It is exported, and so billed. The change becomes a conflict, to be adjusted in the open period.",
         "",
     ]
 
@@ -271,7 +271,7 @@ def test_a_filter_whose_conflicts_changed_since_the_preview_is_not_decided(opera
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.conflicts SET facts_hash = 'other' WHERE source_id = :id"), {"id": TYPED})
     answer = operator.post(f"{PATH}/decisions", json={**wanted, "digest": digest})
-    refused(answer, 409, "changed since the preview")
+    refused(answer, 409, "Look at the preview again")
     assert operator.get(PATH).json()["total"] == 2
 
 

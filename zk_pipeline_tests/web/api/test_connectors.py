@@ -166,8 +166,8 @@ def test_only_http_and_https_are_taken(admin: httpx.Client, url: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "part"),
     [
-        ("name", "Spare 1", "cannot stand in a marker"),
-        ("kind", "jira", "'jira' is not installed. Choose one of these: kimai, zammad."),
+        ("name", "Spare 1", "cannot be used in a marker"),
+        ("kind", "jira", "'jira' is not installed. Choose one of kimai, zammad."),
         ("token", "two words", "contains spaces"),
         ("base_url", "https://me:hunter2@x.example.com", "contains credentials"),
     ],
@@ -182,12 +182,12 @@ def test_a_value_that_cannot_be_is_named_with_the_remedy(
 
 
 def test_a_name_that_is_taken_is_refused(admin: httpx.Client) -> None:
-    refused(admin.post(PATH, json={**NEW, "name": "kimai"}), 409, "there is a connector 'kimai' already")
+    refused(admin.post(PATH, json={**NEW, "name": "kimai"}), 409, "the connector 'kimai' already exists")
 
 
 def test_a_connector_that_does_not_exist_is_named(admin: httpx.Client) -> None:
     for answer in (admin.get(f"{PATH}/99"), admin.post(f"{PATH}/99/test"), admin.delete(f"{PATH}/99")):
-        refused(answer, 404, "There is no connector 99.")
+        refused(answer, 404, "Connector 99 does not exist.")
 
 
 def test_a_connector_that_something_depends_on_is_deactivated_rather_than_deleted(
@@ -196,7 +196,7 @@ def test_a_connector_that_something_depends_on_is_deactivated_rather_than_delete
     (kimai,) = (row for row in admin.get(PATH).json()["items"] if row["name"] == "kimai")
     with web.database.transaction() as connection:
         connection.exec_driver_sql("INSERT INTO sync.user_mappings VALUES ('a@example.com', 1)")
-    refused(admin.delete(f"{PATH}/{kimai['id']}"), 409, "there are mappings that depend on it. Deactivate it")
+    refused(admin.delete(f"{PATH}/{kimai['id']}"), 409, "instead of deleting it: mappings depend on it.")
     assert admin.patch(f"{PATH}/{kimai['id']}", json={"active": False}).json()["active"] is False
     assert admin.delete(f"{PATH}/{kimai['id']}").status_code == 204
 

@@ -116,7 +116,7 @@ def test_of_two_people_who_change_one_mapping_the_second_is_told(web: Web, as_ro
     url = f"{ACTIVITIES}/{row['key']}"
     assert first.put(url, json={"kimai": "Wartung", "seen": row["updated_at"]}).status_code == 200
     late = second.put(url, json={"kimai": "Sonstiges", "seen": row["updated_at"]})
-    refused(late, 409, "Somebody changed this mapping meanwhile: it leads to Wartung now.")
+    refused(late, 409, "this mapping was changed meanwhile, to Wartung.")
     assert first.get(url).json()["kimai"] == "Wartung"
     assert web.rows("SELECT count(*) FROM sync.audit_logs WHERE event = 'mapping.set'") == [(2,)]
 

@@ -54,7 +54,7 @@ def test_what_is_sent_without_key_is_tried_each_time(admin: httpx.Client) -> Non
 
 def test_the_key_of_another_request_is_refused(admin: httpx.Client, web: Web, users: int) -> None:
     admin.post(USERS, json=BODY, headers=KEY)
-    sentence = f"The key '{KEY['idempotency-key']}' was sent with another request before."
+    sentence = f"'{KEY['idempotency-key']}' was used for a different request before."
     refused(admin.post(USERS, json={**BODY, "name": "Bert"}, headers=KEY), 422, sentence)
     refused(admin.post(f"{SYNC}/requests", json=RANGE, headers=KEY), 422, sentence)
     assert (number_of(web, "sync.users"), number_of(web, "sync.day_requests")) == (users + 1, 0)

@@ -43,7 +43,7 @@ def test_an_admin_closes_a_month_and_opens_it_again(statement: Web, admin: httpx
     told = answer.json()
     assert (told["period"]["month"], told["period"]["closed"], told["tag_run_id"]) == ("2025-08", True, None)
     assert told["period"]["closed_by"].startswith("user:")
-    refused(admin.post(f"{MONTH}/close", json={}), 409, "2025-08 is closed already")
+    refused(admin.post(f"{MONTH}/close", json={}), 409, "2025-08 is already closed")
     assert admin.post(f"{MONTH}/reopen", json={"reason": "a mistake"}).json()["closed"] is False
     (row,) = viewer.get(PERIODS).json()
     assert (row["month"], row["reopened_reason"]) == ("2025-08", "a mistake")
@@ -62,7 +62,7 @@ def test_operators_and_viewers_close_and_open_nothing(
 
 
 def test_what_stands_in_the_way_is_answered_and_nothing_changes(web: Web, admin: httpx.Client) -> None:
-    refused(admin.post(f"{MONTH}/close", json={}), 409, "There is no statement yet")
+    refused(admin.post(f"{MONTH}/close", json={}), 409, "there is no statement yet")
     refused(admin.post(f"{MONTH}/reopen", json={"reason": "x"}), 409, "2025-08 is not closed")
     refused(admin.post(f"{MONTH}/reopen", json={"reason": "  "}), 422, "reason")
     for month in ("2025-13", "0000-01", "9999-12"):
@@ -105,5 +105,5 @@ def test_an_operator_settles_a_credit_once(web: Web, credit: int, operator: http
     refused(operator.post(path, json={"note": "again"}), 409, "settled already")
     assert viewer.get(CREDITS).json() == []
     assert [row["state"] for row in viewer.get(CREDITS, params={"settled": True}).json()] == ["settled"]
-    refused(operator.post(f"{CREDITS}/999/settle", json={"note": "x"}), 404, "There is no credit 999")
+    refused(operator.post(f"{CREDITS}/999/settle", json={"note": "x"}), 404, "Credit 999 does not exist")
     assert len(web.rows("SELECT * FROM sync.audit_logs WHERE event = 'credit.settled'")) == 1

@@ -48,7 +48,7 @@ def test_another_plan_than_the_one_shown_is_refused(admin: httpx.Client, web: We
 
 @pytest.mark.parametrize("path", ["/exports", "/erasures/plan"])
 def test_a_stranger_is_answered_with_404_and_no_address_with_422(admin: httpx.Client, path: str) -> None:
-    refused(admin.post(PATH + path, json={"email": "nobody@example.com"}), 404, "Nothing is stored")
+    refused(admin.post(PATH + path, json={"email": "nobody@example.com"}), 404, "nothing is stored")
     refused(admin.post(PATH + path, json={"email": "nobody"}), 422, "no e-mail address")
     refused(admin.post(PATH + path, json={**ANNA, "role": "admin"}), 422, "role")
 

@@ -38,7 +38,7 @@ def test_at_first_all_is_as_the_environment_says(viewer: httpx.Client) -> None:
 
 def test_a_change_is_stored_and_shown_and_audited(web: Web, admin: httpx.Client) -> None:
     told = admin.put(CATCH_UP, json={"days": 9, "when_busy": "queue"}).json()
-    assert (told["changed"], told["in_effect"], told["text"]) == (True, True, "It is in effect.")
+    assert (told["changed"], told["in_effect"], told["text"]) == (True, True, "In effect.")
     assert told["schedule"] == shown(admin)
     assert (shown(admin)["days"], shown(admin)["origins"]["days"]) == (9, "stored")
     query = (
@@ -88,12 +88,12 @@ def test_a_preset_is_a_usual_choice(admin: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("body", "part"),
     [
-        ({}, "Nothing to change"),
+        ({}, "there is nothing to change"),
         ({"cron": "whenever"}, "catch_up.cron='whenever': is no cron expression; give five fields"),
         ({"cron": "* * * * *"}, "runs more than once in 5 minutes"),
         ({"days": 0}, "days"),
         ({"on": "maybe"}, "on"),
-        ({"preset": "hourly", "cron": "0 4 * * *"}, "give a preset or a cron, not both"),
+        ({"preset": "hourly", "cron": "0 4 * * *"}, "give either a preset or a cron"),
         ({"name": "deep_check"}, "name"),
     ],
 )

@@ -81,10 +81,10 @@ def test_what_a_run_was_asked_to_do_may_be_asked_for_again(operator: httpx.Clien
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({"first": "2025-08-17", "last": "2025-08-15"}, "last 2025-08-15 lies before first 2025-08-17. Swap them."),
-        ({"first": "2019-12-31", "last": "2020-01-01"}, "first 2019-12-31 lies before ZK_START_DATE=2020-01-01."),
-        ({"first": "2024-01-01", "last": "9999-01-01"}, "last 9999-01-01 lies in the future"),
-        ({"first": "2023-01-01", "last": "2024-12-31"}, "are 731 days; 366 can be asked for at once"),
+        ({"first": "2025-08-17", "last": "2025-08-15"}, "last 2025-08-15 is before first 2025-08-17. Swap them."),
+        ({"first": "2019-12-31", "last": "2020-01-01"}, "first 2019-12-31 is before ZK_START_DATE=2020-01-01."),
+        ({"first": "2024-01-01", "last": "9999-01-01"}, "last 9999-01-01 is in the future"),
+        ({"first": "2023-01-01", "last": "2024-12-31"}, "are 731 days. Request at most 366 at once."),
         ({"first": "2025-02-30", "last": "2025-03-01"}, "body.first"),
         ({**RANGE, "reason": "change"}, "body.reason: Extra inputs are not permitted"),
     ],
@@ -109,7 +109,7 @@ def test_without_dagster_no_plan_is_made_and_runs_are_told_with_unknown_status(
     assert (run["status"], run["counts"], run["carried_out"]) == ("unknown", {"created": 2}, True)
     assert run["url"] == "http://127.0.0.1:9/runs/run-1"
     assert operator.get(f"{PATH}/runs/run-1").json() == run
-    refused(operator.get(f"{PATH}/runs/run-9"), 404, "There is no run run-9")
+    refused(operator.get(f"{PATH}/runs/run-9"), 404, "Run run-9 does not exist.")
 
 
 def test_the_stored_plan_has_the_sums_and_a_page_of_lines(viewer: httpx.Client, web: Web) -> None:
@@ -165,7 +165,7 @@ def test_single_lines_are_approved_as_they_were_seen_with_agent_customer_project
     body = {"lines": [seen, {**seen, "key": MISSING}]}
     answer = operator.post(f"{PATH}/approvals", json=body).json()
     assert answer["days"] == {str(DAY): 1}
-    why = f"Line {MISSING} of {DAY} changed since it was shown. Look at it again."
+    why = f"Look at line {MISSING} of {DAY} again: it has changed since it was shown."
     assert answer["refused"] == [{"day": str(DAY), "key": MISSING, "why": why}]
     lines = operator.get(f"{PATH}/plans", params=OF_DAY).json()["lines"]
     assert [line["approved"] for line in lines] == [True, False]
@@ -217,7 +217,7 @@ def test_a_plan_that_changed_since_it_was_seen_is_not_approved(operator: httpx.C
 
 def test_where_plans_need_no_approval_none_is_taken(operator: httpx.Client) -> None:
     body = {"days": [{"day": str(DAY), "plan_hash": "x"}]}
-    refused(operator.post(f"{PATH}/approvals", json=body), 422, "ZK_PUSH_MODE is not review")
+    refused(operator.post(f"{PATH}/approvals", json=body), 422, "Set ZK_PUSH_MODE=review first")
 
 
 def test_the_lag_counts_from_the_last_sync_that_reached_its_own_day(viewer: httpx.Client, web: Web) -> None:
@@ -277,7 +277,7 @@ def test_a_run_that_wrote_nothing_is_not_undone(operator: httpx.Client, web: Web
     carry_out(web.database, "run-1-idle", DAY, DAY)
     plan = operator.get(f"{PATH}/runs/run-1-idle/undo").json()
     assert plan == {"run_id": "run-1-idle", "wanted": [], "left": []}
-    refused(operator.post(f"{PATH}/runs/run-1-idle/undo"), 422, "There is nothing to undo of run run-1-idle.")
+    refused(operator.post(f"{PATH}/runs/run-1-idle/undo"), 422, "Run run-1-idle has nothing to undo.")
     assert web.rows("SELECT count(*) FROM sync.audit_logs WHERE event = 'undo.requested'") == [(0,)]
 
 
@@ -306,7 +306,7 @@ def test_a_cancelled_range_waits_for_a_word_and_is_synced_again(
     assert viewer.get(f"{PATH}/requests/{asked}").json()["state"] == "waiting"
     with web.database.transaction() as connection:
         assert {request.day.day for request in day_requests.unclaimed(connection)} == {16, 17}
-    refused(operator.post(f"{PATH}/held/run-1/again"), 404, "Somebody has decided already")
+    refused(operator.post(f"{PATH}/held/run-1/again"), 404, "they were decided already")
 
 
 def test_a_cancelled_range_is_left_and_what_comes_later_is_not(operator: httpx.Client, web: Web) -> None:

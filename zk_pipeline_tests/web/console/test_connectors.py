@@ -118,7 +118,7 @@ def test_why_a_connector_cannot_be_deleted_is_told_where_it_was_asked(visit: Vis
     page.get_by_role("button", name="Delete: zammad").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Delete", exact=True).click()
-    expect(dialog).to_contain_text("cannot be deleted: there are bookings and mappings that depend on it")
+    expect(dialog).to_contain_text("instead of deleting it: bookings and mappings depend on it")
     expect(dialog.get_by_role("button", name="Delete", exact=True)).to_be_disabled()
     dialog.get_by_role("button", name="Cancel").click()
     expect(card(page, "zammad")).to_be_visible()

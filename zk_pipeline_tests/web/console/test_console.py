@@ -257,7 +257,7 @@ def test_a_cron_is_checked_and_its_next_runs_are_shown_before_it_is_stored(visit
     cron.fill("15 4 * * *")
     expect(dialog.get_by_text(", 04:15").first).to_be_visible()
     dialog.get_by_role("button", name="Save").first.click()
-    notice(page, "It is stored, and takes effect when Dagster has loaded it.")
+    notice(page, "Stored. It takes effect when Dagster has loaded it.")
     with site.database.transaction() as connection:
         stored = connection.execute(text("SELECT value FROM sync.settings WHERE name LIKE '%catch_up%cron%'")).scalar()
     assert stored == "15 4 * * *"

@@ -268,7 +268,7 @@ def test_two_operators_do_not_undo_each_others_change(visit: Visit):
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         if page is quick:
             notice(page, "Mapped.")
-    notice(slow, "Somebody changed this mapping meanwhile: it leads to Sonstiges now.")
+    notice(slow, "this mapping was changed meanwhile, to Sonstiges.")
 
 
 def test_viewers_see_everything_and_can_change_nothing(visit: Visit):

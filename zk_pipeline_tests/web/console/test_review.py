@@ -125,5 +125,5 @@ def test_a_plan_that_changed_since_it_was_approved_says_so_and_by_whom_it_was(as
     expect(dialog.get_by_text("changed and wait again")).to_be_visible()
     change(reviewed, "2")
     dialog.get_by_role("button", name="Approve all").click()
-    expect(as_role.get_by_role("alert").filter(has_text="changed since it was shown. Look at")).to_be_visible()
+    expect(as_role.get_by_role("alert").filter(has_text="it has changed since it was shown")).to_be_visible()
     expect(dialog.get_by_role("button", name="Approve all")).to_be_enabled()

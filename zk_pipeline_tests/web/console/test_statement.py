@@ -186,7 +186,7 @@ def test_what_does_not_match_the_invoices_is_a_question_that_an_operator_accepts
     page.get_by_role("button", name="Accept the difference…").click()
     dialog = page.get_by_role("dialog", name=f"Accept the difference of {NAME}")
     dialog.get_by_role("button", name="Accept").click()
-    expect(page.get_by_role("alert").filter(has_text="A reason is missing.")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Say why the difference is right")).to_be_visible()
     dialog.get_by_role("textbox", name="Reason").fill("paid in cash, receipt 114")
     dialog.get_by_role("button", name="Accept").click()
     expect(dialog).to_have_count(0)
