@@ -171,7 +171,7 @@ def test_a_database_that_does_not_answer_is_ended(held: HomeLock, monkeypatch: p
         )
         supervisor.run([ManagedProcess("web", waiting, {}, once_it_runs, 1)])
         assert ask(endpoint, "SELECT 'it is back'") == "it is back"
-    assert told.sentences[0] == "The database does not answer; it is ended."
+    assert told.sentences[0] == "The database does not answer; it is killed."
 
 
 def test_the_code_server_outlives_an_error_of_the_database_while_it_looks_after_runs(

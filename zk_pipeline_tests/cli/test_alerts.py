@@ -62,4 +62,4 @@ def test_an_address_that_fails_is_shown_with_its_reason_and_the_others_still_get
 def test_without_addresses_the_setting_is_named(try_alerts: Try) -> None:
     result = try_alerts("")
     assert result.exit_code == 1
-    assert "ZK_ALERT_URLS is empty" in result.output
+    assert "Set ZK_ALERT_URLS" in result.output

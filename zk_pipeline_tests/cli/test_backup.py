@@ -274,8 +274,8 @@ def test_what_a_killed_restoration_moved_aside_is_named_before_the_next(zk_home:
     apart(zk_home, "_drop", "1", *restore, program=RESTORING)
     told = apart(zk_home, *restore)
     assert told.returncode == 1
-    assert "what was in" in told.stderr
-    assert "Drop it unless you need it" in told.stderr
+    assert "it holds what" in told.stderr
+    assert "Drop or rename the database" in told.stderr
 
 
 def test_databases_in_use_are_not_replaced(zk: Zk, synced: Home, backup: Path):
