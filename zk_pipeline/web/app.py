@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web import errors, oidc
@@ -67,9 +67,10 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(Intake(runtime.settings, batches, rejections).router)
     app.include_router(sign_in_page.router)
     app.include_router(oidc.router)
+    known_alone = [Depends(documentation.refuse_unknown_parameters)]
     for resource in (audit, connectors, mappings, periods, privacy, schedule, sign_in, tokens, users):
-        app.include_router(resource.router)
+        app.include_router(resource.router, dependencies=known_alone)
     for resource in (conflicts, entries, kpi, reconciliation, statements, sync):
-        app.include_router(resource.router)
+        app.include_router(resource.router, dependencies=known_alone)
     documentation.install(app)
     return app

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from difflib import get_close_matches
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -29,6 +30,36 @@ often it is sent, and answered with the first answer; the same key with another 
 form `{"detail", "status_code", "timestamp", "request_id"}`.
 """
 
+_SIGNING_IN = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API token (*Account*, or `POST /api/v1/tokens`), or the access token of a sign-in.",
+    },
+}
+_PROBLEM = {
+    "type": "object",
+    "required": ["detail", "status_code", "timestamp", "request_id"],
+    "properties": {
+        "detail": {"type": "string", "description": "What is wrong and what to do, as one sentence."},
+        "status_code": {"type": "integer"},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "request_id": {"type": "string", "description": "Also in the header X-Request-ID and in the log."},
+    },
+}
+_AS_PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_ERRORS = {
+    "401": "Nobody is signed in, or the token is not valid.",
+    "403": "The role does not allow it.",
+    "404": "There is no such thing.",
+    "409": "It cannot be done as things are now.",
+    "422": "A field or parameter is wrong; the sentence names it.",
+    "429": "Too many requests; `Retry-After` says when to try again.",
+    "502": "Zammad, Kimai or Dagster did not do what it was asked for.",
+    "503": "The database does not answer.",
+}
+_ERRORS_OF_FASTAPI = {"HTTPValidationError", "ValidationError"}
+
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 router = APIRouter(include_in_schema=False)
@@ -41,10 +72,48 @@ def install(app: FastAPI) -> None:
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of the routes under `/api`."""
+    """The OpenAPI document of the routes under `/api`: how one signs in, and the one form of every error."""
     document = app.openapi()
-    of_api = {path: operations for path, operations in document["paths"].items() if path.startswith("/api/")}
-    return {**document, "info": {"title": TITLE, "version": "1", "description": INTRODUCTION}, "paths": of_api}
+    of_api = {
+        path: {method: _with_errors(path, operation) for method, operation in operations.items()}
+        for path, operations in document["paths"].items()
+        if path.startswith("/api/")
+    }
+    schemas = {
+        name: schema for name, schema in document["components"]["schemas"].items() if name not in _ERRORS_OF_FASTAPI
+    }
+    return {
+        **document,
+        "info": {"title": TITLE, "version": "1", "description": INTRODUCTION},
+        "paths": of_api,
+        "components": {"schemas": {**schemas, "Problem": _PROBLEM}, "securitySchemes": _SIGNING_IN},
+        "security": [{name: []} for name in _SIGNING_IN],
+    }
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse a query parameter that the operation does not have: a mistyped filter would return everything.
+
+    Raises `ProblemError` with 422.
+    """
+    given = list(dict.fromkeys(request.query_params))
+    operation = request.app.openapi()["paths"].get(request.scope["route"].path, {}).get(request.method.lower())
+    if not given or operation is None:
+        return
+    known = [row["name"] for row in operation.get("parameters", ()) if row["in"] == "query"]
+    for name in given:
+        if name not in known:
+            meant = get_close_matches(name, known, 1)
+            remedy = f"Did you mean {meant[0]}?" if meant else f"Known are: {', '.join(known) or 'none'}."
+            raise ProblemError(422, f"query.{name[:80]}: there is no such parameter here. {remedy}")
+
+
+def _with_errors(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation with the errors that it can answer, in the form that they have."""
+    statuses = {status: text for status, text in _ERRORS.items() if status != "404" or "{" in path}
+    answered = {status: row for status, row in operation["responses"].items() if not status.startswith("4")}
+    problems = {status: {"description": text, "content": _AS_PROBLEM} for status, text in statuses.items()}
+    return {**operation, "responses": {**answered, **problems}}
 
 
 @router.get(SCHEMA)

@@ -75,6 +75,33 @@ def test_each_operation_says_what_it_does(document: dict[str, Any]):
     assert silent == []
 
 
+def test_each_operation_names_the_errors_in_the_form_that_they_have(document: dict[str, Any], as_role: AsRole):
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status in ("401", "403", "422", "429", "503"):
+                schema = operation["responses"][status]["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Problem"}
+    assert as_role("viewer").get("/api/v1/conflicts/0").json().keys() == set(
+        document["components"]["schemas"]["Problem"]["properties"]
+    )
+    assert document["security"] == [{"token": []}]
+    assert "HTTPValidationError" not in str(document)
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/api/v1/conflicts?reson=billed", "query.reson: there is no such parameter here. Did you mean reason?"),
+        ("/api/v1/users?x=1", "query.x: there is no such parameter here. Known are: "),
+        ("/api/v1/schedules?x=1", "query.x: there is no such parameter here. Known are: none."),
+    ],
+)
+def test_a_query_parameter_that_an_operation_does_not_have_is_refused(as_role: AsRole, path: str, sentence: str):
+    answer = as_role("admin").get(path)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(sentence)
+
+
 @pytest.mark.parametrize("page", [SWAGGER, REDOC])
 def test_the_pages_take_nothing_from_the_internet(page: str, as_role: AsRole):
     answer = as_role("viewer").get(page)
