@@ -59,7 +59,7 @@ def test_a_server_that_does_not_answer_is_named_with_the_remedy() -> None:
 
 
 def test_a_program_with_another_key_is_told(server: DagsterServer) -> None:
-    with pytest.raises(DagsterServerError, match=r"does not know us\. Give all processes the same ZK_ENCRYPTION_KEY"):
+    with pytest.raises(DagsterServerError, match="Set the same ZK_ENCRYPTION_KEY for all processes"):
         DagsterServer(server.address, TokenCipher(generate_key())).daemons()
 
 

@@ -116,16 +116,15 @@ def _show(found: Statement, style: DocumentStyle) -> None:
         _equation(found.total)
     ages = conflict_ages(found.accounts)
     if any(ages):
-        told = ", ".join(f"{number} {age}" for age, number in zip(AGE_NAMES, ages, strict=True) if number)
-        told = told.replace("_", " ")
-        out.print(f"Conflicts open since: {told}.")
+        open_since = ", ".join(f"{number} {age}" for age, number in zip(AGE_NAMES, ages, strict=True) if number)
+        out.print(f"Conflicts open since: {open_since.replace('_', ' ')}.")
     for text in money.sentences_by_customer(style, [row for account in found.accounts for row in account.money]):
         out.print(text, markup=False, soft_wrap=True, highlight=False)
     if found.readings:
         out.print(money.reading_sentences(style, found.readings), markup=False, soft_wrap=True, highlight=False)
     for gap in found.gaps[:GAPS_SHOWN]:
-        told = f"{gap.entry} of {gap.day}, {gap.customer}: {plain(gap.minutes)} minutes unexplained."
-        out.print(told, style="bold red", markup=False, soft_wrap=True)
+        line = f"{gap.entry} of {gap.day}, {gap.customer}: {plain(gap.minutes)} minutes unexplained."
+        out.print(line, style="bold red", markup=False, soft_wrap=True)
     if len(found.gaps) > GAPS_SHOWN:
         out.print(f"… and {len(found.gaps) - GAPS_SHOWN} more: --format json has all.")
 

@@ -240,7 +240,7 @@ class PlanRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanLineView:
+class PlanLineDetail:
     """One line with all fields of both sides, candidates, and the meaning of its reason."""
 
     line: PlanRow
@@ -259,7 +259,7 @@ def page(runtime: Runtime, wanted: LineFilter, limit: int, offset: int) -> tuple
     return _lines(rows, Links.of(runtime, names)), total
 
 
-def plan_line_view(runtime: Runtime, day: date, key: str) -> PlanLineView:
+def plan_line_detail(runtime: Runtime, day: date, key: str) -> PlanLineDetail:
     """One line of a day's plan; `key` is a booking's id, or `kimai:7` for a time sheet. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
@@ -271,7 +271,7 @@ def plan_line_view(runtime: Runtime, day: date, key: str) -> PlanLineView:
         both = side_by_side(connection, runtime, links, result, source_id=result.source_id, kimai_id=result.kimai_id)
     (line,) = _lines([row], links)
     explanation = EXPLANATIONS[Reason(line.reason)] if line.reason else None
-    return PlanLineView(
+    return PlanLineDetail(
         line,
         explanation.meaning if explanation else "",
         explanation.next_step if explanation else "",

@@ -174,7 +174,7 @@ def _sign(name: str, level: Level, text: str, remedy: str = "", detail: str = ""
 
 
 def _database(answer: DatabaseResponse) -> Iterator[VitalSign]:
-    remedy = "Start PostgreSQL, or correct ZK_DATABASE_URL; what waited goes on by itself."
+    remedy = "Start PostgreSQL, or correct ZK_DATABASE_URL; pending work then resumes."
     if answer.seconds is None:
         yield _sign(DATABASE, Level.FAIL, "The database does not answer.", remedy, answer.problem)
     elif answer.seconds > SLOW_ANSWER:
@@ -214,7 +214,7 @@ def _daemons(beats: Mapping[str, datetime | None], now: datetime) -> VitalSign:
     silent = sorted(name for name, at in beats.items() if at is None or now - at > DAEMON_SILENT_AFTER)
     heard = [at for at in beats.values() if at is not None]
     if not silent:
-        return _sign(DAEMONS, Level.PASS, f"All {len(beats)} daemons give signs of life.")
+        return _sign(DAEMONS, Level.PASS, f"All {len(beats)} daemons are alive.")
     if not heard:
         return _sign(DAEMONS, Level.WARN, "The daemon has never run: nothing starts by itself.", _START)
     if len(silent) == len(beats):
@@ -233,7 +233,7 @@ def _automations(facts: Orchestration, pace: PollIntervals, now: datetime) -> Vi
         found.setdefault(trouble, []).append(words)
     if found.get("fails"):
         text = f"Ticks fail: {', '.join(found['fails'])}."
-        remedy = "Open it in Dagster's UI under Automation: its ticks tell why."
+        remedy = "Open it in Dagster's UI under Automation: its ticks say why."
         return _sign(AUTOMATIONS, Level.FAIL, text, remedy, "", DAEMONS)
     if found.get("silent"):
         text = f"A sensor is on and does not tick: {', '.join(found['silent'])}."
@@ -305,7 +305,7 @@ def _queue(facts: Orchestration, now: datetime) -> VitalSign:
 def _long_runs(runs: Iterable[UnfinishedRun], now: datetime) -> VitalSign:
     long = [run for run in runs if run.status == "STARTED" and now - run.since > RUN_WORKS_FOR]
     if not long:
-        return _sign(LONG_RUNS, Level.PASS, "No run works for too long.")
+        return _sign(LONG_RUNS, Level.PASS, "No run takes too long.")
     text = f"Runs that should have been ended after an hour go on: {_named(long, now)}."
     remedy = "Look at them in Dagster's UI under Runs, and terminate them there; their days are run again."
     return _sign(LONG_RUNS, Level.FAIL, text, remedy, "", DAEMONS)
@@ -317,8 +317,8 @@ def _sync_works(facts: Orchestration) -> bool:
 
 
 def _named(runs: Sequence[UnfinishedRun], now: datetime) -> str:
-    told = [f"{run.job} {run.run_id[:8]} is {run.status} for {_ago(run.since, now)}" for run in runs[:_NAMED]]
-    return ", ".join(told) + (f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else "")
+    named = [f"{run.job} {run.run_id[:8]} is {run.status} for {_ago(run.since, now)}" for run in runs[:_NAMED]]
+    return ", ".join(named) + (f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else "")
 
 
 # ---- Our own records ----
@@ -364,17 +364,17 @@ def _sync(facts: StoreFigures, now: datetime, systems: tuple[str, ...]) -> Vital
     if at is None:
         text = "No sync has carried out its own day yet."
         return _sign(SYNC, Level.WARN, text, "Carry over a day: zk sync --from DAY")
-    told = f"The last sync that carried out its own day ended {_ago(at, now)} ago."
+    last = f"The last sync that carried out its own day ended {_ago(at, now)} ago."
     if due is not None and at < due:
-        text = f"{told} The catch-up was due {_ago(due, now)} ago."
+        text = f"{last} The catch-up was due {_ago(due, now)} ago."
         remedy = (
             "See in Dagster whether the schedule catch_up is on and what its last run says; then: zk sync --from DAY"
         )
         return _sign(SYNC, Level.FAIL, text, remedy, facts.failure, *follows)
     if facts.failure:
-        text = f"The newest run failed. {told}"
+        text = f"The newest run failed. {last}"
         return _sign(SYNC, Level.WARN, text, "Remove the cause, and run `zk sync` for its days.", facts.failure)
-    return _sign(SYNC, Level.PASS, told if due is not None else f"{told} The catch-up is off.")
+    return _sign(SYNC, Level.PASS, last if due is not None else f"{last} The catch-up is off.")
 
 
 def _system(row: System, pace: PollIntervals, now: datetime) -> VitalSign:
@@ -386,10 +386,10 @@ def _system(row: System, pace: PollIntervals, now: datetime) -> VitalSign:
         asked = f"it was asked last {_ago(row.failed_at or row.failing_since, now)} ago"
         if row.refused:
             text = f"It has refused our token for {_ago(row.failing_since, now)}; {asked}."
-            remedy = "Make a new API token there, and store it: zk connectors set. What waited runs by itself then."
+            remedy = "Make a new API token there and store it: zk connectors set. Pending work then resumes."
         else:
             text = f"It has given no good answer for {_ago(row.failing_since, now)}; {asked}."
-            remedy = "See that it runs and is reached from here. zk connectors test asks it at once."
+            remedy = "Check that it runs and can be reached from here: zk connectors test"
         return VitalSign(row.name, title, Level.WARN if is_new else Level.FAIL, text, remedy, row.problem)
     if row.read_at is None:
         return VitalSign(row.name, title, Level.WARN, "It was not read yet.", "Carry over a day: zk sync --from DAY")

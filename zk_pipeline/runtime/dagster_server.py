@@ -128,14 +128,16 @@ class DagsterServer:
             return {}
         answer = self._ask(_STATUSES, filter={"runIds": list(ids)})["runsOrError"]
         if answer["__typename"] != "Runs":
-            raise DagsterServerError(f"Dagster did not tell the status of runs: {_reason(answer)} Look at its UI.")
+            raise DagsterServerError(
+                f"Check the runs in Dagster's UI; it did not return their status: {_reason(answer)}"
+            )
         return {run["runId"]: run["status"] for run in answer["results"]}
 
     def run_with_tag(self, key: str, value: str) -> str | None:
         """The newest run with this tag, if any."""
         answer = self._ask(_TAGGED, filter={"tags": [{"key": key, "value": value}]})["runsOrError"]
         if answer["__typename"] != "Runs":
-            raise DagsterServerError(f"Dagster did not tell its runs: {_reason(answer)} Look at its UI.")
+            raise DagsterServerError(f"Check the runs in Dagster's UI; it did not return them: {_reason(answer)}")
         return next((run["runId"] for run in answer["results"]), None)
 
     def reset_schedule(self, name: str) -> None:
@@ -143,7 +145,7 @@ class DagsterServer:
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "scheduleName": name}
         answer = self._ask(_RESET, selector=selector)["resetSchedule"]
         if answer["__typename"] != "ScheduleStateResult":
-            raise DagsterServerError(f"Dagster did not switch {name}: {_reason(answer)} Switch it in its UI.")
+            raise DagsterServerError(f"Switch {name} in Dagster's UI; it did not do so here: {_reason(answer)}")
 
     def reload(self) -> None:
         """Make the code server reload the definitions, and wait until the web server shows them.
@@ -153,15 +155,14 @@ class DagsterServer:
         """
         before = self._server_id()
         answer = self._ask(_SHUT_DOWN, name=LOCATION)["shutdownRepositoryLocation"]
-        asked = f"Dagster at {self.address} was asked to load the definitions again."
+        asked = f"Dagster at {self.address} was asked to reload the definitions."
         if answer["__typename"] != "ShutdownRepositoryLocationSuccess":
             raise DagsterServerError(f"{asked} {_reason(answer)}")
         deadline = time.monotonic() + _SECONDS_TO_RELOAD
         while self._server_id() in {before, None}:
             if time.monotonic() > deadline:
                 raise DagsterServerError(
-                    f"{asked} It has not done so within {_SECONDS_TO_RELOAD:.0f} s; it does when the runs that are "
-                    "under way have ended."
+                    f"{asked} It has not within {_SECONDS_TO_RELOAD:.0f} s; it will when the current runs have ended."
                 )
             time.sleep(_SECONDS_BETWEEN_LOOKS)
 
@@ -179,7 +180,7 @@ class DagsterServer:
                 answer = http.post(f"{self.address}/graphql", json=asked, headers=headers)
                 if answer.status_code == httpx.codes.UNAUTHORIZED:
                     raise DagsterServerError(
-                        f"Dagster at {self.address} does not know us. Give all processes the same ZK_ENCRYPTION_KEY."
+                        f"Set the same ZK_ENCRYPTION_KEY for all processes: {self.address} refused our token."
                     )
                 data = answer.raise_for_status().json()["data"]
         except network.NetworkError as error:
@@ -190,10 +191,10 @@ class DagsterServer:
                 "ZK_DAGSTER_ADDRESS."
             ) from error
         except (ValueError, KeyError) as error:  # Another server, or a login page.
-            raise DagsterServerError(f"{self.address} is no Dagster web server. Correct ZK_DAGSTER_ADDRESS.") from error
+            raise DagsterServerError(f"Correct ZK_DAGSTER_ADDRESS: {self.address} is no Dagster web server.") from error
         if data is None:
             raise DagsterServerError(
-                f"Dagster at {self.address} does not know what it was asked: is it another version?"
+                f"Check the version of Dagster at {self.address}: it does not understand the request."
             )
         return data
 

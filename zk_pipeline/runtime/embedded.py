@@ -282,7 +282,7 @@ def _refuse_foreign_server(cluster: _Cluster) -> None:
     postmaster = _postmaster(cluster)
     if postmaster and postmaster.listens():
         raise EmbeddedServerError(
-            f"A PostgreSQL server that was started by hand (process {postmaster.pid}) uses {cluster.data}; "
+            f"A PostgreSQL server started by hand (process {postmaster.pid}) uses {cluster.data}; "
             f"stop it with `pg_ctl stop -D {cluster.data}`, {OTHERWISE}."
         )
 
@@ -315,7 +315,7 @@ def _socket_directory(cluster: _Cluster, account: OsAccount | None) -> Path:
     private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
     if not private or status.st_uid not in {os.geteuid(), account.uid if account else os.geteuid()}:
         raise EmbeddedServerError(
-            f"{directory}, the place for the socket of {cluster.home}, belongs to somebody else or is open to others; "
+            f"{directory}, for the socket of {cluster.home}, belongs to another account or is open to others; "
             f"remove it, point TMPDIR to a directory of your own, {OTHERWISE}."
         )
     hand_over(directory, account)

@@ -164,7 +164,7 @@ def _given_databases(settings: Settings) -> dict[str, str] | None:
     """The URLs of a configured server in the form each driver needs, or `None` for the embedded one."""
     if settings.database_url is None:
         if settings.dagster_url is not None:
-            raise SettingsError("ZK_DAGSTER_URL is set but ZK_DATABASE_URL is not: set both, or neither.")
+            raise SettingsError("Set both ZK_DAGSTER_URL and ZK_DATABASE_URL, or neither: only the first is set.")
         return None
     ours = _url("ZK_DATABASE_URL", settings.database_url).set(drivername="postgresql+psycopg")
     if settings.dagster_url is not None:
@@ -186,7 +186,7 @@ def _owner_url(settings: Settings, ours: str) -> str:
     owner = _url("ZK_DATABASE_OWNER_URL", settings.database_owner_url).set(drivername="postgresql+psycopg")
     if settings.database_url is None or owner.database != make_url(ours).database:
         raise SettingsError(
-            "ZK_DATABASE_OWNER_URL is another database than ZK_DATABASE_URL: set both, to one database by two roles."
+            "Set ZK_DATABASE_OWNER_URL and ZK_DATABASE_URL to one database with two roles: they name different ones."
         )
     return owner.render_as_string(hide_password=False)
 
@@ -211,7 +211,7 @@ def _ensure_database(server: URL, name: str) -> None:
         return
     except psycopg.errors.InsufficientPrivilege as error:
         raise SetupError(
-            f"The database user may not create the database {name!r}. Create it, or name another one in ZK_DAGSTER_URL."
+            f"Create the database {name!r}, or set another in ZK_DAGSTER_URL: the database user may not create it."
         ) from error
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
@@ -226,8 +226,8 @@ def _encryption_key(settings: Settings, home: Path) -> str:
         return settings.encryption_key.get_secret_value()
     if settings.database_url is not None:
         raise SetupError(
-            "ZK_ENCRYPTION_KEY is missing. With a database of your own, set the key that encrypts the tokens in it; "
-            "`zk keys generate` makes a new one."
+            "ZK_ENCRYPTION_KEY is missing. With your own database, set the key that encrypts its tokens; "
+            "`zk keys generate` makes one."
         )
     return load_or_create_key(home)
 

@@ -167,7 +167,7 @@ class Runtime:
         if current is None or not written or _address(wanted) == _address(current):
             return
         remedy = (
-            f"Set the address back to {current.base_url}, or give this Kimai a database of its own (ZK_DATABASE_URL)."
+            f"Set the address back to {current.base_url}, or give this Kimai a separate database (ZK_DATABASE_URL)."
         )
         try:
             with _connected(_plugin(target_kinds(), wanted), self._endpoint(wanted)) as target:
@@ -175,13 +175,12 @@ class Runtime:
                     return
         except ConnectorError as error:
             raise SetupError(
-                f"{wanted.base_url} cannot be asked for the time sheets that {wanted.name!r} holds by now: {error} "
-                f"Once it answers, try again. {remedy}"
+                f"{wanted.base_url} cannot be asked for the time sheets written to {wanted.name!r}: {error} Try again "
+                f"once it answers. {remedy}"
             ) from error
         raise SetupError(
-            f"{wanted.base_url} is another system than {current.base_url}: it has none of the newest time sheets that "
-            f"were written to {wanted.name!r}, and what the ledger names by their ids would be somebody else's. "
-            f"{remedy}"
+            f"{wanted.base_url} is another system than {current.base_url}: it has none of the newest time sheets "
+            f"written to {wanted.name!r}. The ids in the ledger would belong to others. {remedy}"
         )
 
     def decided(self, connection: Connection) -> int:
@@ -200,8 +199,8 @@ class Runtime:
         if changes:
             named = ", ".join(f"{change.variable} was {change.before!r} and is {change.after!r}" for change in changes)
             raise SetupError(
-                f"{named}: what is stored was derived with the former value. Set it back, or see what would change "
-                "with zk rederive --plan, and have it derived again with zk rederive."
+                f"{named}: the stored data was derived with the former value. Set it back; or see what would change "
+                "with zk rederive --plan, and derive it again with zk rederive."
             )
         return recorded.id
 

@@ -75,10 +75,14 @@ def run(run_id: str, job: str) -> Iterator[None]:
 
 def step_attributes(run_id: str, asset: str, days: Sequence[date]) -> Attributes:
     """The attributes of a step's span: the run, the asset, and the days if any."""
-    told: dict[str, str | int] = {"zk.run_id": run_id, "zk.asset": asset}
+    attributes: dict[str, str | int] = {"zk.run_id": run_id, "zk.asset": asset}
     if days:
-        told |= {"zk.days": len(days), "zk.first_day": min(days).isoformat(), "zk.last_day": max(days).isoformat()}
-    return told
+        attributes |= {
+            "zk.days": len(days),
+            "zk.first_day": min(days).isoformat(),
+            "zk.last_day": max(days).isoformat(),
+        }
+    return attributes
 
 
 def note(attributes: Attributes) -> None:

@@ -278,7 +278,7 @@ def test_a_socket_directory_that_is_open_to_others_is_refused(home: Path) -> Non
     with embedded_server(home) as endpoint:
         pass
     Path(endpoint.host).mkdir(mode=0o755)
-    assert f"{endpoint.host}, the place for the socket of {home}" in refusal(home)
+    assert f"{endpoint.host}, for the socket of {home}" in refusal(home)
     Path(endpoint.host).rmdir()
 
 

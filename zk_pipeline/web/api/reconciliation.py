@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from zk_pipeline.decisions import comparison
-from zk_pipeline.decisions.comparison import PlanLineView, PlanRow
+from zk_pipeline.decisions.comparison import PlanLineDetail, PlanRow
 from zk_pipeline.decisions.lists import LineFilter, LineSelection
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.reasons import Reason
@@ -43,6 +43,6 @@ def list_lines(
 
 
 @router.get("/{day}/{key}", summary="One line of a day's plan, field by field")
-def line(_actor: Viewer, ready: Ready, day: date, key: Key) -> PlanLineView:
+def line(_actor: Viewer, ready: Ready, day: date, key: Key) -> PlanLineDetail:
     """`key` is the id of a booking, or `kimai:7` for a time sheet without one."""
-    return comparison.plan_line_view(ready, day, key)
+    return comparison.plan_line_detail(ready, day, key)

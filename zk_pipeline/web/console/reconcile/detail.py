@@ -20,7 +20,7 @@ Refresh = Callable[[], Awaitable[None]]
 
 async def of_line(visit: Visit, line: PlanRow) -> None:
     """Open a line that waits for nobody."""
-    told = await visit.ask(comparison.plan_line_view, visit.runtime, line.day, line.key)
+    told = await visit.ask(comparison.plan_line_detail, visit.runtime, line.day, line.key)
     words = visit.words
     number = line.booking.ticket_number if line.booking else line.key
     with widgets.dialog(words("detail.line", what=number, day=words.day(line.day)), words("close"), wide=True):
