@@ -20,7 +20,7 @@ BROKEN = {
     ),
     "exits": ("raise SystemExit(3)", "SystemExit: 3"),
     "lacks": ("", "AttributeError: module 'zk_broken' has no attribute 'Connector'"),
-    "none": ("Connector = str", "zk_broken:Connector is no SourceConnector"),
+    "none": ("Connector = str", "zk_broken:Connector is not a SourceConnector"),
 }
 
 

@@ -87,6 +87,6 @@ def test_at_most_ten_failed_days_are_named() -> None:
 
 def test_one_failed_day_is_named_with_its_command() -> None:
     assert failed_sentence([MONDAY]) == (
-        "The newest run of this day failed: 2025-10-06. Remove the cause that the run names, "
+        "The newest run of this day failed: 2025-10-06. Fix the cause that the run names, "
         "then run `zk sync --from 2025-10-06 --to 2025-10-06`."
     )

@@ -93,7 +93,7 @@ def test_one_flipped_bit_anywhere_is_refused(seal: Seal):
 def test_a_flipped_bit_of_a_later_part_is_refused(seal: Seal, head: int, size: int):
     altered = bytearray(seal(secrets.token_bytes(3 * FRAME)))
     altered[head + size + size // 2] ^= 1
-    with pytest.raises(BrokenFileError, match="damaged: its part 2 was altered"):
+    with pytest.raises(BrokenFileError, match="is damaged, its part 2 was altered"):
         opened(bytes(altered))
 
 
