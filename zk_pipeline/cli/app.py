@@ -1,7 +1,10 @@
 """The `zk` command, put together from its subcommands."""
 
+from typing import Annotated
+
 import typer
 
+from zk_pipeline import __version__
 from zk_pipeline.cli import (
     alerts,
     approve,
@@ -32,11 +35,28 @@ from zk_pipeline.cli import credits as credit_list
 
 app = typer.Typer(
     name="zk",
-    help="Carries every Zammad time accounting into Kimai, once, for the right person.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 (typer calls it so)
+    if asked:
+        typer.echo(f"zk_pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Carries every Zammad time accounting into Kimai, once, for the right person."""
+
+
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("backup")(backup.backup)

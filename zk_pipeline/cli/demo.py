@@ -35,20 +35,22 @@ def demo(
     """Sync a month of demo data twice; the second time nothing is left to write."""
     # These take a second to import, and no other command needs them.
     from zk_pipeline.cli.syncing import SyncFailedError, sync_days  # noqa: PLC0415
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
 
     with explained(), _demo_environment(web_port), environment(starts=True) as ready, explained(SyncFailedError):
         out.print("[bold]A month of Nordlicht IT: bookings in Zammad, time sheets in Kimai.[/] Both are simulated.\n")
         mappings.import_content(ready.runtime, person(), _mappings().encode())
+        from zk_pipeline.definitions import defs  # noqa: PLC0415 (looks into the home of the demo)
+
         job = defs.resolve_job_def("sync")
         first = sync_days(ready.runtime, job, FIRST, LAST, notify=progress(quiet=True))
         show_sync(ready.runtime, first, planned_only=False)
         out.print("\n[bold]The same month once more:[/]")
         second = sync_days(ready.runtime, job, FIRST, LAST, notify=progress(quiet=True))
         out.print(f"[bold]{headline(second, planned_only=False)}[/]", soft_wrap=True)
+        zk = _shown(Path(sys.argv[0]).absolute())
         if not serve:
-            out.print("\nTo open the console and Dagster's UI on it: [bold]make dev[/]")
-        listing = f"ZK_HOME={_shown(ready.home)} {_shown(Path(sys.argv[0]).absolute())} conflicts list"
+            out.print(f"\nTo open the console and Dagster's UI on it: [bold]{zk} demo --serve[/]", soft_wrap=True)
+        listing = f"ZK_HOME={_shown(ready.home)} {zk} conflicts list"
         out.print(f"To list what waits for you: [bold]{listing}[/]", soft_wrap=True)
         if serve:
             up.serve(ready, port=port, embedded=True, sign_in=_first_sign_in(ready))
@@ -98,7 +100,11 @@ def _demo_environment(web_port: int) -> Iterator[None]:
 
 
 def _remove(home: Path) -> None:
-    """Remove the data of an earlier demo. Raises `UsageError` while it is running."""
+    """Remove the data of an earlier demo, but not dbt's manifest. Raises `UsageError` while it is running."""
     if (home / "postgres" / "postmaster.pid").exists():
         raise UsageError(f"Stop the demo that runs on {home} first (Ctrl-C where it runs).")
-    shutil.rmtree(home, ignore_errors=True)
+    for path in home.glob("*"):
+        if path.is_dir() and path.name != "dbt":
+            shutil.rmtree(path, ignore_errors=True)
+        elif not path.is_dir():
+            path.unlink()

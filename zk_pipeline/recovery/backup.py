@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from zk_pipeline import __version__
 from zk_pipeline.domain.periods import fingerprint, month_name, month_of
 from zk_pipeline.domain.statement import Statement, plain, statement_of
 from zk_pipeline.recovery import dumps
@@ -86,7 +86,7 @@ def back_up(ready: Runtime, directory: Path, actor: str, now: datetime) -> Backu
     with ready.database.transaction() as connection:
         # The dump and the facts are of the same moment.
         snapshot = export_snapshot(connection)
-        facts = {"version": version("zk-pipeline"), **database_facts(connection)}
+        facts = {"version": __version__, **database_facts(connection)}
         path = dumps.back_up(databases, directory, _keys(ready)[0], facts, {"zk": snapshot})
     # Verified before older ones are removed.
     dumps.examine(path, _keys(ready))

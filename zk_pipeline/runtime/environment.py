@@ -25,8 +25,13 @@ from zk_pipeline.store.encryption import load_or_create_key
 from zk_pipeline.store.files import close_directory
 from zk_pipeline.store.schema import migrate
 
-PROJECT = Path(zk_pipeline.__file__).resolve().parents[1]
-"""Where dagster.yaml and workspace.yaml are."""
+_PACKAGE = Path(zk_pipeline.__file__).resolve().parent
+
+INSTALLED = (_PACKAGE / "_project").is_dir()
+"""Whether this is an installed package instead of a repository."""
+
+PROJECT = _PACKAGE / "_project" if INSTALLED else _PACKAGE.parent
+"""Where dagster.yaml, workspace.yaml and dbt_models are."""
 
 EVENT_BATCH = "100"
 """Materializations that Dagster stores at a time; if unset, it stores the days of a range one by one."""

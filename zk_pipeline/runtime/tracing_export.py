@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.metadata import version
 from uuid import UUID
 
 from opentelemetry import trace
@@ -20,6 +19,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
+from zk_pipeline import __version__
 from zk_pipeline.connectors.request_records import RequestAttempt
 from zk_pipeline.runtime import logs
 
@@ -91,7 +91,7 @@ class Tracing:
         self._provider = TracerProvider(
             # Spans are few; sampling belongs in the collector, which sees whole traces.
             sampler=ALWAYS_ON,
-            resource=Resource.create({SERVICE_NAME: name, SERVICE_VERSION: version("zk-pipeline")}),
+            resource=Resource.create({SERVICE_NAME: name, SERVICE_VERSION: __version__}),
             id_generator=RunIds(),
             # Its own shutdown waits for half a minute.
             shutdown_on_exit=False,

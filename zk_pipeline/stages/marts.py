@@ -14,17 +14,20 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-import zk_pipeline
+from zk_pipeline import __version__
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.write_protection import first_open_day
+from zk_pipeline.runtime.environment import INSTALLED, PROJECT
 from zk_pipeline.runtime.runtime import Runtime, SetupError
+from zk_pipeline.runtime.settings import load_settings
 
 # The dbt project: calling dbt in its own process, and what its manifest says about the models. `dagster_dbt` is not
 # imported, because that takes longer than all other imports of a run. A test compares its reading of the manifest with
 # ours.
 
-FOLDER = Path(zk_pipeline.__file__).resolve().parents[1] / "dbt_models"
-MANIFEST = FOLDER / "target" / "manifest.json"
+FOLDER = PROJECT / "dbt_models"
+MANIFEST = f"manifest-{__version__}.json"
+"""Named by the version: the files of an upgrade may be older than the manifest of the version before."""
 
 _CALL = "import sys; from dbt.cli.main import cli; cli(sys.argv[1:])"
 _LINES_SHOWN = 5
@@ -93,22 +96,37 @@ class DbtManifest:
 def load_manifest() -> DbtManifest:
     """The manifest, rebuilt if it is missing or older than the project. Needs no database.
 
-    Raises `MartsError` if dbt cannot read the project.
+    Raises `MartsError` if dbt cannot read the project or the manifest cannot be written, and `SettingsError`.
     """
-    if not MANIFEST.exists() or MANIFEST.stat().st_mtime < _last_change():
-        parse()
-    return DbtManifest(json.loads(MANIFEST.read_text(encoding="utf-8")))
+    manifest = manifest_path()
+    if not manifest.exists() or manifest.stat().st_mtime < _last_change():
+        parse(manifest)
+    return DbtManifest(json.loads(manifest.read_text(encoding="utf-8")))
 
 
-def parse() -> None:
+def manifest_path() -> Path:
+    """In the repository's dbt project, or in ZK_HOME for an installed package, which may be read-only."""
+    if not INSTALLED:
+        return FOLDER / "target" / MANIFEST
+    return load_settings().home.expanduser().resolve() / "dbt" / MANIFEST
+
+
+def parse(manifest: Path) -> None:
     """Write the manifest. The file is replaced atomically, because other processes may read it. Raises `MartsError`."""
-    MANIFEST.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder:
-        done = call("parse", (), Path(folder), {})
-        made = Path(folder) / MANIFEST.name
-        if done.returncode or not made.exists():
-            raise MartsError(f"dbt cannot read {FOLDER}: {last_lines(done.stdout)}")
-        made.replace(MANIFEST)
+    folder = manifest.parent
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as target:
+            done = call("parse", (), Path(target), {})
+            made = Path(target) / "manifest.json"
+            if done.returncode or not made.exists():
+                raise MartsError(f"dbt cannot read {FOLDER}: {last_lines(done.stdout)}")
+            made.replace(manifest)
+    except OSError as error:
+        raise MartsError(
+            f"dbt's manifest cannot be written to {folder}: {error.strerror}. Make it writable, or set ZK_HOME."
+        ) from error
 
 
 def call(
@@ -234,4 +252,4 @@ def _first_line(message: str) -> str:
 
 
 if __name__ == "__main__":
-    parse()
+    parse(manifest_path())

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from zk_pipeline import __version__
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.deploy.test_files import DEPLOY, WEB_PORT, services
 
@@ -62,7 +63,7 @@ def test_the_manifests_are_what_kubernetes_takes():
 
 
 def test_everything_in_kubernetes_runs_the_image_of_this_version():
-    wanted = f"zk_pipeline:{version('zk-pipeline')}"
+    wanted = f"zk_pipeline:{__version__}"
     images = re.findall(r"image: (\S+)", MANIFESTS.read_text())
     assert {image for image in images if "nginx" not in image} == {wanted}
     deployment = yaml.safe_load(HELM.read_text())["dagster-user-deployments"]["deployments"][0]

@@ -80,7 +80,7 @@ def context(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
             "instance_config_map": "dagster-instance",
             "postgres_password_secret": "zk-dagster-database",
             "dagster_home": "/opt/dagster/dagster_home",
-            "job_image": "zk_pipeline:0.1.0",
+            "job_image": "zk_pipeline:0.2.0",
             "load_incluster_config": False,
             "kubeconfig_file": str(home / "kubeconfig"),
         }

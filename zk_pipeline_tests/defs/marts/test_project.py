@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,8 +65,11 @@ def test_the_manifest_needs_no_database(tmp_path: Path) -> None:
 
 
 def test_a_missing_manifest_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(project, "MANIFEST", tmp_path / "target" / "manifest.json")
+    folder = tmp_path / "dbt_models"
+    shutil.copytree(project.FOLDER, folder, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setattr(project, "FOLDER", folder)
     assert "fct_time_entries" in {model.name for model in project.load_manifest().models}
+    assert [path.name for path in (folder / "target").iterdir()] == [project.MANIFEST]
 
 
 def test_the_definitions_import_neither_dbt_nor_dagster_dbt() -> None:
