@@ -22,8 +22,8 @@ from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import load_settings
 
 # The dbt project: calling dbt in its own process, and what its manifest says about the models. `dagster_dbt` is not
-# imported, because that takes longer than all other imports of a run. A test compares its reading of the manifest with
-# ours.
+# used, because it doubles the imports of each run (1.1 s of processor time more). A test compares its reading of the
+# manifest with ours.
 
 FOLDER = PROJECT / "dbt_models"
 MANIFEST = f"manifest-{__version__}.json"

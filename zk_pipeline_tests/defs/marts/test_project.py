@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, build_dbt_asset_specs
 
@@ -46,7 +47,7 @@ def test_every_model_is_described_and_has_a_tested_key(manifest: project.DbtMani
     assert [model.name for model in manifest.models if model.name not in tested] == []
 
 
-def test_dagster_dbt_would_make_the_same_lineage(manifest: project.DbtManifest) -> None:
+def test_dagster_dbt_would_make_the_same_lineage_and_columns(manifest: project.DbtManifest) -> None:
     settings = DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
     theirs = build_dbt_asset_specs(
         manifest=manifest.content, dagster_dbt_translator=DagsterDbtTranslator(settings), project=None
@@ -56,6 +57,13 @@ def test_dagster_dbt_would_make_the_same_lineage(manifest: project.DbtManifest) 
     assert ours.keys() == lineage.keys()
     # dagster_dbt adds tables that no asset of ours makes.
     assert {key: deps - lineage[key] for key, deps in ours.items() if deps - lineage[key]} == {}
+    columns = {spec.key: columns_of(spec) for spec in theirs}
+    assert {spec.key: columns_of(spec) for spec in map(spec_of, manifest.models)} == columns
+
+
+def columns_of(spec: dg.AssetSpec) -> dict[str, str | None]:
+    """The descriptions of its columns; nobody states their types in the project."""
+    return {column.name: column.description for column in spec.metadata["dagster/column_schema"].columns}
 
 
 def test_the_manifest_needs_no_database(tmp_path: Path) -> None:
