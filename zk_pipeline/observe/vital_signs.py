@@ -41,7 +41,6 @@ from zk_pipeline.domain.vital_figures import (
     duration_text,
     size_text,
 )
-from zk_pipeline.runtime.schedules import CATCH_UP
 
 NOT_MEASURED_AFTER = timedelta(seconds=45)
 DATABASE_NOT_MEASURED_AFTER = timedelta(seconds=10)
@@ -112,6 +111,9 @@ def judge(measured: Measurements, pace: PollIntervals, now: datetime) -> list[Vi
         signs = (DAEMONS, AUTOMATIONS, QUEUE, LONG_RUNS)
         found += _measured(dagster, signs, lambda facts: _dagster(facts, pace, now), now, NOT_MEASURED_AFTER, DAEMONS)
     signs = (REQUESTS, DELIVERIES, SYNC, *systems)
+
+    # It imports Dagster, which the command line does without.
+    from zk_pipeline.runtime.schedules import CATCH_UP  # noqa: PLC0415
 
     switched = dagster.facts.switched if dagster is not None and dagster.facts is not None else {}
 
