@@ -13,7 +13,7 @@ from sqlalchemy import Table
 
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.pipeline import SYSTEM_ERRORS, DaysFailedError, Pipeline
+from zk_pipeline.pipeline import SYSTEM_ERRORS, DayFailedError, DaysFailedError, Pipeline, RunCancelledError
 from zk_pipeline.runtime import links, tracing
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.systems import RunContext
@@ -55,18 +55,23 @@ def recorded(
                 )
                 context.log_event(materialized)
             bad_days = ", ".join(map(str, error.bad))
-            raise dg.Failure(description=str(error), metadata={"bad_days": bad_days}) from error.__cause__
+            raise dg.Failure(description=str(error), metadata={"bad_days": bad_days}) from _defect(error.__cause__)
     for day, of_day in done.items():
         context.add_asset_metadata(metadata(day, of_day), partition_key=day.isoformat())
 
 
 @contextmanager
 def stopping_on_system_errors() -> Iterator[None]:
-    """Turn a system's error into a failure whose text is the sentence for the operator."""
+    """Turn a system's error into a failure whose text is the sentence for the operator, without a traceback."""
     try:
         yield
     except SYSTEM_ERRORS as error:
-        raise dg.Failure(description=str(error), metadata={CAUSE: _cause(error)}) from error
+        raise dg.Failure(description=str(error), metadata={CAUSE: _cause(error)}) from None
+
+
+def _defect(error: BaseException | None) -> BaseException | None:
+    """The error if it may be a defect of ours, whose traceback helps; what a system or a person did needs none."""
+    return None if isinstance(error, (*SYSTEM_ERRORS, DayFailedError, RunCancelledError)) else error
 
 
 def _cause(error: Exception) -> str:
