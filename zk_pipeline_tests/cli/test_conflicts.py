@@ -77,7 +77,7 @@ def test_a_conflict_is_shown_with_both_sides_candidates_and_what_may_be_decided(
 
     shown = month("conflicts", "show", str(conflict["id"])).stdout
     assert "≠" in shown
-    assert "Candidates, best first" in shown
+    assert "Candidates, best match first" in shown
     assert "the marker is added to its text" in shown
 
 

@@ -58,7 +58,7 @@ def test_nothing_is_written_before_the_answer_is_yes(synced: tuple[Zk, str], san
     before = writes(sandbox)
     refused = zk("undo", run, answer="n\n")
     assert refused.exit_code == 1
-    assert "writes back? [y/N]" in refused.stdout
+    assert "writes? [y/N]" in refused.stdout
     assert writes(sandbox) == before
     agreed = zk("undo", run, answer="y\n")
     assert agreed.exit_code == 0
