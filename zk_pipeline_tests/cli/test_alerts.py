@@ -54,7 +54,7 @@ def test_an_address_that_fails_is_shown_with_its_reason_and_the_others_still_get
     assert TOKEN not in result.output
     broken, good = json.loads(result.stdout)
     assert (broken["address"], broken["kind"], broken["ok"]) == (1, "pigeon", False)
-    assert "Correct number 1 in ZK_ALERT_URLS" in broken["problem"]
+    assert "Correct address 1 in ZK_ALERT_URLS" in broken["problem"]
     assert (good["kind"], good["ok"], good["problem"]) == ("json", True, None)
     assert len(receiver.messages) == 1
 

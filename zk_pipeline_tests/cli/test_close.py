@@ -100,7 +100,7 @@ def test_a_kept_statement_that_was_changed_is_not_shown_as_the_closed_one(billed
     as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     execute(billed, "UPDATE sync.closed_statements SET content = jsonb_set(content, '{minutes,kimai}', '\"90\"')")
     result = billed("statement", MONTH, "--closed")
-    assert (result.exit_code, "was changed: its hash is no longer" in result.stderr) == (1, True)
+    assert (result.exit_code, "was changed, its hash is no longer" in result.stderr) == (1, True)
 
 
 def test_a_closing_of_before_statements_were_kept_says_so(billed: Zk) -> None:
@@ -180,7 +180,7 @@ def test_no_month_is_closed_for_tags_that_are_never_written(stated: Zk) -> None:
     ("arguments", "sentence"),
     [
         (("close", "2025-13", "--yes"), "'2025-13' is not a month"),
-        (("close", MONTH, "--as-read", "--yes"), "there is no statement yet"),
+        (("close", MONTH, "--as-read", "--yes"), "There is no statement yet"),
         (("close", MONTH, "--as-read", "--json"), "Add --yes to close"),
         (("credits", "--month", "August"), "'August' is not a month"),
         (("credits", "settle", "5", "--note", "x"), "Credit 5 does not exist"),

@@ -38,7 +38,7 @@ def test_at_a_terminal_the_zone_is_asked_for_and_said_how_to_keep_it(homes: Home
     assert process.returncode == 0, told
     assert "Time zone [Europe/Vienna]" in told
     assert "ZK_TIMEZONE='Mars'" in told
-    assert "Write ZK_TIMEZONE=Europe/Vienna into .env" in told
+    assert "Add ZK_TIMEZONE=Europe/Vienna to .env" in told
 
 
 def test_a_changed_zone_stops_every_start_until_it_was_derived_again(zk: Zk) -> None:

@@ -145,9 +145,9 @@ def test_no_secret_appears(days: Zk) -> None:
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        ("99999999", "Nothing is known of 99999999."),
-        ("#99999999", "Nothing is known of #99999999."),
-        ("kimai:99999999", "Nothing is known of kimai:99999999."),
+        ("99999999", "Nothing is known about 99999999."),
+        ("#99999999", "Nothing is known about #99999999."),
+        ("kimai:99999999", "Nothing is known about kimai:99999999."),
         ("acme", "'acme' cannot be traced. Write 123 for a booking"),
         ("kimai:x", "'kimai:x' cannot be traced."),
         ("9" * 30, "cannot be traced."),

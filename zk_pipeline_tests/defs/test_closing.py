@@ -259,7 +259,7 @@ def test_closing_is_audited_and_needs_a_balanced_statement(books: Books) -> None
     world.desk.book(60)
     world.sync()
     runtime = world.environment.runtime
-    with pytest.raises(StaleError, match="there is no statement yet"):
+    with pytest.raises(StaleError, match="There is no statement yet"):
         periods.close(runtime, ADMIN, OCTOBER)
     books.state(date(2025, 10, 1), unexplained=(1, -1))
     with pytest.raises(StaleError, match="2 minutes of 2025-10 are unexplained"):

@@ -62,7 +62,7 @@ def test_operators_and_viewers_close_and_open_nothing(
 
 
 def test_what_stands_in_the_way_is_answered_and_nothing_changes(web: Web, admin: httpx.Client) -> None:
-    refused(admin.post(f"{MONTH}/close", json={}), 409, "there is no statement yet")
+    refused(admin.post(f"{MONTH}/close", json={}), 409, "There is no statement yet")
     refused(admin.post(f"{MONTH}/reopen", json={"reason": "x"}), 409, "2025-08 is not closed")
     refused(admin.post(f"{MONTH}/reopen", json={"reason": "  "}), 422, "reason")
     for month in ("2025-13", "0000-01", "9999-12"):
