@@ -78,7 +78,7 @@ def test_days_of_a_cancelled_run_are_shown_and_a_sync_of_some_carries_those_out(
     zk("sync", "--from", "2025-10-06", "--to", "2025-10-07")
     (held,) = json.loads(zk("status", "--json").output)["held"]
     assert (held["days"], held["cancelled_by"], held["changes"]) == (["2025-10-08"], "cli:root", 1)
-    assert zk("sync", "--leave", "3f9c2a").output.startswith("Left: 2025-10-08 to 2025-10-08.")
+    assert zk("sync", "--leave", "3f9c2a").output.startswith("Left as they are: 2025-10-08 to 2025-10-08.")
     assert json.loads(zk("status", "--json").output)["held"] == []
 
 
