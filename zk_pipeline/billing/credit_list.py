@@ -61,7 +61,7 @@ def settle(runtime: Runtime, actor: Actor, credit_id: int, note: str) -> Credit:
     with runtime.database.transaction() as connection:
         row = adjustments.one(connection, credit_id) if credit_id <= LARGEST_ID else None
         if row is None or row.minutes > 0:
-            raise UnknownError(f"Credit {credit_id} does not exist. To list open credits: zk credits")
+            raise UnknownError(f"Credit {credit_id} does not exist. To list open credits: zk credits.")
         if row.state != AdjustmentState.OPEN:
             raise StaleError(f"Credit {credit_id} is settled already, by {row.settled_by} ({row.note}).")
         adjustments.settle(connection, credit_id, actor=actor.name, note=note.strip())

@@ -124,7 +124,7 @@ def _matching(rows: list[InvoiceComparison], customer: str, currency: str) -> In
     if not found:
         of_currency = f" in {currency}" if currency else ""
         raise UnknownError(
-            f"Nothing was exported or invoiced for a customer {customer!r}{of_currency}. To list them: zk invoices"
+            f"Nothing was exported or invoiced for a customer {customer!r}{of_currency}. To list them: zk invoices."
         )
     if len(found) > 1:
         several = ", ".join(f"{row.customer} ({row.customer_id}) in {row.currency}" for row in found)

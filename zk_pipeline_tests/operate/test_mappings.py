@@ -141,7 +141,7 @@ def test_a_deleted_mapping_asks_for_the_days_that_used_it(runtime: Runtime) -> N
     assert used
     assert mappings.delete(runtime, ANNA, Kind.ACTIVITY, row.key) == used
     assert asked(runtime) == used
-    with pytest.raises(UnknownError, match="There is no activity mapping"):
+    with pytest.raises(UnknownError, match="The activity mapping"):
         mappings.one(runtime, Kind.ACTIVITY, row.key)
 
 

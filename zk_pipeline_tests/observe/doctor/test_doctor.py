@@ -202,7 +202,7 @@ def test_what_the_environment_has_is_looked_at_and_told_from_what_is_stored(doct
     assert "connectors" not in {row["subject"] for row in doctor().section("Settings")}
     told = doctor(ZK_KIMAI_TOKEN="kimai-token-of-yesterday")
     finding = told.finding("Settings", "connectors")
-    assert (finding["level"], "the kimai of the environment" in finding["text"]) == ("warn", True)
+    assert (finding["level"], "The kimai of the environment" in finding["text"]) == ("warn", True)
 
 
 def test_a_key_file_that_others_can_read_fails(doctor: Doctor, zk_home: Home):

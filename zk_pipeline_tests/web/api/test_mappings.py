@@ -43,7 +43,7 @@ def test_a_mapping_is_set_listed_found_changed_and_deleted(operator: httpx.Clien
     ]
     assert operator.get(url).json()["kimai"] == "Wartung"
     assert operator.delete(url).json() == {"days": []}
-    refused(operator.get(url), 404, "There is no activity mapping")
+    refused(operator.get(url), 404, "The activity mapping")
 
 
 def test_every_kind_has_a_list_with_the_names_of_both_sides(operator: httpx.Client) -> None:
@@ -125,7 +125,7 @@ def test_a_mapping_that_somebody_deleted_meanwhile_does_not_come_back(operator: 
     row = mapped(operator, "Beratung", "Consulting")
     url = f"{ACTIVITIES}/{row['key']}"
     operator.delete(url)
-    refused(operator.put(url, json={"kimai": "Wartung"}), 404, "There is no activity mapping")
+    refused(operator.put(url, json={"kimai": "Wartung"}), 404, "The activity mapping")
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_a_month_whose_tags_cannot_be_asked_for_is_closed_all_the_same_and_says_
 
 
 def test_the_tags_of_a_closed_month_are_asked_for_on_their_own(statement: Web, admin: httpx.Client) -> None:
-    refused(admin.post(f"{MONTH}/tags"), 409, "2025-08 is not closed")
+    refused(admin.post(f"{MONTH}/tags"), 409, "Close 2025-08 first")
     admin.post(f"{MONTH}/close", json={})
     for _ in range(2):
         refused(admin.post(f"{MONTH}/tags"), 502, "Dagster")

@@ -181,7 +181,11 @@ def test_what_was_shown_is_what_is_approved_down_to_the_names(operator: httpx.Cl
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.normalized_entries SET user_name = 'Somebody Else'"))
     body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
-    refused(operator.post(f"{PATH}/approvals", json=body), 409, "The plan of 2025-08-16 changed since it was shown")
+    refused(
+        operator.post(f"{PATH}/approvals", json=body),
+        409,
+        "Look at the plan of 2025-08-16 again: it has changed since it was shown",
+    )
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
@@ -195,7 +199,11 @@ def test_the_plan_from_before_an_undo_is_nobodys_plan(operator: httpx.Client, we
     stored = operator.get(f"{PATH}/plans", params=OF_DAY).json()
     assert (stored["lines"], stored["sums"]["lines"], stored["outdated_days"]) == ([], 0, [str(DAY)])
     assert operator.get(f"{PATH}/plans/days", params=OF_DAY).json() == []
-    refused(operator.post(f"{PATH}/approvals", json=body), 409, "The plan of 2025-08-16 is from before an undo")
+    refused(
+        operator.post(f"{PATH}/approvals", json=body),
+        409,
+        "Make the plan of 2025-08-16 again: it is from before an undo",
+    )
     lines = operator.get("/api/v1/reconciliation", params={"view": "matches"}).json()
     assert lines["items"] == [], "Kimai has no longer what the line says"
     told = operator.get(f"/api/v1/reconciliation/{DAY}/{SYNCED}").json()["line"]
@@ -211,7 +219,11 @@ def test_a_plan_that_changed_since_it_was_seen_is_not_approved(operator: httpx.C
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.reconciliation_results SET decided = 'create' WHERE action = 'create'"))
     body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
-    refused(operator.post(f"{PATH}/approvals", json=body), 409, "The plan of 2025-08-16 changed since it was shown")
+    refused(
+        operator.post(f"{PATH}/approvals", json=body),
+        409,
+        "Look at the plan of 2025-08-16 again: it has changed since it was shown",
+    )
     assert web.rows("SELECT count(*) FROM sync.approvals") == [(0,)]
 
 
