@@ -123,9 +123,10 @@ def _is_busy(instance: dg.DagsterInstance) -> bool:
 
 def _due_runs(runtime: Runtime, now: datetime) -> Sequence[RangeRun]:
     """The runs to request. If a range includes a held day, the run skips that day."""
-    today = local_day(now, runtime.settings.zone)
+    settings = runtime.settings
+    today, first_pause = local_day(now, settings.zone), timedelta(seconds=settings.retry_seconds)
     with runtime.database.transaction() as connection:
-        return runs_for(day_requests.unclaimed(connection), now, runtime.settings.start_date, today)
+        return runs_for(day_requests.unclaimed(connection), now, settings.start_date, today, first_pause)
 
 
 def _postpone(runtime: Runtime, due: Sequence[RangeRun], now: datetime) -> None:

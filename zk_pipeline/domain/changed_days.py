@@ -114,15 +114,17 @@ class RangeRun:
         return f"{self.first}..{self.last}:{self.request_ids[-1]}:{self.tries}"
 
 
-def runs_for(requests: Iterable[DayRequest], now: datetime, first: date, last: date) -> list[RangeRun]:
+def runs_for(
+    requests: Iterable[DayRequest], now: datetime, first: date, last: date, first_pause: timedelta = LONGEST_PAUSE
+) -> list[RangeRun]:
     """Group the due requests into ranges of days, earliest first, a limited number at a time.
 
-    Days outside `first` to `last` have no partition (yet) and wait. A pause beyond the longest one was set while the
-    clock was ahead, and counts as over.
+    Days outside `first` to `last` have no partition (yet) and wait. A pause longer than that after so many
+    tries was set while the clock was ahead, and counts as over.
     """
     by_day: dict[date, list[DayRequest]] = {}
     for request in requests:
-        pauses = request.tries > 0 and now < request.not_before <= now + LONGEST_PAUSE
+        pauses = request.tries > 0 and now < request.not_before <= now + pause_after(request.tries, first_pause)
         if not pauses and first <= request.day <= last:
             by_day.setdefault(request.day, []).append(request)
     return [_range_run(days, by_day) for days in _close_together(by_day)[:RANGES_AT_ONCE]]

@@ -83,6 +83,9 @@ RUNS_WAIT_FOR = timedelta(minutes=15)
 """No run starts for this long while a system is unreachable. After that, each day is tried at its own pace, because the
 sensor's request may fail where a run's would not."""
 
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By so much at most, those of the machines that write here."""
+
 MOST_DOUBLINGS = 10
 
 
@@ -92,7 +95,7 @@ class Reachability:
 
     `failing_since` is `None` while it answers. `failures` counts consecutive processes and ticks that could not reach
     it. `asked_to_wait` says that it named the time (`Retry-After`), `problem` is the sentence of the last failure, and
-    `refused` says that it rejects our token.
+    `refused` says that it rejects our token. It was last noted at `updated_at`.
     """
 
     connector: str
@@ -103,13 +106,16 @@ class Reachability:
     asked_to_wait: bool = False
     problem: str = ""
     refused: bool = False
+    updated_at: datetime | None = None
 
     def wait_until(self, now: datetime) -> datetime | None:
         """Until when no request is sent, or `None` if one may be sent now.
 
-        An instant too far ahead was written while our clock was wrong, and is ignored.
+        What was written while our clock was ahead is ignored.
         """
         if self.not_before is None or not now < self.not_before <= now + LONGEST_WAIT:
+            return None
+        if self.updated_at is not None and self.updated_at > now + CLOCKS_DIFFER:
             return None
         return self.not_before
 
@@ -129,7 +135,7 @@ class Reachability:
         else:
             asked = wait is not None
         return Reachability(
-            self.connector, self.last_success_at, self.failing_since or at, failures, until, asked, problem, refused
+            self.connector, self.last_success_at, self.failing_since or at, failures, until, asked, problem, refused, at
         )
 
 

@@ -92,12 +92,10 @@ def _traffic(rows: dict[str, Any]) -> Traffic:
 CONFIRMED = 2
 """Consecutive failures after which an outage is shown, rather than one failed run."""
 
-_COLUMNS = [column for column in reachability.c if column.name != "updated_at"]
-
 
 def load(connection: Connection, connector: str) -> Reachability:
     """How a system answered last; reachable before the first request."""
-    row = connection.execute(select(*_COLUMNS).where(reachability.c.connector == connector)).mappings().first()
+    row = connection.execute(select(*reachability.c).where(reachability.c.connector == connector)).mappings().first()
     return Reachability(**row) if row else Reachability(connector)
 
 
@@ -126,13 +124,13 @@ def note_failure(
     refused: bool = False,
 ) -> None:
     """Record that a system did not answer, asked for a pause, or rejected our token."""
-    _save(connection, _locked(connection, connector).failed(at, problem, wait, refused=refused), at)
+    _save(connection, _locked(connection, connector).failed(at, problem, wait, refused=refused))
 
 
 def note_success(connection: Connection, connector: str, at: datetime) -> None:
     """Record that a system answers. If that ends an outage, the days that waited for it are due at once."""
     before = _locked(connection, connector)
-    _save(connection, Reachability(connector, at), at)
+    _save(connection, Reachability(connector, at, updated_at=at))
     if before.failures >= CONFIRMED:
         day_requests.resume(connection, connector, at)
 
@@ -143,8 +141,8 @@ def _locked(connection: Connection, connector: str) -> Reachability:
     return load(connection, connector)
 
 
-def _save(connection: Connection, state: Reachability, at: datetime) -> None:
-    statement = insert(reachability).values(**asdict(state), updated_at=at)
+def _save(connection: Connection, state: Reachability) -> None:
+    statement = insert(reachability).values(**asdict(state))
     values = {name: statement.excluded[name] for name in statement.excluded.keys() if name != "connector"}  # noqa: SIM118
     connection.execute(statement.on_conflict_do_update(index_elements=list(reachability.primary_key), set_=values))
 

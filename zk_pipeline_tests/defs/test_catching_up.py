@@ -190,6 +190,16 @@ def test_they_are_found_although_the_ticket_was_changed_in_the_future(watcher: W
     assert watcher.ticks(2 * MINUTE) == {MONDAY}
 
 
+@pytest.mark.parametrize("wait", [None, timedelta(seconds=1)], ids=["away", "asked to wait"])
+def test_a_pause_that_began_while_our_clock_was_an_hour_ahead_is_over(world: World, wait: timedelta | None) -> None:
+    now = datetime.now(UTC)
+    with world.environment.runtime.database.transaction() as connection:
+        request_log.note_failure(connection, "kimai", now + timedelta(hours=1), "Kimai does not answer.", wait)
+        assert request_log.load(connection, "kimai").wait_until(now + timedelta(minutes=5)) is None
+        request_log.note_failure(connection, "kimai", now, "Kimai does not answer.", timedelta(seconds=30))
+        assert request_log.load(connection, "kimai").wait_until(now) == now + timedelta(seconds=30)
+
+
 # Another customer
 
 

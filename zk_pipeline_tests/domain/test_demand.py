@@ -212,6 +212,13 @@ def test_a_request_from_when_the_clock_was_ahead_does_not_wait_for_that_time(ask
     assert len(runs_for([asked], NOW, FIRST, LAST)) == 1
 
 
+def test_a_pause_from_when_the_clock_was_an_hour_ahead_is_over_at_once() -> None:
+    asked = request(1, DAY, tries=1, not_before=NOW + timedelta(minutes=59))
+    assert len(runs_for([asked], NOW, FIRST, LAST, timedelta(seconds=30))) == 1
+    in_time = request(1, DAY, tries=2, not_before=NOW + timedelta(seconds=60))
+    assert runs_for([in_time], NOW, FIRST, LAST, timedelta(seconds=30)) == []
+
+
 def test_a_new_request_beside_an_old_failing_one_does_not_inherit_its_pause() -> None:
     (run,) = runs_for([request(1, DAY, tries=7), request(2, DAY)], NOW, FIRST, LAST)
     assert (run.request_ids, run.tries) == ((1, 2), 1)
