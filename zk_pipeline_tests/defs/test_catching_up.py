@@ -353,6 +353,6 @@ def test_a_run_waits_for_a_system_that_asked_for_it_but_whoever_asks_by_hand_doe
     assert world.value("SELECT waits_for FROM sync.day_requests WHERE claimed_by_run IS NULL") == "kimai"
     told: list[str] = []
     sync_days(world.environment.runtime, defs.resolve_job_def("sync"), MONDAY, MONDAY, told.append)
-    assert any("Kimai asked to be left alone until" in line for line in told)
+    assert any("Kimai asked for a pause until" in line for line in told)
     assert list(world.office.minutes().values()) == [[30]]
     assert watcher.standing("kimai").failing_since is None
