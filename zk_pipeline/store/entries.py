@@ -44,6 +44,14 @@ def entries_of_day(connection: Connection, source: str, day: date) -> list[Entry
     return [_entry(row) for row in connection.execute(query).mappings()]
 
 
+def entries_of_days(connection: Connection, source: str, first: date, last: date) -> list[Entry]:
+    """The entries of these work days, both included, by day and source id."""
+    row = normalized_entries.c
+    query = select(*_COLUMNS).where(row.source == source, row.entry_date.between(first, last))
+    ordered = query.order_by(row.entry_date, row.source_id)
+    return [_entry(found) for found in connection.execute(ordered).mappings()]
+
+
 def entry_of(connection: Connection, source: str, source_id: str) -> Entry | None:
     """The entry of one booking, if it has one."""
     query = select(*_COLUMNS).where(normalized_entries.c.source == source, normalized_entries.c.source_id == source_id)

@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import os
 import re
+import runpy
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,14 @@ from openpyxl import load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 from sqlalchemy import text
 
+from zk_pipeline import api
 from zk_pipeline.cli import output
 from zk_pipeline.domain.statement import plain
 from zk_pipeline.domain.statement_rows import PARTS
+from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.cli.conftest import Home, Homes, Start, Zk
+from zk_pipeline_tests.documented import blocks
 from zk_sandbox.demo import demo_mappings_csv
 
 MONTH = "2025-10"
@@ -84,6 +91,34 @@ def test_json_has_parts_that_add_up_exactly_for_all_and_for_each_customer(zk: Zk
     for amounts in (found["minutes"], *(account["minutes"] for account in found["customers"])):
         assert Decimal(amounts["zammad"]) == sum(Decimal(amounts[part]) for part in PARTS)
     assert f"{MONTH} balances to the minute" in result.stderr
+
+
+def test_the_tables_for_notebooks_have_the_exact_minutes_of_the_statement(
+    zk: Zk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in zk.home.variables.items():
+        monkeypatch.setenv(name, value)
+    before, found, path = dict(os.environ), told(zk), tmp_path / "lines.csv"
+    runpy.run_path(str(PROJECT / "examples" / "month_in_pandas.py"))["main"](MONTH, path)
+    assert capsys.readouterr().out.startswith(f"{MONTH}: waiting\n")
+    assert sum(Decimal(row["zammad"]) for row in csv.DictReader(path.open())) == Decimal(found["minutes"]["zammad"])
+    (shown,) = blocks(PROJECT / "docs" / "billing.md", "python")
+    monkeypatch.chdir(tmp_path)
+    exec(shown.text, {})
+    assert (tmp_path / "statement.csv").read_text() == path.read_text()
+    lines, sheets = api.statement(MONTH), api.timesheets(MONTH, customer=CUSTOMER)
+    assert {name: lines[name].sum() for name in PARTS} == {name: Decimal(found["minutes"][name]) for name in PARTS}
+    (account,) = [row for row in found["customers"] if row["customer"]["name"] == CUSTOMER]
+    assert sheets["minutes"].sum() == Decimal(account["kimai_in_all"])
+    planned, entries = api.plan("2025-10-06", "2025-10-07"), api.entries("2025-10-01", date(2025, 10, 31))
+    assert entries["booked_minutes"].sum() == Decimal(found["minutes"]["zammad"])
+    assert list(planned.columns)[:3] == ["day", "key", "source_id"]
+    for table in (lines, sheets, planned, entries):
+        assert {str(kind) for kind in table.dtypes} == {"object"}
+        assert not table.map(lambda cell: isinstance(cell, float)).any(axis=None)
+    with pytest.raises(OperationError, match=r"first='6\.10\.' is no day\. Write it as 2025-10-31\."):
+        api.entries("6.10.", "2025-10-07")
+    assert dict(os.environ) == before
 
 
 def test_every_customer_of_the_statement_is_asked_for_alone(zk: Zk) -> None:
