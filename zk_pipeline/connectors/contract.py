@@ -15,8 +15,6 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.domain.records import (
-    AccountingChange,
-    AccountingDraft,
     Customer,
     InvoiceReading,
     Project,
@@ -217,7 +215,7 @@ class Connector(ABC):
 
 
 class SourceConnector(Connector):
-    """A system in which people book time on tickets."""
+    """A system in which people book time on tickets. It is only read: nothing is written into it."""
 
     @abstractmethod
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
@@ -272,18 +270,6 @@ class SourceConnector(Connector):
     @abstractmethod
     def exists(self, accounting_id: int) -> bool:
         """Whether a booking still exists; false only if the system itself proves it."""
-
-    @abstractmethod
-    def create(self, draft: AccountingDraft) -> TimeAccounting:
-        """Book time."""
-
-    @abstractmethod
-    def update(self, accounting_id: int, change: AccountingChange) -> TimeAccounting:
-        """Change a booking."""
-
-    @abstractmethod
-    def delete(self, accounting_id: int) -> None:
-        """Delete a booking; no error if it is already gone."""
 
 
 class TargetConnector(Connector):

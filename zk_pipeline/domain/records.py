@@ -141,24 +141,6 @@ class SourceDirectory:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountingDraft:
-    """A booking to be written into the source."""
-
-    ticket_id: int
-    units: Decimal
-    type_id: int | None = None
-    article_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountingChange:
-    """Fields of a booking to change in the source; `None` leaves a field as it is."""
-
-    units: Decimal | None = None
-    type_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Timesheet:
     """One time sheet as the target returned it, after its own rounding (docs/kimai.md §5, §6).
 

@@ -18,11 +18,8 @@ NOWHERE = "http://127.0.0.1:9"
 
 class TestZammad(SourceConformance):
     @pytest.fixture
-    def ticket_id(self, zammad: ZammadServer) -> int:
-        return zammad.add_ticket("Printer on fire")
-
-    @pytest.fixture
-    def window(self, zammad: ZammadServer, ticket_id: int) -> Window:
+    def window(self, zammad: ZammadServer) -> Window:
+        ticket_id = zammad.add_ticket("Printer on fire")
         agent = zammad.add_agent("agent@example.com", firstname="Ada", lastname="Agent")
         kind = zammad.add_type("Remote support")
         for minute, units in enumerate(["15.0", "-0.25", "0", "7.5"]):

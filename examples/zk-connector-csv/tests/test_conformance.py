@@ -8,7 +8,7 @@ from zk_pipeline.connectors.conformance import SourceConformance, bookings
 from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.connectors.plugins import source_kinds
-from zk_pipeline.domain.records import AccountingDraft, Window
+from zk_pipeline.domain.records import Window
 
 from zk_connector_csv import CsvConnector
 
@@ -57,18 +57,15 @@ class TestCsv(SourceConformance):
     def window(self) -> Window:
         return AUGUST
 
-    @pytest.fixture
-    def ticket_id(self) -> int:
-        return 50
-
 
 def test_it_is_found_by_its_entry_point():
     assert source_kinds()["csv"] is CsvConnector
 
 
-def test_the_id_of_a_deleted_booking_is_never_used_again(folder: Path):
+def test_a_booking_whose_line_says_so_is_gone(folder: Path):
     with connect(folder) as connector:
-        assert connector.create(AccountingDraft(ticket_id=50, units=bookings(connector, AUGUST)[0].units)).id == 10
+        assert connector.exists(8)
+        assert not connector.exists(9)
 
 
 @pytest.mark.parametrize(

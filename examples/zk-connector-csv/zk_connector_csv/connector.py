@@ -1,25 +1,18 @@
 """The connector: zk_pipeline's contract for sources, kept with a folder of CSV files."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.connectors.contract import ChangedRows, Endpoint, RequestCounts, SourceConnector, Sweep, SweepReport
-from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError, NotFoundError, ValidationFailedError
-from zk_pipeline.domain.records import (
-    AccountingChange,
-    AccountingDraft,
-    SourceDirectory,
-    Ticket,
-    TimeAccounting,
-    Window,
-)
+from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError
+from zk_pipeline.domain.records import SourceDirectory, Ticket, TimeAccounting, Window
 from zk_pipeline.domain.vital_figures import Level
 
 from zk_connector_csv import rows
-from zk_connector_csv.folder import Folder, Line
+from zk_connector_csv.folder import Folder
 
 ACCOUNTS, BOOKINGS, TICKETS = "accounts.csv", "bookings.csv", "tickets.csv"
 PAGE = 1000
@@ -28,7 +21,7 @@ VERSION = "1"
 
 
 class CsvConnector(SourceConnector):
-    """Reads and writes the bookings of one folder. Every call looks whether the token is among the accounts."""
+    """Reads the bookings of one folder. Every call looks whether the token is among the accounts."""
 
     kind = "csv"
 
@@ -38,7 +31,7 @@ class CsvConnector(SourceConnector):
 
     @property
     def requests(self) -> RequestCounts:
-        """How often a file was read or replaced."""
+        """How often a file was read."""
         return self._folder.requests
 
     def close(self) -> None:
@@ -109,41 +102,6 @@ class CsvConnector(SourceConnector):
         """A booking is gone when its line says so, or when a file that was read to its end has no such line."""
         return any(row.id == accounting_id for row in self._live())
 
-    def create(self, draft: AccountingDraft) -> TimeAccounting:
-        """Book time as the agent of our account."""
-        agent_id = self._account()
-        if not any(ticket.id == draft.ticket_id for ticket in self._folder.read(TICKETS, rows.ticket)):
-            raise ValidationFailedError(
-                f"There is no ticket {draft.ticket_id}.",
-                fields={"ticket_id": ("unknown",)},
-                **self._where("WRITE", BOOKINGS),
-            )
-        with self._folder.lock():
-            known = self._all()
-            now = rows.text(datetime.now(UTC))
-            made: Line = {
-                "id": str(max((row.id for row in known), default=0) + 1),
-                "ticket_id": str(draft.ticket_id),
-                "agent_id": str(agent_id),
-                "type_id": _text(draft.type_id),
-                "units": str(draft.units),
-                "created_at": now,
-                "updated_at": now,
-                "deleted_at": "",
-            }
-            self._store([*(dict(row.raw) for row in known), made])
-        return rows.booking(made)
-
-    def update(self, accounting_id: int, change: AccountingChange) -> TimeAccounting:
-        """Change a booking; nothing to change writes nothing."""
-        fields = {"units": change.units, "type_id": change.type_id}
-        return self._edit(accounting_id, {name: str(value) for name, value in fields.items() if value is not None})
-
-    def delete(self, accounting_id: int) -> None:
-        """Mark the booking as deleted; its id stays taken."""
-        if self.exists(accounting_id):
-            self._edit(accounting_id, {"deleted_at": rows.text(datetime.now(UTC))})
-
     def _read(self, window: Window) -> Iterator[list[TimeAccounting] | SweepReport]:
         bookings = sorted(self._live(), key=lambda row: (row.created_at, row.id))
         within = [row for row in bookings if window.start <= row.created_at < window.end]
@@ -158,20 +116,6 @@ class CsvConnector(SourceConnector):
             complete=True,
             rows_before=sum(row.created_at < window.start for row in bookings),
         )
-
-    def _edit(self, accounting_id: int, fields: Line) -> TimeAccounting:
-        with self._folder.lock():
-            lines = [dict(row.raw) for row in self._all()]
-            line = next((one for one in lines if one["id"] == str(accounting_id) and not one["deleted_at"]), None)
-            if line is None:
-                raise NotFoundError(f"There is no booking {accounting_id}.", **self._where("WRITE", BOOKINGS))
-            if fields:
-                line |= {**fields, "updated_at": rows.text(datetime.now(UTC))}
-                self._store(lines)
-        return rows.booking(line)
-
-    def _store(self, lines: Sequence[Line]) -> None:
-        self._folder.replace(BOOKINGS, rows.BOOKING, lines)
 
     def _live(self) -> list[TimeAccounting]:
         return [row for row in self._all() if not row.raw["deleted_at"]]
@@ -197,7 +141,3 @@ class CsvConnector(SourceConnector):
 
 def _names(text: str, *names: str) -> bool:
     return any(text.casefold() in name.casefold() for name in names)
-
-
-def _text(number: int | None) -> str:
-    return "" if number is None else str(number)

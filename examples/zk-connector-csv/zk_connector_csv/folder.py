@@ -1,11 +1,9 @@
-"""The folder of CSV files: read as it is now, one file replaced as a whole, and every problem a typed error."""
+"""The folder of CSV files: read as it is now, and every problem a typed error."""
 
 import csv
-import fcntl
 import io
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -19,19 +17,19 @@ Value = TypeVar("Value")
 
 
 class Folder:
-    """The files at an address such as `file:///srv/bookings`; counts what it reads and writes."""
+    """The files at an address such as `file:///srv/bookings`; counts what it reads."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._system, self._address = endpoint.name, urlsplit(endpoint.base_url)
         self._path = Path(unquote(self._address.path))
         self._counting = threading.Lock()
-        self._reads = self._writes = 0
+        self._reads = 0
 
     @property
     def requests(self) -> RequestCounts:
-        """How often a file was read or replaced."""
+        """How often a file was read."""
         with self._counting:
-            return RequestCounts(self._reads, self._writes)
+            return RequestCounts(self._reads, 0)
 
     def read(self, name: str, parse: Callable[[Line], Value]) -> list[Value]:
         """Every line of a file; what cannot be parsed raises `ProtocolError` with its number and what is wrong."""
@@ -49,34 +47,12 @@ class Folder:
                 remedy="Correct the line.",
             ) from error
 
-    def replace(self, name: str, columns: Sequence[str], lines: Sequence[Line]) -> None:
-        """Write a file again; readers see the old one or the new one. To be called while holding `lock`."""
-        with self._counting:
-            self._writes += 1
-        new = self._path / f".{name}.new"
-        with self._usable("WRITE", name), new.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(lines)
-            file.flush()
-            os.fsync(file.fileno())
-            new.replace(self._path / name)
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """One writer at a time, of whatever process."""
-        with self._usable("LOCK", ".lock"):
-            file = (self._path / ".lock").open("w")
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
     def _text(self, name: str) -> str:
-        with self._usable("READ", name):
+        with self._usable(name):
             return (self._path / name).read_text(encoding="utf-8-sig")
 
     @contextmanager
-    def _usable(self, method: str, name: str) -> Iterator[None]:
+    def _usable(self, name: str) -> Iterator[None]:
         try:
             if self._address.scheme != "file":
                 raise FileNotFoundError(0, "the address does not begin with file://")
@@ -85,7 +61,7 @@ class Folder:
             raise UnavailableError(
                 f"The file cannot be used: {getattr(error, 'strerror', None) or error}.",
                 system=self._system,
-                method=method,
+                method="READ",
                 path=name,
                 remedy="Look whether the folder is mounted, and whether our account may use it.",
             ) from error

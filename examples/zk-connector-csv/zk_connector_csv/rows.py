@@ -58,11 +58,6 @@ def ticket(line: Line) -> Ticket:
     )
 
 
-def text(moment: datetime) -> str:
-    """An instant as the files have it."""
-    return moment.astimezone(UTC).isoformat()
-
-
 def _instant(value: str) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:

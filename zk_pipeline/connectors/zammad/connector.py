@@ -3,10 +3,9 @@
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from zk_pipeline.connectors.answer import RowReader, in_chunks, run_concurrently
 from zk_pipeline.connectors.checks import Finding, Validation
@@ -19,15 +18,13 @@ from zk_pipeline.connectors.contract import (
     SourceConnector,
     Sweep,
 )
-from zk_pipeline.connectors.errors import ConnectorError, NotFoundError, PermissionDeniedError
+from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError
 from zk_pipeline.connectors.http import HttpConnector
 from zk_pipeline.connectors.zammad import rows as zammad_rows
 from zk_pipeline.connectors.zammad.errors import ZammadDialect
 from zk_pipeline.connectors.zammad.validation import validate, version_findings
 from zk_pipeline.connectors.zammad.window import ACCOUNTINGS, NEEDS, SMALLEST_PAGE, FlatList, WindowSweep
 from zk_pipeline.domain.records import (
-    AccountingChange,
-    AccountingDraft,
     ActivityType,
     Agent,
     Organization,
@@ -56,7 +53,7 @@ Record = TypeVar("Record", TimeAccounting, Agent, Organization, ActivityType)
 
 
 class ZammadConnector(HttpConnector, SourceConnector):
-    """Reads and writes time accountings of Zammad 6.1 or newer (docs/zammad.md §2)."""
+    """Reads time accountings of Zammad 6.1 or newer (docs/zammad.md §2)."""
 
     kind = "zammad"
 
@@ -196,50 +193,6 @@ class ZammadConnector(HttpConnector, SourceConnector):
         if zammad_rows.accounting(answer.row("time accounting")).id != accounting_id:
             raise answer.fault(f"Time accounting {accounting_id} was requested, but another one was received.")
         return True
-
-    def create(self, draft: AccountingDraft) -> TimeAccounting:
-        """Book time as the token's owner; Zammad sets the time of booking itself (docs/zammad.md §2)."""
-        body: dict[str, Any] = {"time_unit": format(draft.units, "f")}
-        if draft.type_id is not None:
-            body["type_id"] = draft.type_id
-        if draft.article_id is not None:
-            body["ticket_article_id"] = draft.article_id
-        path = f"/api/v1/tickets/{draft.ticket_id}/time_accountings"
-        answer = self._http.write("POST", path, body, needs=NEEDS)
-        booked = zammad_rows.written(answer)
-        if booked.ticket_id != draft.ticket_id:
-            raise answer.fault(f"Ticket {draft.ticket_id} was to be booked, but {booked.ticket_id} was.")
-        return booked
-
-    def update(self, accounting_id: int, change: AccountingChange) -> TimeAccounting:
-        """Change number or type of a booking; an empty change only reads it (docs/zammad.md §2)."""
-        body: dict[str, Any] = {}
-        if change.units is not None:
-            body["time_unit"] = format(change.units, "f")
-        if change.type_id is not None:
-            body["type_id"] = change.type_id
-        path = f"{ACCOUNTINGS}/{accounting_id}"
-        if not body:
-            return zammad_rows.written(self._http.get(path, needs=NEEDS))
-        return zammad_rows.written(self._http.write("PUT", path, body, repeatable=True, needs=NEEDS))
-
-    def delete(self, accounting_id: int) -> None:
-        """Delete a booking; no error if it is already gone.
-
-        Zammad answers 422 both if it is gone and if it could not be deleted, so reading it decides which
-        (docs/zammad.md §8).
-        """
-        try:
-            self._http.write("DELETE", f"{ACCOUNTINGS}/{accounting_id}", repeatable=True, needs=NEEDS)
-        except NotFoundError:
-            return
-        except ConnectorError as error:
-            if error.status != 422:
-                raise
-            with suppress(ConnectorError):
-                if not self.exists(accounting_id):
-                    return
-            raise
 
     def _agent(self, user_id: int) -> SourceDirectory:
         agents, unreadable = self._one(f"/api/v1/users/{user_id}", "user", zammad_rows.agent)

@@ -1,6 +1,5 @@
 """Zammad's refusals as typed errors, each with the operator's next step (docs/zammad.md §1, §8)."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +11,7 @@ from zk_pipeline.connectors.errors import (
     PermissionDeniedError,
     ProtocolError,
     UnavailableError,
-    ValidationFailedError,
 )
-
-_DATABASE_FAULT = re.compile(r"Error ID |PG::")
-"""The start of the text if the database failed; a token with full `admin` gets PostgreSQL's own message."""
 
 UNKNOWN_ROUTE = "This page doesn't exist."
 LONGEST_TEXT = 300
@@ -49,17 +44,13 @@ class ZammadDialect:
             return _forbidden(call, text)
         if status == 404:
             return _not_found(call, text)
-        if status == 422 and (not call.writes or _DATABASE_FAULT.match(text)):
+        if status == 422:
             return call.error(
                 UnavailableError,
                 f"The request failed within Zammad: {_sentence(text)}",
                 status=422,
                 remedy="Try again; if it fails again, search for this text in Zammad's production.log.",
-                outcome_unknown=call.writes,
             )
-        if status == 422:
-            problem = f"The content was refused: {_sentence(text)}"
-            return call.error(ValidationFailedError, problem, status=422, fields={"": (text,)})
         return call.error(ProtocolError, _sentence(text), status=status)
 
 

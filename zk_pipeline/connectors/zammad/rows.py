@@ -61,14 +61,6 @@ def accounting(row: RowReader) -> TimeAccounting:
     )
 
 
-def written(answer: ApiResponse) -> TimeAccounting:
-    """The time accounting in the response to a write. Raises `ProtocolError` if it is unreadable."""
-    row = accounting(answer.row("time accounting"))
-    if row.faults:
-        raise answer.fault(f"Time accounting {row.id} cannot be read: {', '.join(row.faults)}.")
-    return row
-
-
 def _placed(rows: Sequence[TimeAccounting]) -> list[TimeAccounting]:
     """The rows; one with an unreadable creation or change gets the instant of its neighbour in the sorted list.
 
