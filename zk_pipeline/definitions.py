@@ -4,7 +4,7 @@ import dagster as dg
 
 from zk_pipeline.defs import checks, housekeeping, jobs, kimai, marts, schedules, sensors, sync, zammad
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.run_log import CONSOLE, console, use_everywhere
+from zk_pipeline.defs.run_log import use_everywhere
 
 use_everywhere()
 
@@ -38,7 +38,6 @@ defs = dg.Definitions(
     ],
     sensors=[sensors.changed_days, sensors.failed_runs, sensors.alerts, marts.marts_after_deep_check],
     resources={"zk": ZkResource()},
-    loggers={CONSOLE: console},
     # A process for each step would cost seconds of import; the chain is small.
     executor=dg.in_process_executor,
 )

@@ -18,6 +18,12 @@ CONTRACTS = PROJECT / ".importlinter"
 FOLDERS = ("zk_pipeline", "zk_sandbox", "zk_pipeline_tests", "benchmarks")
 MODULES = sorted(path for folder in FOLDERS for path in (PROJECT / folder).rglob("*.py"))
 LONGEST_FUNCTION = 50
+INTERNALS = "zk_pipeline/runtime/dagster_internals.py"
+FROM_INSIDE = re.compile(r"\bdagster\w*\._|^\s*(?:from|import) dagster\w*\.", re.MULTILINE)
+TABLES_OF_DAGSTER = re.compile(
+    r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+"
+    r"(?:event_logs|job_ticks|instigators|bulk_actions|daemon_heartbeats|asset_keys|kvs|run_tags|runs|snapshots)\b"
+)
 MIGRATIONS = "zk_pipeline/store/migrations/versions/"
 """Lists of tables and columns, which are read from top to bottom and never change."""
 
@@ -64,6 +70,20 @@ def test_no_function_is_too_long_to_read():
         and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
     }
     assert {name: lines for name, lines in too_long.items() if not name.startswith(MIGRATIONS)} == {}
+
+
+def test_one_module_alone_knows_dagster_from_inside():
+    product = {named(path): path.read_text(encoding="utf-8") for path in MODULES if "_tests" not in named(path)}
+    found = {
+        f"{name}: {hit.group().strip()}"
+        for name, source in product.items()
+        for pattern in (FROM_INSIDE, TABLES_OF_DAGSTER)
+        for hit in pattern.finditer(source)
+        if name != INTERNALS
+    }
+    assert found == set(), f"Take it from {INTERNALS}, which says what it is used for."
+    assert FROM_INSIDE.search(product[INTERNALS])
+    assert TABLES_OF_DAGSTER.search(product[INTERNALS])
 
 
 def test_the_page_on_internals_shows_the_arrows_as_they_are() -> None:

@@ -11,11 +11,11 @@ from zk_pipeline.defs.common import stopping_on_system_errors
 from zk_pipeline.defs.jobs import PIPELINE, requested_by, tags_of_schedule
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.periods import month_name
-from zk_pipeline.observe import dagster_tables
 from zk_pipeline.observe.alert_delivery import alert_failure
 from zk_pipeline.observe.alerts import Failure
 from zk_pipeline.privacy import retention
 from zk_pipeline.privacy.retention import Prune
+from zk_pipeline.runtime import dagster_internals
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.run_tags import REQUESTED_JOBS
 from zk_pipeline.runtime.runtime import Runtime
@@ -115,9 +115,9 @@ def _dagster_logs(zk: ZkResource) -> int:
     url = zk.runtime.settings.dagster_url
     if url is None:
         return 0
-    with dagster_tables.opened(url.get_secret_value()) as database:
+    with dagster_internals.opened(url.get_secret_value()) as database:
         before = zk.now() - timedelta(days=zk.runtime.settings.keep_dagster_logs_days)
-        return _in_batches(database, dagster_tables.chatter, before)
+        return _in_batches(database, dagster_internals.prune_events, before)
 
 
 def _in_batches(database: Database, remove: Prune, before: datetime) -> int:

@@ -10,6 +10,7 @@ from dagster import DagsterEventType, EventLogRecord, RunStatusChangeRecordsFilt
 from zk_pipeline.defs.common import CAUSE
 from zk_pipeline.defs.jobs import deep_check, sync
 from zk_pipeline.domain.instants import days_between
+from zk_pipeline.runtime.dagster_internals import TIMED_OUT, WILL_RETRY_TAG
 from zk_pipeline.runtime.run_tags import DAY_TAG, RANGE_END, RANGE_START
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, cancellations, sweeps
@@ -17,9 +18,6 @@ from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.cancellations import HeldRun, RunCancellation
 
 # The report of a failed run: sentences for the operator, once per cause, and the unfinished days.
-
-RETRIED_TAG = "dagster/will_retry"
-"""Tag of a failed run that Dagster retries: only the last retry counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +92,9 @@ def finished_runs(instance: dg.DagsterInstance, job_name: str, limit: int) -> Se
     statuses = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     runs = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=statuses), limit=limit)
     return [
-        (run.run_id, run.status is dg.DagsterRunStatus.SUCCESS) for run in runs if run.tags.get(RETRIED_TAG) != "true"
+        (run.run_id, run.status is dg.DagsterRunStatus.SUCCESS)
+        for run in runs
+        if run.tags.get(WILL_RETRY_TAG) != "true"
     ]
 
 
@@ -111,9 +111,6 @@ OVERLAP = 1000
 
 RECORDS = (DagsterEventType.RUN_CANCELING, DagsterEventType.RUN_CANCELED)
 """A run that Dagster could not stop, but marked as cancelled, has only the latter event."""
-
-TIMED_OUT = "Canceling due to exceeding maximum runtime"
-"""The start of the message of Dagster's own cancellations (`max_runtime_seconds`), which no person requested."""
 
 WRITING = {sync.name, deep_check.name}
 

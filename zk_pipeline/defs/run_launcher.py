@@ -12,13 +12,11 @@ import time
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterUserCodeProcessError, DagsterUserCodeUnreachableError
-from dagster._core.launcher import DefaultRunLauncher
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
-from dagster._serdes import ConfigurableClassData
 
+from zk_pipeline.runtime.dagster_internals import CheckRunHealthResult, WorkerStatus
 from zk_pipeline.runtime.dagster_server import LOCATION
 from zk_pipeline.runtime.run_tags import REASON_TAG
 from zk_pipeline.runtime.settings import load_settings
@@ -45,14 +43,14 @@ def process_name() -> str:
     return f"{os.getpid()}@{_whereabouts()}"
 
 
-class LocalRunLauncher(DefaultRunLauncher):
+class LocalRunLauncher(dg.DefaultRunLauncher):
     """Starts runs at the code server as Dagster does; named in dagster.yaml.
 
     In addition it detects a run whose process died, and can stop one whose code server was restarted and no longer
     knows it.
     """
 
-    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+    def __init__(self, inst_data: Any = None) -> None:
         super().__init__(inst_data)
         self._suspected: dict[str, float] = {}
         """The runs that lacked their lock at the last check, and since when."""
@@ -80,7 +78,7 @@ class LocalRunLauncher(DefaultRunLauncher):
         try:
             if super().terminate(run_id):
                 return True
-        except (DagsterUserCodeProcessError, DagsterUserCodeUnreachableError) as error:
+        except dg.DagsterError as error:
             _log.warning("The code server that started run %s does not answer. %s", run_id, error)
         return _interrupt(_holder(run_id))
 

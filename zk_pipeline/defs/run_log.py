@@ -2,19 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import dagster as dg
-from dagster._core.definitions import instigation_logger
-from dagster._core.execution import context_creation_job
-from dagster._utils.log import create_console_logger
-
+from zk_pipeline.runtime.dagster_internals import create_console_logger, replace_console_loggers
 from zk_pipeline.runtime.logs import JsonFormatter, LogFormat
 from zk_pipeline.runtime.settings import SettingsError, load_settings
-
-CONSOLE = "console"
-"""The name by which run configurations choose its level."""
 
 
 class RunFormatter(JsonFormatter):
@@ -62,25 +54,9 @@ def _log_format() -> LogFormat:
         return LogFormat.TEXT
 
 
-console = dg.LoggerDefinition(
-    lambda context: console_logger(context.logger_config["name"], context.logger_config["log_level"]),
-    config_schema=dg.colored_console_logger.config_schema,
-    description="What a run prints, as ZK_LOG_FORMAT says.",
-)
-
-
 def use_everywhere() -> None:
-    """Make runs, sensors and schedules use this logger; by default Dagster would write coloured text.
-
-    `Definitions(loggers=...)` is not enough: Dagster only uses those if a run's configuration names them.
-    """
-    context_creation_job.default_system_loggers = _defaults  # pyright: ignore[reportPrivateImportUsage]
-    instigation_logger.create_console_logger = console_logger  # pyright: ignore[reportPrivateImportUsage]
-
-
-def _defaults(instance: dg.DagsterInstance | None) -> Sequence[tuple[dg.LoggerDefinition, Mapping[str, object]]]:
-    level = (instance.python_log_level if instance else None) or "DEBUG"
-    return [(console, {"name": "dagster", "log_level": level})]
+    """Make runs, sensors and schedules use this logger; by default Dagster would write coloured text."""
+    replace_console_loggers(console_logger)
 
 
 def _record_details(record: logging.LogRecord) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.defs.jobs import UNFINISHED, sync
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.run_history import RETRIED_TAG, failed_days, failure_report, finished_runs, note_cancelled_runs
+from zk_pipeline.defs.run_history import failed_days, failure_report, finished_runs, note_cancelled_runs
 from zk_pipeline.domain.changed_days import RangeRun, pause_after, runs_for
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.vital_figures import DATABASE, DISK
@@ -26,6 +26,7 @@ from zk_pipeline.observe.alert_delivery import (
 from zk_pipeline.observe.alerts import Failure, Incident, failures_in_a_row
 from zk_pipeline.observe.measurements import measure_once
 from zk_pipeline.pipeline import SYSTEM_ERRORS
+from zk_pipeline.runtime.dagster_internals import WILL_RETRY_TAG
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.run_tags import CHANGE, REASON_TAG, range_tags
 from zk_pipeline.runtime.runtime import Runtime
@@ -174,7 +175,7 @@ def _note_failed_run(context: dg.RunFailureSensorContext, runtime: Runtime) -> N
     run, settings = context.dagster_run, runtime.settings
     report = failure_report(run, context.failure_event, context.get_step_failure_events())
     _show_in_console(context, runtime, report.sentence)
-    if run.tags.get(RETRIED_TAG) == "true":
+    if run.tags.get(WILL_RETRY_TAG) == "true":
         return
     runs = finished_runs(context.instance, run.job_name, settings.alert_after + RUNS_LOOKED_AT)
     link = run_url(settings.dagster_link, run.run_id)

@@ -27,8 +27,8 @@ from zk_pipeline.domain.vital_figures import (
     StoreFigures,
     VitalSign,
 )
-from zk_pipeline.observe import dagster_tables
 from zk_pipeline.observe.vital_signs import judge
+from zk_pipeline.runtime import dagster_internals
 from zk_pipeline.runtime.run_tags import TARGET_POOL
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.schedules import CATCH_UP, ScheduleError, plan_of
@@ -216,7 +216,7 @@ class Probes:
         self.records = Probe("records", lambda: _records(runtime), SECONDS_BETWEEN_MEASUREMENTS)
         self.dagster: Probe[Orchestration] | None = None
         if settings.dagster_url is not None:
-            database = dagster_tables.connected(settings.dagster_url.get_secret_value())
+            database = dagster_internals.connected(settings.dagster_url.get_secret_value())
             self._dagster_database = database
             self.dagster = Probe("dagster", lambda: _orchestration(database), SECONDS_BETWEEN_MEASUREMENTS)
 
@@ -344,7 +344,7 @@ def _records(runtime: Runtime) -> StoreFigures:
 def _orchestration(database: Database) -> Orchestration:
     with database.transaction() as connection:
         _limit_query_time(connection)
-        return dagster_tables.orchestration(connection, TARGET_POOL)
+        return dagster_internals.orchestration(connection, TARGET_POOL)
 
 
 def _limit_query_time(connection: Connection) -> None:

@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from zk_pipeline.identity.actors import Actor, OperationError
-from zk_pipeline.observe import dagster_tables
-from zk_pipeline.runtime import schedules
+from zk_pipeline.runtime import dagster_internals, schedules
 from zk_pipeline.runtime.dagster_server import DagsterServer, DagsterServerError
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.schedules import (
@@ -137,8 +136,8 @@ def _switched(runtime: Runtime) -> dict[str, bool]:
     url = runtime.settings.dagster_url
     if url is None:
         return {}
-    with dagster_tables.opened(url.get_secret_value()) as database, database.transaction() as connection:
-        return dagster_tables.switched_schedules(connection)
+    with dagster_internals.opened(url.get_secret_value()) as database, database.transaction() as connection:
+        return dagster_internals.switched_schedules(connection)
 
 
 def _without_wrong(runtime: Runtime, name: str, stored: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from zk_pipeline.observe import dagster_tables
 from zk_pipeline.privacy import queries
 from zk_pipeline.privacy.queries import Search, TextColumn
+from zk_pipeline.runtime import dagster_internals
 
 SCHEMA = "public"
 
@@ -17,7 +17,7 @@ SCHEMA = "public"
 @contextmanager
 def opened(url: str) -> Iterator[Connection]:
     """A transaction on Dagster's database."""
-    with dagster_tables.opened(url) as database, database.transaction() as connection:
+    with dagster_internals.opened(url) as database, database.transaction() as connection:
         yield connection
 
 

@@ -7,20 +7,19 @@ from a process of one thread that has imported everything and done nothing else.
 import logging
 import multiprocessing
 import os
+import sys
 import threading
 import time
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
-from dagster._cli.api import grpc_command
-from dagster._grpc import server
-
 from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.dagster_internals import PRELOADED, DagsterApiServer, command, replace_api_server
 from zk_pipeline.runtime.settings import load_settings
 
 IMPORTED = [
-    "dagster._grpc.impl",
+    PRELOADED,
     "dagster_postgres",
     "psycopg",
     "psycopg2",
@@ -38,7 +37,7 @@ SECONDS_WITHOUT_A_LOOK = 30.0
 _log = logging.getLogger(__name__)
 
 
-class ForkingApiServer(server.DagsterApiServer):
+class ForkingApiServer(DagsterApiServer):
     """Dagster's API server with another start of its runs, and whose looking after them outlives the database.
 
     All else, such as their termination, stays.
@@ -89,10 +88,11 @@ def main() -> None:
         close_directory(Path(path))
     multiprocessing.set_forkserver_preload(IMPORTED)
     forkserver.ensure_running()
-    server.DagsterApiServer = ForkingApiServer
+    replace_api_server(ForkingApiServer)
     # What sensors and schedules log by way of Dagster, Dagster writes itself.
     logs.set_up(load_settings().log_format, "zk_pipeline")
-    grpc_command()
+    sys.argv[1:1] = ["api", "grpc"]
+    command("dagster")()
 
 
 if __name__ == "__main__":

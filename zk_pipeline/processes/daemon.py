@@ -12,11 +12,14 @@ import threading
 import time
 
 from dagster import DagsterError, DagsterInstance, DagsterRunStatus, RunsFilter
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import SensorInstigatorData
-from dagster._daemon.cli import main as daemon_command
-from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import SQLAlchemyError
+
+from zk_pipeline.runtime.dagster_internals import (
+    DagsterPostgresException,
+    InstigatorType,
+    SensorInstigatorData,
+    command,
+)
 
 LONGEST_STEP = 5.0
 """Seconds by which a clock may be set back without consequence; so long a pause is borne."""
@@ -31,7 +34,7 @@ _log = logging.getLogger(__name__)
 def main() -> None:
     """Serve as `dagster-daemon` does."""
     threading.Thread(target=_watch_the_clock, name="clock", daemon=True).start()
-    daemon_command()
+    command("dagster-daemon")()
 
 
 def forget_ticks_of_the_future(instance: DagsterInstance, now: float) -> list[str]:

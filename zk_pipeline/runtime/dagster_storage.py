@@ -1,10 +1,9 @@
 """Where Dagster keeps its runs and events: in the database that is named, or else in the embedded one."""
 
 import os
+from typing import Any
 
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
-from dagster_postgres.storage import PostgresStorageConfig  # pyright: ignore[reportPrivateImportUsage]
 
 from zk_pipeline.runtime.environment import shared_environment
 
@@ -16,9 +15,7 @@ class Storage(DagsterPostgresStorage):
     """
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
-    ) -> DagsterPostgresStorage:
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> DagsterPostgresStorage:
         """Called by Dagster. Raises the typed errors of settings, database and encryption."""
         if not os.environ.get("ZK_DAGSTER_URL"):
             shared_environment()

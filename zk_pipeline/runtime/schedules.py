@@ -9,16 +9,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster._utils.schedules import (
-    has_out_of_range_cron_interval,
-    is_valid_cron_string,
-    schedule_execution_time_iterator,
-)
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
+from zk_pipeline.runtime.dagster_internals import (
+    has_out_of_range_cron_interval,
+    is_valid_cron_string,
+    schedule_execution_time_iterator,
+)
 from zk_pipeline.runtime.settings import Settings, WhenBusy
 from zk_pipeline.store import stored_settings
 from zk_pipeline.store.database import Database

@@ -17,9 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zk_pipeline.domain.requests import BOUNDS, Traffic
 from zk_pipeline.domain.vital_figures import SEVERITY, System, VitalSign
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.observe import dagster_tables, measurements
-from zk_pipeline.observe.dagster_tables import DagsterFigures, Durations
+from zk_pipeline.observe import measurements
 from zk_pipeline.observe.measurements import SyncFigures
+from zk_pipeline.runtime import dagster_internals
+from zk_pipeline.runtime.dagster_internals import DagsterFigures, Durations
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import request_log, runs
 from zk_pipeline.store.database import DatabaseUnavailableError
@@ -238,8 +239,8 @@ def _of_dagster(runtime: Runtime) -> Iterator[Metric]:
     if url is None:
         return
     try:
-        with dagster_tables.opened(url.get_secret_value()) as database, database.transaction() as connection:
-            found = dagster_tables.figures(connection)
+        with dagster_internals.opened(url.get_secret_value()) as database, database.transaction() as connection:
+            found = dagster_internals.figures(connection)
     except DatabaseUnavailableError:
         yield gauge("zk_dagster_up", "Whether Dagster's database answers.", 0)
         return

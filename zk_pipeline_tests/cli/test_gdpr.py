@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.observe.dagster_tables import opened
 from zk_pipeline.privacy.queries import OWNED_ROWS
+from zk_pipeline.runtime.dagster_internals import opened
 from zk_pipeline.store.encryption import TokenCipher
 from zk_pipeline.store.tables import SCHEMAS, metadata
 from zk_pipeline_tests.cli.conftest import Zk

@@ -10,8 +10,8 @@ from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.defs import run_history
 from zk_pipeline.defs.housekeeping import apply_retention
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.observe import dagster_tables
 from zk_pipeline.privacy import retention
+from zk_pipeline.runtime import dagster_internals
 from zk_pipeline_tests.defs.asking import requested
 from zk_pipeline_tests.defs.world import MONDAY, World
 
@@ -25,7 +25,7 @@ def in_dagster(world: World, statement: str) -> Any:
     """The first value of a statement on Dagster's database, if it has one."""
     url = world.environment.runtime.settings.dagster_url
     assert url is not None
-    with dagster_tables.opened(url.get_secret_value()) as database, database.transaction() as connection:
+    with dagster_internals.opened(url.get_secret_value()) as database, database.transaction() as connection:
         result = connection.execute(text(statement))
         return result.scalar() if result.returns_rows else None
 

@@ -17,9 +17,10 @@ from sqlalchemy import text
 
 from zk_pipeline.domain import vital_figures
 from zk_pipeline.domain.vital_figures import Level
-from zk_pipeline.observe import alerts, dagster_tables, measurements, vital_signs
+from zk_pipeline.observe import alerts, measurements, vital_signs
 from zk_pipeline.observe.measurements import pace_of
 from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime import dagster_internals
 from zk_pipeline.runtime.environment import PROJECT, Environment
 from zk_pipeline.web import health
 from zk_pipeline.web.app import create_app
@@ -203,7 +204,7 @@ def test_the_sensor_says_why_it_cannot_tell_instead_of_failing(scene: Scene, sur
 def test_the_judgement_knows_daemons_sensors_and_limits_as_dagster_has_them(scene: Scene) -> None:
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
-    assert set(dagster_tables.DAEMONS) == set(scene.instance.get_required_daemon_types())
+    assert set(dagster_internals.DAEMONS) == set(scene.instance.get_required_daemon_types())
     sensors = {sensor.name: sensor.minimum_interval_seconds for sensor in defs.sensors or []}
     ticks = pace_of(scene.runtime.settings).ticks
     assert ticks.keys() == sensors.keys()

@@ -8,16 +8,21 @@ from contextlib import ExitStack
 
 import uvicorn
 from dagster import DagsterInstance
-from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster._core.workspace.permissions import LOCATION_SCOPED_PERMISSIONS, PermissionResult, Permissions
-from dagster_webserver.app import create_app_from_workspace_process_context
-from dagster_webserver.version import __version__
+from dagster_webserver import __version__
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.dagster_internals import (
+    LOCATION_SCOPED_PERMISSIONS,
+    PermissionResult,
+    Permissions,
+    WorkspaceFileTarget,
+    WorkspaceProcessContext,
+    WorkspaceRequestContext,
+    create_app_from_workspace_process_context,
+)
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime
 from zk_pipeline.runtime.settings import SettingsError

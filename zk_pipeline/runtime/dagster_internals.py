@@ -1,0 +1,450 @@
+"""Everything of Dagster that is used without a promise that it stays: names, methods, messages, tables.
+
+No other module imports from inside Dagster's packages, replaces something of theirs, or names one of Dagster's tables;
+a test of the architecture sees to it. After an upgrade, `zk_pipeline_tests/defs/test_dagster_internals.py` names each
+part that is gone, with what it is used for.
+
+Importing this module imports nothing of Dagster. A part is imported when it is asked for by its name.
+
+Public ways were looked for. Deleting old runs through the instance would also delete when a day was last materialized.
+`python_logs` adds handlers and takes the coloured lines away from nobody. A `TimeWindowPartitionsDefinition` knows the
+times of a cron, seven times slower, and another 29 February.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import entry_points, version
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, TextClause, make_url, text
+
+from zk_pipeline.domain.vital_figures import Automation, Orchestration, UnfinishedRun
+from zk_pipeline.store.database import Database
+
+# ruff: noqa: PLC0414 (an import "as" itself may be imported from here, by the rule of type checkers)
+if TYPE_CHECKING:
+    from dagster._core.definitions.run_request import InstigatorType as InstigatorType
+    from dagster._core.launcher import CheckRunHealthResult as CheckRunHealthResult
+    from dagster._core.launcher import WorkerStatus as WorkerStatus
+    from dagster._core.scheduler.instigation import SensorInstigatorData as SensorInstigatorData
+    from dagster._core.workspace.context import WorkspaceProcessContext as WorkspaceProcessContext
+    from dagster._core.workspace.context import WorkspaceRequestContext as WorkspaceRequestContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget as WorkspaceFileTarget
+    from dagster._core.workspace.permissions import LOCATION_SCOPED_PERMISSIONS as LOCATION_SCOPED_PERMISSIONS
+    from dagster._core.workspace.permissions import PermissionResult as PermissionResult
+    from dagster._core.workspace.permissions import Permissions as Permissions
+    from dagster._grpc.server import DagsterApiServer as DagsterApiServer
+    from dagster._utils.log import create_console_logger as create_console_logger
+    from dagster._utils.schedules import has_out_of_range_cron_interval as has_out_of_range_cron_interval
+    from dagster._utils.schedules import is_valid_cron_string as is_valid_cron_string
+    from dagster._utils.schedules import schedule_execution_time_iterator as schedule_execution_time_iterator
+    from dagster_postgres.utils import DagsterPostgresException as DagsterPostgresException
+    from dagster_webserver.app import (
+        create_app_from_workspace_process_context as create_app_from_workspace_process_context,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A name of Dagster's, the module that has it, and what it is used for.
+
+    `members` are the attributes that a class of ours overrides or reads in it.
+    """
+
+    module: str
+    used_for: str
+    members: tuple[str, ...] = ()
+
+
+_DEAD_RUNS = "telling Dagster that the process of a run died (defs/run_launcher.py)"
+_CLOCK = "sensors that tick again after the clock was set back (processes/daemon.py)"
+_CRON = "checking the cron of a schedule and showing its next times (runtime/schedules.py)"
+_WEB = "Dagster's pages behind our sign-in (web/dagster_ui/server.py)"
+_ROLES = "offering in Dagster's pages what a role may do (web/dagster_ui/server.py)"
+
+PARTS: Mapping[str, Part] = {
+    "CheckRunHealthResult": Part("dagster._core.launcher", _DEAD_RUNS),
+    "DefaultRunLauncher": Part("dagster", _DEAD_RUNS, ("_instance", "check_run_worker_health", "terminate")),
+    "WorkerStatus": Part("dagster._core.launcher", _DEAD_RUNS, ("FAILED", "RUNNING")),
+    "DagsterApiServer": Part(
+        "dagster._grpc.server",
+        "runs that start at once, by a fork, and a code server that notices when it is blocked "
+        "(processes/code_server.py)",
+        ("_check_for_orphaned_runs", "_mp_ctx", "_server_termination_event"),
+    ),
+    "InstigatorType": Part("dagster._core.definitions.run_request", _CLOCK, ("SENSOR",)),
+    "SensorInstigatorData": Part(
+        "dagster._core.scheduler.instigation", _CLOCK, ("last_tick_timestamp", "last_tick_start_timestamp")
+    ),
+    "DagsterPostgresException": Part("dagster_postgres.utils", _CLOCK),
+    "has_out_of_range_cron_interval": Part("dagster._utils.schedules", _CRON),
+    "is_valid_cron_string": Part("dagster._utils.schedules", _CRON),
+    "schedule_execution_time_iterator": Part("dagster._utils.schedules", _CRON),
+    "create_console_logger": Part("dagster._utils.log", "what runs and sensors print for people (defs/run_log.py)"),
+    "create_app_from_workspace_process_context": Part("dagster_webserver.app", _WEB),
+    "WorkspaceFileTarget": Part("dagster._core.workspace.load_target", _WEB),
+    "WorkspaceProcessContext": Part(
+        "dagster._core.workspace.context", _ROLES, ("create_request_context", "get_current_workspace", "version")
+    ),
+    "WorkspaceRequestContext": Part(
+        "dagster._core.workspace.context", _ROLES, ("permissions", "permissions_for_location")
+    ),
+    "LOCATION_SCOPED_PERMISSIONS": Part("dagster._core.workspace.permissions", _ROLES),
+    "PermissionResult": Part("dagster._core.workspace.permissions", _ROLES),
+    "Permissions": Part("dagster._core.workspace.permissions", _ROLES),
+}
+"""What is imported from inside Dagster, by name."""
+
+REPLACED: Mapping[tuple[str, str], str] = {
+    ("dagster._loggers", "create_console_logger"): "runs that print JSON with ZK_LOG_FORMAT=json (defs/run_log.py)",
+    ("dagster._core.definitions.instigation_logger", "create_console_logger"): (
+        "sensors and schedules that print JSON with ZK_LOG_FORMAT=json (defs/run_log.py)"
+    ),
+    ("dagster._grpc.server", "DagsterApiServer"): "serving our own code server (processes/code_server.py)",
+}
+"""What of Dagster's modules is replaced by something of ours, as module and name, with what for."""
+
+METHODS: Mapping[str, str] = {
+    "all_instigator_state": _CLOCK,
+    "update_instigator_state": _CLOCK,
+    "report_run_canceled": "ending runs of the time before the clock was set back (processes/daemon.py)",
+    "report_run_failed": "ending runs of the time before the clock was set back (processes/daemon.py)",
+    "get_latest_storage_id_by_partition": "the days whose newest run failed (defs/run_history.py)",
+    "get_latest_planned_materialization_info": "the days whose newest run failed (defs/run_history.py)",
+    "get_runs": "the runs of a job (defs/run_history.py)",
+    "optimize_for_webserver": "connections of Dagster's web server (web/dagster_ui/server.py)",
+}
+"""Methods of `DagsterInstance` that it does not call public."""
+
+TIMED_OUT = "Canceling due to exceeding maximum runtime"
+"""How Dagster's run monitoring begins its own requests to cancel (`max_runtime_seconds`), which are nobody's wish."""
+
+WILL_RETRY_TAG = "dagster/will_retry"
+"""On a failed run that Dagster itself starts again: only the last of them counts."""
+
+PRELOADED = "dagster._grpc.impl"
+"""What a run imports first; the code server has it imported before it forks (processes/code_server.py)."""
+
+
+class DagsterChangedError(ImportError):
+    """The installed Dagster lacks a part; the message names it and what it is used for."""
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part of `PARTS`. Raises `DagsterChangedError` if the installed Dagster does not have it."""
+    if name not in PARTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    part = PARTS[name]
+    return _attribute(part.module, name, part.used_for)
+
+
+def _attribute(module: str, name: str, used_for: str) -> Any:
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise DagsterChangedError(
+            f"Dagster {version('dagster')} has no {module}.{name}. zk_pipeline needs it for {used_for}. Install the "
+            "version that constraints.txt names."
+        ) from error
+
+
+def replace_console_loggers(make: Callable[[str, str | int], Any]) -> None:
+    """Have runs, sensors and schedules print by the logger that `make` makes of a name and a level.
+
+    `Definitions(loggers=...)` does not: Dagster takes those up only where the configuration of a run names them.
+    """
+    _replace("create_console_logger", make)
+
+
+def replace_api_server(server: type) -> None:
+    """Have the code server of this process be of our class, a subclass of `DagsterApiServer`."""
+    _replace("DagsterApiServer", server)
+
+
+def _replace(name: str, ours: Any) -> None:
+    """Put something of ours in the place of a name, wherever `REPLACED` lists it."""
+    for (module, replaced), used_for in REPLACED.items():
+        if replaced == name:
+            _attribute(module, name, used_for)
+            setattr(import_module(module), name, ours)
+
+
+def command(name: str) -> Callable[[], None]:
+    """A command that Dagster installs, such as `dagster-daemon`, to be called within this process."""
+    (found,) = entry_points(group="console_scripts", name=name)
+    return found.load()
+
+
+# Dagster's tables: how its jobs ended, how long runs and ticks took, what waits; and what of its log is deleted.
+#
+# The queries look at the newest rows by primary key, and at each job by its index, so that years of history cost
+# nothing.
+
+DAEMONS = (
+    "ASSET",
+    "BACKFILL",
+    "EVENT_LOG_CONSUMER",
+    "FRESHNESS_DAEMON",
+    "MONITORING",
+    "QUEUED_RUN_COORDINATOR",
+    "SCHEDULER",
+    "SENSOR",
+)
+"""The daemons that dagster.yaml asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """What a job's runs of the last day, or an automation's ticks of the last hour, took in seconds, by their end."""
+
+    name: str
+    status: str
+    number: int
+    median: float
+    longest: float
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """How a job's newest run ended, and when one last succeeded."""
+
+    job: str
+    failed: bool
+    succeeded_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DagsterFigures:
+    """Runs, ticks, and the last run of each job."""
+
+    runs: tuple[Durations, ...]
+    ticks: tuple[Durations, ...]
+    jobs: tuple[LastRun, ...]
+
+
+def figures(connection: Connection) -> DagsterFigures:
+    """Everything that is told of Dagster."""
+    return DagsterFigures(
+        runs=tuple(Durations(*row) for row in connection.execute(_RUNS)),
+        ticks=tuple(Durations(*row) for row in connection.execute(_TICKS)),
+        jobs=tuple(LastRun(*row) for row in connection.execute(_JOBS)),
+    )
+
+
+def switched_schedules(connection: Connection) -> dict[str, bool]:
+    """The schedules that somebody started or stopped in Dagster; all others are as the definitions say."""
+    if connection.execute(text("SELECT to_regclass('instigators') IS NULL")).scalar_one():
+        return {}
+    return {row.name: row.status == "RUNNING" for row in connection.execute(_SWITCHED)}
+
+
+def orchestration(connection: Connection, pool: str) -> Orchestration:
+    """What the vital signs need; of the runs in `pool` one works at a time."""
+    if not connection.execute(_IS_MADE).scalar_one():  # Dagster makes its tables when it is first started.
+        return Orchestration(dict.fromkeys(DAEMONS))
+    beats = {row.daemon_type: _instant(row.at) for row in connection.execute(_BEATS)}
+    return Orchestration(
+        beats={name: beats.get(name) for name in DAEMONS},
+        automations=[
+            Automation(
+                row.name or "",
+                row.instigator_type == "SENSOR",
+                row.status in {"RUNNING", "DECLARED_IN_CODE"},
+                _instant(row.ticked_at),
+                row.failures,
+                _instant(row.failing_since),
+                row.error or "",
+            )
+            for row in connection.execute(_AUTOMATIONS)
+            if row.name
+        ],
+        runs=[
+            UnfinishedRun(row.run_id, row.job, row.status, datetime.fromtimestamp(row.since, UTC), row.lane or "")
+            for row in connection.execute(_UNFINISHED, {"pool": pool})
+        ],
+        switched=switched_schedules(connection),
+        moved={
+            row.lane or "": datetime.fromtimestamp(row.ended, UTC) for row in connection.execute(_MOVED, {"pool": pool})
+        },
+    )
+
+
+def _instant(at: datetime | None) -> datetime | None:
+    """Dagster stores UTC without saying so."""
+    return None if at is None else at.replace(tzinfo=UTC)
+
+
+_IS_MADE = text("SELECT to_regclass('daemon_heartbeats') IS NOT NULL AND to_regclass('job_ticks') IS NOT NULL")
+_BEATS = text('SELECT daemon_type, "timestamp" AS at FROM daemon_heartbeats')
+_SWITCHED = text(
+    """
+    SELECT instigator_body::jsonb #>> '{origin,job_name}' AS name, status FROM instigators
+    WHERE instigator_type = 'SCHEDULE' AND status IN ('RUNNING', 'STOPPED')
+    """
+)
+_AUTOMATIONS = text(
+    """
+    SELECT newest.name, i.instigator_type, i.status, newest.at AS ticked_at, newest.error,
+        bad.number AS failures, bad.since AS failing_since
+    FROM instigators i
+    CROSS JOIN LATERAL (
+        SELECT "timestamp" AS at, tick_body::jsonb ->> 'job_name' AS name,
+            tick_body::jsonb -> 'error' ->> 'cls_name' AS error
+        FROM job_ticks WHERE selector_id = i.selector_id ORDER BY "timestamp" DESC LIMIT 1
+    ) AS newest
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS number, min("timestamp") AS since FROM job_ticks
+        WHERE selector_id = i.selector_id AND status = 'FAILURE' AND "timestamp" > COALESCE((
+            SELECT "timestamp" FROM job_ticks WHERE selector_id = i.selector_id AND status IN ('SUCCESS', 'SKIPPED')
+            ORDER BY "timestamp" DESC LIMIT 1
+        ), '-infinity')
+    ) AS bad
+    ORDER BY newest.name
+    """
+)
+_LANE = """CASE WHEN r.run_body::jsonb #> '{run_op_concurrency,all_pools,__set__}' @> to_jsonb(CAST(:pool AS text))
+        THEN CAST(:pool AS text) END AS lane"""
+# A status that is reported again and again began with the first of its events.
+_UNFINISHED = text(
+    f"""
+    SELECT r.run_id, r.pipeline_name AS job, r.status, {_LANE}, COALESCE(
+        CASE WHEN r.status = 'STARTED' THEN r.start_time END,
+        CASE WHEN r.status IN ('STARTING', 'CANCELING') THEN (
+            SELECT EXTRACT(EPOCH FROM min(e."timestamp"))::float8 FROM event_logs e
+            WHERE e.run_id = r.run_id AND e.dagster_event_type = 'PIPELINE_' || r.status
+        ) END,
+        EXTRACT(EPOCH FROM r.create_timestamp)::float8
+    ) AS since
+    FROM runs r
+    WHERE r.status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')
+    ORDER BY r.id LIMIT 1000
+    """  # noqa: S608 (our own text)
+)
+_MOVED = text(
+    f"""
+    SELECT {_LANE}, max(r.end_time) AS ended
+    FROM (SELECT run_body, end_time FROM runs ORDER BY id DESC LIMIT 200) AS r
+    WHERE r.end_time IS NOT NULL GROUP BY lane
+    """  # noqa: S608 (our own text)
+)
+_RUNS = text(
+    """
+    SELECT pipeline_name, status, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), max(seconds)
+    FROM (
+        SELECT pipeline_name, status, end_time, end_time - COALESCE(start_time, end_time) AS seconds
+        FROM runs ORDER BY id DESC LIMIT 2000
+    ) AS newest
+    WHERE end_time > EXTRACT(EPOCH FROM now()) - 86400 AND status IN ('SUCCESS', 'FAILURE', 'CANCELED')
+    GROUP BY pipeline_name, status
+    """
+)
+_TICKS = text(
+    """
+    SELECT name, status, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), max(seconds)
+    FROM (
+        SELECT body ->> 'job_name' AS name, status, "timestamp",
+            (body ->> 'end_timestamp')::float8 - (body ->> 'timestamp')::float8 AS seconds
+        FROM (
+            SELECT tick_body::jsonb AS body, status, "timestamp" FROM job_ticks ORDER BY id DESC LIMIT 2000
+        ) AS newest
+    ) AS ticks
+    WHERE "timestamp" > (now() AT TIME ZONE 'UTC') - interval '1 hour' AND name IS NOT NULL AND seconds IS NOT NULL
+    GROUP BY name, status
+    """
+)
+_JOBS = text(
+    """
+    WITH RECURSIVE jobs AS (
+        (SELECT pipeline_name AS job FROM runs ORDER BY pipeline_name LIMIT 1)
+        UNION ALL
+        SELECT (SELECT pipeline_name FROM runs WHERE pipeline_name > job ORDER BY pipeline_name LIMIT 1)
+        FROM jobs WHERE job IS NOT NULL
+    )
+    SELECT job, newest.status = 'FAILURE', to_timestamp(good.end_time)
+    FROM jobs
+    CROSS JOIN LATERAL (
+        SELECT status FROM runs
+        WHERE pipeline_name = job AND status IN ('SUCCESS', 'FAILURE') ORDER BY id DESC LIMIT 1
+    ) AS newest
+    LEFT JOIN LATERAL (
+        SELECT end_time FROM runs WHERE pipeline_name = job AND status = 'SUCCESS' ORDER BY id DESC LIMIT 1
+    ) AS good ON true
+    """
+)
+
+STATEMENTS: Mapping[str, tuple[TextClause, str]] = {
+    "daemon_heartbeats, job_ticks": (_IS_MADE, "knowing whether Dagster has started (observe/measurements.py)"),
+    "daemon_heartbeats": (_BEATS, "signs of life of the daemons (observe/measurements.py)"),
+    "instigators, job_ticks": (_AUTOMATIONS, "sensors and schedules that fail or are silent (observe/measurements.py)"),
+    "instigators": (_SWITCHED, "schedules that somebody switched in Dagster (observe/measurements.py)"),
+    "runs, event_logs": (_UNFINISHED, "runs that wait or work for too long (observe/measurements.py)"),
+    "runs": (_MOVED, "whether the queue moves (observe/measurements.py)"),
+    "runs, durations": (_RUNS, "the metrics of runs (web/metrics.py)"),
+    "job_ticks": (_TICKS, "the metrics of ticks (web/metrics.py)"),
+    "runs, newest": (_JOBS, "the metrics of jobs (web/metrics.py)"),
+}
+"""The queries, by the tables that they read, each with what it is for."""
+
+# Dagster's event log, which Dagster itself never shortens: deleting what tells how a run went, not what came of it.
+
+PRUNABLE_EVENTS = (
+    None,  # What code wrote to the log.
+    "ENGINE_EVENT",
+    "HANDLED_OUTPUT",
+    "HOOK_COMPLETED",
+    "HOOK_SKIPPED",
+    "LOADED_INPUT",
+    "LOGS_CAPTURED",
+    "OBJECT_STORE_OPERATION",
+    "RESOURCE_INIT_STARTED",
+    "RESOURCE_INIT_SUCCESS",
+    "STEP_INPUT",
+    "STEP_WORKER_STARTED",
+    "STEP_WORKER_STARTING",
+)
+"""Kinds of events that nothing is derived from. All others stay, those of a later Dagster too: assets and their checks
+get their state from events, runs and steps their beginning, end and outcome."""
+
+
+def connected(url: str) -> Database:
+    """Dagster's database, by the driver of ours. Whoever asks for it closes it."""
+    return Database(make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Database]:
+    """Dagster's database for the length of the block."""
+    database = connected(url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def prune_events(connection: Connection, before: datetime, limit: int) -> int:
+    """Delete at most so many events of those kinds that are older than the instant; returns how many."""
+    moment = before.astimezone(UTC).replace(tzinfo=None)  # Dagster stores UTC without saying so.
+    removed = 0
+    for kind in PRUNABLE_EVENTS:
+        if removed == limit:
+            break
+        statement = _DELETE if kind is not None else _DELETE_LINES
+        values = {"before": moment, "limit": limit - removed, **({"kind": kind} if kind is not None else {})}
+        removed += connection.execute(statement, values).rowcount
+    return removed
+
+
+# Events come in the order of their ids, so the oldest of a kind are the first by the index on kind and id: no night has
+# to walk past everything that stays.
+_TEMPLATE = """
+    DELETE FROM event_logs WHERE id IN (
+        SELECT id FROM (
+            SELECT id, "timestamp" FROM event_logs WHERE dagster_event_type {kind} ORDER BY id LIMIT :limit
+        ) AS oldest WHERE "timestamp" < :before
+    )
+"""
+_DELETE = text(_TEMPLATE.format(kind="= :kind"))
+_DELETE_LINES = text(_TEMPLATE.format(kind="IS NULL"))

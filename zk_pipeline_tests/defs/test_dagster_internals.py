@@ -1,0 +1,135 @@
+"""The contract with a new Dagster: which part that it does not promise to keep is gone, and what it was used for."""
+
+import inspect
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickData, TickStatus
+from dagster._core.storage.dagster_run import RunOpConcurrency
+from dagster._core.storage.tags import WILL_RETRY_TAG
+from dagster._daemon.monitoring import run_monitoring
+from dagster_shared.error import SerializableErrorInfo
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from zk_pipeline.processes.code_server import IMPORTED
+from zk_pipeline.runtime import dagster_internals as internals
+from zk_pipeline.runtime.dagster_internals import DagsterChangedError
+from zk_pipeline.runtime.environment import prepare
+from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline_tests.defs.causing import ORIGIN
+
+pytestmark = pytest.mark.dagster
+
+
+@pytest.fixture
+def instance(surroundings: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    with prepare(load_settings()), dg.DagsterInstance.get() as instance:
+        yield instance
+
+
+@pytest.fixture
+def tables(instance: dg.DagsterInstance) -> Iterator[Connection]:
+    """Dagster's tables as the installed version makes them."""
+    with internals.opened(os.environ["ZK_DAGSTER_URL"]) as database, database.transaction() as connection:
+        yield connection
+
+
+def sets(owner: type, attribute: str) -> bool:
+    """Whether the class or one that it is derived from sets an attribute of its instances."""
+    return any(f"self.{attribute} = " in inspect.getsource(part) for part in owner.__mro__ if part is not object)
+
+
+@pytest.mark.parametrize("name", internals.PARTS)
+def test_a_name_is_there_with_what_is_used_of_it(name: str) -> None:
+    part = internals.PARTS[name]
+    found = getattr(internals, name)  # Raises the sentence that says what is gone, and what it is used for.
+    lost = [member for member in part.members if not hasattr(found, member) and not sets(found, member)]
+    assert lost == [], f"Dagster's {name} lost {', '.join(lost)}, used for {part.used_for}."
+
+
+@pytest.mark.parametrize(("place", "used_for"), internals.REPLACED.items())
+def test_what_is_replaced_is_there(place: tuple[str, str], used_for: str) -> None:
+    assert hasattr(import_module(place[0]), place[1]), f"Nothing is replaced by {'.'.join(place)}, for {used_for}."
+
+
+@pytest.mark.parametrize(("method", "used_for"), internals.METHODS.items())
+def test_the_instance_has_the_method(method: str, used_for: str) -> None:
+    assert hasattr(dg.DagsterInstance, method), f"DagsterInstance lost {method}, used for {used_for}."
+
+
+@pytest.mark.parametrize("command", ["dagster", "dagster-daemon"])
+def test_the_command_is_installed(command: str) -> None:
+    assert callable(internals.command(command))
+
+
+def test_words_and_modules_are_as_dagster_has_them() -> None:
+    assert internals.TIMED_OUT in inspect.getsource(run_monitoring)
+    assert internals.WILL_RETRY_TAG == WILL_RETRY_TAG
+    assert internals.PRELOADED in IMPORTED
+    assert import_module(internals.PRELOADED)
+
+
+def test_the_tables_answer(tables: Connection) -> None:
+    broken: list[str] = []
+    for read, (statement, used_for) in internals.STATEMENTS.items():
+        try:
+            with tables.begin_nested():
+                tables.execute(statement, {"pool": "kimai"} if ":pool" in str(statement) else {})
+        except SQLAlchemyError as error:
+            broken.append(f"Dagster's tables ({read}) changed. They are read for {used_for}. {error}")
+    assert broken == []
+
+
+def test_ticks_and_pools_are_stored_where_the_queries_look(tables: Connection, instance: dg.DagsterInstance) -> None:
+    origin = ORIGIN.get_instigator_origin("demand")
+    instance.add_instigator_state(InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, None))
+    a_minute_ago = datetime.now(UTC).timestamp() - 60
+    started = TickData(
+        origin.get_id(),
+        "demand",
+        InstigatorType.SENSOR,
+        TickStatus.STARTED,
+        a_minute_ago,
+        selector_id=origin.get_selector().get_id(),
+    )
+    error = SerializableErrorInfo("", [], "KeyError")
+    instance.update_tick(instance.create_tick(started).with_status(TickStatus.FAILURE, error=error))
+    pool = RunOpConcurrency(root_key_counts={}, has_unconstrained_root_nodes=True, all_pools={"kimai"})
+    for number, pooled in enumerate((pool, None)):
+        instance.add_run(
+            dg.DagsterRun(
+                "sync",
+                run_id=f"00000000-0000-0000-0000-00000000000{number}",
+                status=dg.DagsterRunStatus.QUEUED,
+                run_op_concurrency=pooled,
+                remote_job_origin=ORIGIN.get_job_origin("sync"),
+            )
+        )
+    found = internals.orchestration(tables, "kimai")
+    (automation,) = found.automations
+    assert (automation.name, automation.failures, automation.error) == ("demand", 1, "KeyError")
+    assert [run.lane for run in found.runs] == ["kimai", ""]
+    (ticks,) = internals.figures(tables).ticks
+    assert (ticks.name, ticks.status, ticks.longest) == ("demand", "FAILURE", pytest.approx(60, abs=30))
+
+
+def test_old_lines_of_the_log_are_deleted_and_nothing_else(tables: Connection, instance: dg.DagsterInstance) -> None:
+    run = instance.add_run(dg.DagsterRun("sync", run_id="00000000-0000-0000-0000-000000000000"))
+    instance.report_engine_event("A line.", run)
+    instance.report_run_failed(run)
+    assert internals.prune_events(tables, datetime.now(UTC) + timedelta(days=1), 10) == 1
+    left = tables.execute(text("SELECT dagster_event_type FROM event_logs")).scalars().all()
+    assert left == [dg.DagsterEventType.RUN_FAILURE.value]
+
+
+def test_a_part_that_is_gone_is_named_with_what_it_is_used_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = {**internals.PARTS, "Gone": internals.Part("dagster._core.launcher", "a test")}
+    monkeypatch.setattr(internals, "PARTS", parts)
+    with pytest.raises(DagsterChangedError, match=r"has no dagster\._core\.launcher\.Gone\. .* needs it for a test\."):
+        internals.Gone  # noqa: B018
