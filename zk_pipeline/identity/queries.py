@@ -392,7 +392,7 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a refresh token is checked against; `seconds` since the last renewal."""
+    """What a refresh token or cookie is checked against; `seconds` since the last renewal."""
 
     session: OpenSession
     refresh_hash: str
@@ -445,16 +445,15 @@ def open_session(connection: Connection, session_id: str) -> OpenSession | None:
     return None if row is None else OpenSession(*row)
 
 
-def session_to_renew(connection: Connection, session_id: str) -> Renewal | None:
-    """A valid session, locked for this transaction."""
+def renewal_of(connection: Connection, session_id: str, *, to_renew: bool = False) -> Renewal | None:
+    """A valid session; `to_renew` locks it for this transaction."""
     passed = func.extract("epoch", func.clock_timestamp() - sessions.c.refreshed_at)
     query = (
         select(*_SESSION_COLUMNS, sessions.c.refresh_hash, sessions.c.previous_hash, passed)
         .select_from(_SESSIONS_WITH_USERS)
         .where(sessions.c.id == session_id, _SESSION_COUNTS)
-        .with_for_update(of=sessions)
     )
-    row = connection.execute(query).first()
+    row = connection.execute(query.with_for_update(of=sessions) if to_renew else query).first()
     if row is None:
         return None
     *session, refresh_hash, previous_hash, seconds = row
@@ -462,7 +461,7 @@ def session_to_renew(connection: Connection, session_id: str) -> Renewal | None:
 
 
 def renew_session(connection: Connection, session_id: str, refresh_hash: str) -> None:
-    """Replace the refresh token."""
+    """Replace the refresh token or cookie."""
     values = {
         "previous_hash": sessions.c.refresh_hash,
         "refresh_hash": refresh_hash,

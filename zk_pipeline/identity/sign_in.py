@@ -2,12 +2,14 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import jwt
@@ -15,15 +17,15 @@ from sqlalchemy import Connection
 
 from zk_pipeline.identity import queries, second_factor, throttle, users
 from zk_pipeline.identity.actors import Actor, DeniedError, OperationError, Role, SignInError
-from zk_pipeline.identity.queries import OpenSession, User
+from zk_pipeline.identity.queries import OpenSession, Renewal, User
 from zk_pipeline.identity.throttle import ANONYMOUS, Client
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.encryption import TokenCipher
 
-# Session tokens: signed, short-lived, each for one purpose. A token only identifies its session; whether that is still
-# valid, and the role, are read from the database.
+# Session tokens of scripts: signed, short-lived, each for one purpose. Browsers have a cookie instead. A token only
+# identifies its session; whether that is still valid, and the role, are read from the database.
 
 ISSUER = "zk_pipeline"
 _ALGORITHM = "HS256"
@@ -87,9 +89,11 @@ def _claim(content: Mapping[str, Any]) -> Claim:
 
 # Sessions.
 
-SECONDS_OF_GRACE = 5.0
-"""Two pages of one browser may renew with the same token at once; within this time that is not theft."""
+SECONDS_OF_GRACE = 60.0
+"""The previous cookie stays valid for this long: other requests of the browser were sent with it."""
 
+_COOKIE = re.compile("([A-Za-z0-9_-]{32})[.][A-Za-z0-9_-]{43}")
+"""What finds a browser's session, and what proves it and is exchanged."""
 
 CONFIRMED_FOR = timedelta(minutes=5)
 """How long after the password accounts may be changed and API tokens created."""
@@ -134,25 +138,35 @@ class SessionOverError(SignInError):
         super().__init__("Sign in again: the session is over.")
 
 
-class JustRenewedError(SessionOverError):
-    """The token was just renewed by another page of the same browser: use the new one."""
-
-
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A new or renewed session with its tokens. Times are in UTC."""
+    """A new or renewed session, with a cookie for a browser and tokens for a script. Times are in UTC.
+
+    Without both, the browser already has the new cookie. From `access_until` on, the cookie is due for an exchange.
+    """
 
     session_id: str
     user_id: int
     role: Role
-    access_token: str = field(repr=False)
     access_until: datetime
-    refresh_token: str = field(repr=False)
     until: datetime
+    access_token: str = field(default="", repr=False)
+    refresh_token: str = field(default="", repr=False)
+    cookie: str = field(default="", repr=False)
     device_token: str = field(default="", repr=False)
 
 
-def with_password(runtime: Runtime, email: str, password: str, caller: Client, code: str = "") -> SignedIn:
+@dataclass(frozen=True, slots=True)
+class BrowserSession:
+    """The session of a browser's cookie, and whether the cookie is due for an exchange."""
+
+    id: str
+    is_due: bool
+
+
+def with_password(
+    runtime: Runtime, email: str, password: str, caller: Client, code: str = "", *, in_browser: bool = True
+) -> SignedIn:
     """Begin a session with e-mail, password, and a code if a second factor is needed.
 
     Raises `SignInError` (after the same work for an unknown account as for a wrong password), `ThrottledError`, and
@@ -163,7 +177,7 @@ def with_password(runtime: Runtime, email: str, password: str, caller: Client, c
         if not code or not user.second_factor:
             raise SecondStepError(_second_step(runtime, user), enrols=not user.second_factor)
         second_factor.check(runtime, user, code, caller)
-    return _on_device(runtime, user, caller)
+    return _on_device(runtime, user, caller, in_browser=in_browser)
 
 
 def with_code(runtime: Runtime, token: str, code: str, caller: Client) -> tuple[SignedIn, Sequence[str]]:
@@ -177,7 +191,7 @@ def with_code(runtime: Runtime, token: str, code: str, caller: Client) -> tuple[
         second_factor.check(runtime, user, code, caller)
     else:
         codes = second_factor.activate(runtime, user, code, caller)
-    return _on_device(runtime, user, caller), codes
+    return _on_device(runtime, user, caller, in_browser=True), codes
 
 
 def in_second_step(runtime: Runtime, token: str) -> User:
@@ -199,9 +213,9 @@ def _second_step(runtime: Runtime, user: User) -> str:
     return SessionTokens(runtime.cipher).sign(Purpose.SECOND_STEP, claim, datetime.now(UTC) + TIME_FOR_THE_CODE)
 
 
-def _on_device(runtime: Runtime, user: User, caller: Client) -> SignedIn:
+def _on_device(runtime: Runtime, user: User, caller: Client, *, in_browser: bool) -> SignedIn:
     with runtime.database.transaction() as connection:
-        signed_in = begin(runtime, connection, user, caller.address)
+        signed_in = begin(runtime, connection, user, caller.address, in_browser=in_browser)
     return replace(signed_in, device_token=_device_token(runtime, user, caller))
 
 
@@ -258,6 +272,7 @@ def begin(
     user: User,
     address: str,
     *,
+    in_browser: bool = True,
     by_provider: bool = False,
     confirmed: bool = True,
 ) -> SignedIn:
@@ -265,49 +280,101 @@ def begin(
 
     `confirmed`: the user has just authenticated; a provider may rely on an existing session.
     """
-    session = OpenSession(
-        secrets.token_urlsafe(24),
-        user.id,
-        user.role,
-        datetime.now(UTC) + timedelta(hours=runtime.settings.session_hours),
-    )
-    signed_in = _tokens(runtime, session)
-    refresh_hash = _hash(signed_in.refresh_token)
-    queries.add_session(connection, session, refresh_hash, by_provider=by_provider, confirmed=confirmed)
+    name, until = secrets.token_urlsafe(24), datetime.now(UTC) + timedelta(hours=runtime.settings.session_hours)
+    session = OpenSession(_hash(name) if in_browser else name, user.id, user.role, until)
+    signed_in = _with_cookie(runtime, name, session) if in_browser else _with_tokens(runtime, session)
+    queries.add_session(connection, session, _proof_hash(signed_in), by_provider=by_provider, confirmed=confirmed)
     queries.record_sign_in(connection, user.id)
     actor = Actor(f"user:{user.id}", Role(user.role), address)
     audit.append(connection, [actor.audit_event("user.signed_in", actor.name, {})])
     return signed_in
 
 
-def renew(runtime: Runtime, refresh_token: str, address: str, *, grace: float = 0.0) -> SignedIn:
+def renew(runtime: Runtime, refresh_token: str, address: str) -> SignedIn:
     """New tokens for a session; the refresh token is no longer valid.
 
     Raises `SessionOverError`, also if the session was idle for too long. A refresh token that was used before means
-    theft, so the session ends; within `grace` seconds of the renewal, `JustRenewedError` is raised instead.
+    theft, so the session ends.
     """
     claim = SessionTokens(runtime.cipher).read(Purpose.REFRESH, refresh_token)
     if claim is None:
         raise SessionOverError
-    shown = _hash(refresh_token)
+    return _renewed(runtime, claim.session_id, refresh_token, address, partial(_with_tokens, runtime))
+
+
+def exchange(runtime: Runtime, cookie: str, address: str) -> SignedIn:
+    """A new cookie for a browser's session; the old one stays valid for `SECONDS_OF_GRACE`.
+
+    Raises as `renew`. For the old one there is no new cookie: another request of the browser got it.
+    """
+    name = _session_name(cookie)
+    return _renewed(runtime, _hash(name), cookie, address, partial(_with_cookie, runtime, name), grace=SECONDS_OF_GRACE)
+
+
+def session_of_cookie(runtime: Runtime, cookie: str, address: str) -> BrowserSession:
+    """The browser's session of a cookie. Raises `SessionOverError`; a cookie that was replaced ends the session."""
+    session_id, shown = _hash(_session_name(cookie)), _hash(cookie)
     with runtime.database.transaction() as connection:
-        renewal = queries.session_to_renew(connection, claim.session_id)
-        if renewal is None or _lacks_proof(runtime, renewal.session):
-            raise SessionOverError
-        if renewal.seconds > runtime.settings.idle_minutes * 60:
-            raise SessionOverError
-        if hmac.compare_digest(shown, renewal.refresh_hash):
-            signed_in = _tokens(runtime, renewal.session)
-            queries.renew_session(connection, claim.session_id, _hash(signed_in.refresh_token))
+        renewal = _renewal(runtime, connection, session_id)
+    if not _is_current(renewal, shown) and not _is_in_grace(renewal, shown, SECONDS_OF_GRACE):
+        end_as_stolen(runtime, session_id, address)
+        raise SessionOverError
+    return BrowserSession(session_id, renewal.seconds > runtime.settings.access_minutes * 60)
+
+
+def _renewed(
+    runtime: Runtime,
+    session_id: str,
+    proof: str,
+    address: str,
+    fresh: Callable[[OpenSession], SignedIn],
+    *,
+    grace: float = 0.0,
+) -> SignedIn:
+    shown = _hash(proof)
+    with runtime.database.transaction() as connection:
+        renewal = _renewal(runtime, connection, session_id, to_renew=True)
+        signed_in = fresh(renewal.session)
+        if _is_current(renewal, shown):
+            queries.renew_session(connection, session_id, _proof_hash(signed_in))
             return signed_in
-        if shown == renewal.previous_hash and renewal.seconds < grace:
-            raise JustRenewedError
-    end_as_stolen(runtime, claim.session_id, address)
+        if _is_in_grace(renewal, shown, grace):
+            return replace(signed_in, cookie="")
+    end_as_stolen(runtime, session_id, address)
     raise SessionOverError
 
 
+def _renewal(runtime: Runtime, connection: Connection, session_id: str, *, to_renew: bool = False) -> Renewal:
+    """A valid session, and what its proof is checked against. Raises `SessionOverError`."""
+    renewal = queries.renewal_of(connection, session_id, to_renew=to_renew)
+    if renewal is None or _lacks_proof(runtime, renewal.session):
+        raise SessionOverError
+    if renewal.seconds > runtime.settings.idle_minutes * 60:
+        raise SessionOverError
+    return renewal
+
+
+def _is_current(renewal: Renewal, shown: str) -> bool:
+    return hmac.compare_digest(shown, renewal.refresh_hash)
+
+
+def _is_in_grace(renewal: Renewal, shown: str, grace: float) -> bool:
+    return hmac.compare_digest(shown, renewal.previous_hash) and renewal.seconds < grace
+
+
+def _session_name(cookie: str) -> str:
+    """The part of a cookie that finds the session, whose row has only its hash. Raises `SessionOverError`.
+
+    Only who has, or had, the cookie knows it, so a wrong proof beside it is an older one.
+    """
+    found = _COOKIE.fullmatch(cookie)
+    if found is None:
+        raise SessionOverError
+    return found[1]
+
+
 def end_as_stolen(runtime: Runtime, session_id: str, address: str) -> None:
-    """End a session whose refresh token was used twice."""
+    """End a session whose refresh token or cookie was used after it was replaced."""
     with runtime.database.transaction() as connection:
         session = queries.open_session(connection, session_id)
         if session is None:
@@ -350,18 +417,27 @@ def sign_out(runtime: Runtime, session_id: str, address: str) -> None:
         audit.append(connection, [actor.audit_event("user.signed_out", actor.name, {})])
 
 
-def _tokens(runtime: Runtime, session: OpenSession) -> SignedIn:
+def _with_tokens(runtime: Runtime, session: OpenSession) -> SignedIn:
     tokens, claim = SessionTokens(runtime.cipher), Claim(session.id, session.user_id)
-    access_until = datetime.now(UTC) + timedelta(minutes=runtime.settings.access_minutes)
-    return SignedIn(
-        session_id=session.id,
-        user_id=session.user_id,
-        role=Role(session.role),
-        access_token=tokens.sign(Purpose.ACCESS, claim, access_until),
-        access_until=access_until,
+    signed_in = _signed_in(runtime, session)
+    return replace(
+        signed_in,
+        access_token=tokens.sign(Purpose.ACCESS, claim, signed_in.access_until),
         refresh_token=tokens.sign(Purpose.REFRESH, claim, session.expires_at),
-        until=session.expires_at,
     )
+
+
+def _with_cookie(runtime: Runtime, name: str, session: OpenSession) -> SignedIn:
+    return replace(_signed_in(runtime, session), cookie=f"{name}.{secrets.token_urlsafe(32)}")
+
+
+def _signed_in(runtime: Runtime, session: OpenSession) -> SignedIn:
+    access_until = datetime.now(UTC) + timedelta(minutes=runtime.settings.access_minutes)
+    return SignedIn(session.id, session.user_id, Role(session.role), access_until, session.expires_at)
+
+
+def _proof_hash(signed_in: SignedIn) -> str:
+    return _hash(signed_in.cookie or signed_in.refresh_token)
 
 
 def _device(runtime: Runtime, user: User | None, caller: Client) -> str | None:

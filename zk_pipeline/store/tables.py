@@ -574,10 +574,11 @@ users = Table(
 sessions = Table(
     "sessions",
     metadata,
-    # Random, and new at each sign-in, to prevent session fixation.
+    # Random, and new at each sign-in, to prevent session fixation. That of a browser is the hash of what its cookie
+    # begins with.
     Column("id", Text, primary_key=True),
     Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
-    # Hashes of the valid refresh token and of the one before; whoever presents the older one has stolen it.
+    # Hashes of the valid refresh token or cookie and of the one before; whoever presents an older one has stolen it.
     text_column("refresh_hash"),
     text_column("previous_hash", default=""),
     instant("created_at", default=True),

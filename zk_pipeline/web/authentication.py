@@ -1,7 +1,7 @@
-"""Who a request comes from, by token or cookies, and which role a route needs."""
+"""Who a request comes from, by token or cookie, and which role a route needs."""
 
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
@@ -77,7 +77,7 @@ Admin = Annotated[Actor, Depends(Needs(Role.ADMIN))]
 
 # The cookies of a browser's session, and the proof that a request comes from our own pages.
 
-ACCESS, REFRESH, DEVICE, SECOND_STEP = "zk_access", "zk_refresh", "zk_device", "zk_second_step"
+SESSION, DEVICE, SECOND_STEP = "zk_session", "zk_device", "zk_second_step"
 
 
 def is_secure(settings: Settings) -> bool:
@@ -96,22 +96,17 @@ def cookie_of(request: HTTPConnection, settings: Settings, name: str) -> str | N
 
 
 def set_session(response: Response, settings: Settings, signed_in: SignedIn) -> None:
-    """Give a browser the tokens of its session.
-
-    The access token is sent by our own pages alone. The refresh token comes along when somebody follows a link to us
-    from elsewhere, so that the page can be renewed; by itself it allows nothing. The device's outlasts the session.
-    """
-    _set(response, settings, ACCESS, signed_in.access_token, signed_in.access_until, strict=True)
-    _set(response, settings, REFRESH, signed_in.refresh_token, signed_in.until, strict=False)
+    """Give a browser the cookie of its session, which our own pages alone send. The device's outlasts the session."""
+    if signed_in.cookie:
+        _set(response, settings, SESSION, signed_in.cookie, signed_in.until, strict=True)
     if signed_in.device_token:
         known_until = datetime.now(UTC) + LIFE_OF_A_DEVICE
         _set(response, settings, DEVICE, signed_in.device_token, known_until, strict=True)
 
 
 def clear_session(response: Response, settings: Settings) -> None:
-    """Take the tokens of its session from a browser."""
-    for name in (ACCESS, REFRESH):
-        clear(response, settings, name)
+    """Take the cookie of its session from a browser."""
+    clear(response, settings, SESSION)
     response.headers["Clear-Site-Data"] = '"storage"'  # Of Dagster's pages; answers of ours are stored nowhere.
 
 
@@ -163,11 +158,15 @@ _IN_URL = frozenset({"token", "access_token", "refresh_token", "api_token", "api
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody's session, for what lasts longer than a request, such as a page with its socket."""
+    """Somebody's session, for what lasts longer than a request, such as a page with its socket.
+
+    `is_due` says whether the cookie is to be exchanged.
+    """
 
     id: str
     runtime: Runtime
     address: str
+    is_due: bool = False
 
     def actor(self) -> Actor:
         """Who it is, with the role they have just now. Raises `SessionOverError` once it ended or was revoked."""
@@ -200,18 +199,23 @@ class Sessions:
         session.actor()
         return session
 
-    def way_in(self, request: HTTPConnection, target: str) -> str:
-        """Where somebody without session is sent, to come back to the target, which is quoted."""
-        renewable = cookie_of(request, self._settings, REFRESH) is not None
-        return f"/{'renew' if renewable else 'sign-in'}?next={quote(target, safe='/%')}"
+    def way_in(self, target: str, *, renews: bool = False) -> str:
+        """Where somebody without session is sent, or with one that is due, to come back to the target: it is quoted."""
+        return f"/{'renew' if renews else 'sign-in'}?next={quote(target, safe='/%')}"
 
-    def sign_out(self, purpose: Purpose, token: str, request: HTTPConnection) -> None:
-        """End the session that a token names, if it names one."""
-        try:
-            session_id = sign_in.session_of_token(self._runtime, purpose, token)
-        except SessionOverError:
-            return
-        sign_in.sign_out(self._runtime, session_id, self.address_of(request))
+    def sign_out(self, request: HTTPConnection, refresh_token: str | None = None) -> None:
+        """End the sessions that bearer, cookie and refresh token name, where they name one."""
+        address, bearer = self.address_of(request), bearer_of(request)
+        cookie = cookie_of(request, self._settings, SESSION)
+        for purpose, token in ((Purpose.ACCESS, bearer), (Purpose.REFRESH, refresh_token)):
+            with suppress(SessionOverError):
+                named = sign_in.session_of_token(self._runtime, purpose, token or "")
+                sign_in.sign_out(self._runtime, named, address)
+        if cookie is not None and bearer is None:
+            require_own_origin(request, self._settings)
+            with suppress(SessionOverError):
+                named = sign_in.session_of_cookie(self._runtime, cookie, address).id
+                sign_in.sign_out(self._runtime, named, address)
 
     def address_of(self, request: HTTPConnection) -> str:
         """The address of the client."""
@@ -224,15 +228,16 @@ class Sessions:
 
     def _session(self, request: HTTPConnection) -> Session:
         """The session that a request names, which may be over."""
-        token = bearer_of(request)
-        if token is None:
-            token = cookie_of(request, self._settings, ACCESS)
-            if token is None:
-                raise NotSignedInError
-            if request.scope.get("method", "GET") not in SAFE_METHODS:
-                require_own_origin(request, self._settings)
-        session_id = sign_in.session_of_token(self._runtime, Purpose.ACCESS, token)
-        return Session(session_id, self._runtime, self.address_of(request))
+        token, address = bearer_of(request), self.address_of(request)
+        if token is not None:
+            return Session(sign_in.session_of_token(self._runtime, Purpose.ACCESS, token), self._runtime, address)
+        cookie = cookie_of(request, self._settings, SESSION)
+        if cookie is None:
+            raise NotSignedInError
+        if request.scope.get("method", "GET") not in SAFE_METHODS:
+            require_own_origin(request, self._settings)
+        found = sign_in.session_of_cookie(self._runtime, cookie, address)
+        return Session(found.id, self._runtime, address, found.is_due)
 
     def _bearer_of_api_token(self, token: str, request: HTTPConnection) -> Actor:
         with self._runtime.database.transaction() as connection:

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from zk_pipeline.identity import second_factor, sign_in
 from zk_pipeline.identity.actors import SignInError
 from zk_pipeline.identity.second_factor import Enrolment
-from zk_pipeline.identity.sign_in import JustRenewedError, Purpose, SecondStepError, SessionOverError
+from zk_pipeline.identity.sign_in import SecondStepError, SessionOverError
 from zk_pipeline.identity.throttle import ThrottledError
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
@@ -283,13 +283,26 @@ Typed = Annotated[str, Form(max_length=4096)]
 
 
 @router.get(PATH)
-def show(request: Request, ready: Ready, known: Recognizing, next: str = "/") -> Response:  # noqa: A002 (in addresses)
-    """The form, or straight on for somebody who is signed in."""
+def show(
+    request: Request,
+    ready: Ready,
+    known: Recognizing,
+    next: str = "/",  # noqa: A002 (the name in addresses)
+    *,
+    again: bool = False,
+) -> Response:
+    """The form, or straight on for somebody who is signed in.
+
+    Who follows a link from another site brings no cookie, and gets it sent by coming `again` from a page of ours.
+    """
+    target = local_target(next)
     try:
         known.session_of(request)
     except SessionOverError:
+        if request.headers.get("sec-fetch-site") in {"cross-site", "same-site"} and not again:
+            return onward(language_of(request), f"{PATH}?next={quote(target)}&again=true")
         return form(request, ready.settings, next).response()
-    return RedirectResponse(local_target(next), 303)
+    return RedirectResponse(target, 303)
 
 
 @router.post(PATH)
@@ -373,10 +386,7 @@ def enter_code(
 def leave(request: Request, ready: Ready, known: Recognizing) -> Response:
     """End the session."""
     authentication.require_own_origin(request, ready.settings)
-    for purpose, name in ((Purpose.ACCESS, authentication.ACCESS), (Purpose.REFRESH, authentication.REFRESH)):
-        token = authentication.cookie_of(request, ready.settings, name)
-        if token is not None:
-            known.sign_out(purpose, token, request)
+    known.sign_out(request)
     answer = RedirectResponse(PATH, 303)
     authentication.clear_session(answer, ready.settings)
     return answer
@@ -384,14 +394,12 @@ def leave(request: Request, ready: Ready, known: Recognizing) -> Response:
 
 @router.get(RENEWAL)
 def renew(request: Request, ready: Ready, known: Recognizing, next: str = "/") -> Response:  # noqa: A002 (in addresses)
-    """Renew the session by its refresh cookie and go back to the page; without one, to the form."""
+    """Exchange the cookie of the session and go back to the page; without one, to the form."""
     target = local_target(next)
-    token = authentication.cookie_of(request, ready.settings, authentication.REFRESH) or ""
-    going_on = onward(language_of(request), target)
+    cookie = authentication.cookie_of(request, ready.settings, authentication.SESSION) or ""
+    going_on = RedirectResponse(target, 303)
     try:
-        signed_in = sign_in.renew(ready, token, known.address_of(request), grace=sign_in.SECONDS_OF_GRACE)
-    except JustRenewedError:
-        return going_on
+        signed_in = sign_in.exchange(ready, cookie, known.address_of(request))
     except SessionOverError:
         answer = RedirectResponse(f"{PATH}?next={quote(target)}", 303)
         authentication.clear_session(answer, ready.settings)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import jwt
+from sqlalchemy import text
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -95,15 +96,15 @@ def foreign_page(place: Place) -> Iterator[Try]:
 
 @attack("A session is fixed before the sign-in, and used afterwards")
 def fixation(place: Place) -> Iterator[Try]:
-    planted = place.signed_in(Role.VIEWER).cookies["zk_access"]
+    planted = place.signed_in(Role.VIEWER).cookies["zk_session"]
     victim = place.client()
-    victim.cookies.set("zk_access", planted, domain="127.0.0.1", path="/")
+    victim.cookies.set("zk_session", planted, domain="127.0.0.1", path="/")
     typed = {"email": place.site.email(Role.OPERATOR), "password": PASSWORD}
     victim.post("/sign-in", data=typed, headers=place.own)
-    cookie = {"cookie": f"zk_access={planted}"}
+    cookie = {"cookie": f"zk_session={planted}"}
     known = place.client().get(ME, headers=cookie)
     told = f"{known.status_code} {known.json().get('email', '')}"
-    fresh = victim.cookies.get("zk_access", domain="") != planted
+    fresh = victim.cookies.get("zk_session", domain="") != planted
     yield Try("the planted cookie after the sign-in", told, held=fresh and "operator" not in told)
 
 
@@ -139,9 +140,27 @@ def forged_tokens(place: Place) -> Iterator[Try]:
             {**claims, "aud": Purpose.REFRESH}, b"a key of somebody else, as long!!", "HS256"
         ),
         "an API token made up": "zk_" + "A" * 43,
+        "the cookie of a browser": place.signed_in(Role.VIEWER).cookies["zk_session"],
     }
     for sent, token in made.items():
         yield answered(f"token: {sent}", place.client().get(ME, headers=bearer(token)), 401)
+    cookies = {"an access token": jwt.encode(claims, "x" * 32, "HS256"), "made up": f"{'A' * 32}.{'A' * 43}"}
+    cookies["of the session of a token"] = f"{claims['sid']}.{'A' * 43}"
+    for sent, cookie in cookies.items():
+        answer = place.client().get(ME, headers={"cookie": f"zk_session={cookie}"})
+        yield answered(f"cookie: {sent}", answer, 401)
+
+
+@attack("A stolen cookie is used beside the browser that it was taken from")
+def stolen_cookie(place: Place) -> Iterator[Try]:
+    victim = place.signed_in(Role.VIEWER)
+    stolen = {"cookie": f"zk_session={victim.cookies['zk_session']}"}
+    with place.site.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.sessions SET refreshed_at = now() - interval '2 minutes'"))
+    for _ in range(2):
+        victim.post(REFRESH, json={}, headers=place.own)
+    yield answered("the stolen cookie once the browser exchanged its own", place.client().get(ME, headers=stolen), 401)
+    yield answered("the session of both afterwards", victim.get(ME), 401)
 
 
 @attack("Cookies are read by scripts or sent by other sites")
@@ -151,7 +170,7 @@ def cookie_flags(place: Place) -> Iterator[Try]:
     for cookie in answer.headers.get_list("set-cookie"):
         name, _, rest = cookie.partition("=")
         flags = {part.strip().lower() for part in rest.split(";")[1:]}
-        wanted = {"httponly", "path=/", "samesite=lax" if name == "zk_refresh" else "samesite=strict"}
+        wanted = {"httponly", "path=/", "samesite=strict"}
         told = ", ".join(sorted(flags & wanted))
         yield Try(f"cookie {name}", told, held=wanted <= flags and not any(f.startswith("domain") for f in flags))
 

@@ -206,7 +206,7 @@ def test_the_second_step_is_closed_to_others_and_after_a_new_password(web: Web, 
     with web.database.transaction() as connection:
         users.set_password(connection, TESTER, ada.id, "another long one")
     assert enter(web, code).headers["location"] == "/sign-in?next=/audit"
-    web.client.cookies.set("zk_access", web.client.cookies["zk_second_step"])
+    web.client.cookies.set("zk_session", web.client.cookies["zk_second_step"])
     assert web.client.get(ME).status_code == 401
 
 

@@ -1,7 +1,8 @@
 """The sign-in page as a browser without scripts uses it."""
 
 import re
-from html import escape
+from hashlib import sha256
+from html import unescape
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import text
 
 from zk_pipeline.web.sign_in import local_target
 from zk_pipeline_tests.web.conftest import Web, refused
-from zk_pipeline_tests.web.signing_in import ME, PASSWORD, own_origin, user
+from zk_pipeline_tests.web.signing_in import ME, PASSWORD, REFRESH, content, events, me, own_origin, signed_in, user
 
 
 @pytest.fixture(autouse=True)
@@ -22,9 +23,16 @@ def enter(web: Web, password: str = PASSWORD, **more: str) -> httpx.Response:
     return web.client.post("/sign-in", data=typed, headers=own_origin(web))
 
 
-def forget_access(web: Web) -> None:
-    """What the browser does when the access token's time is over."""
-    web.client.cookies.delete("zk_access")
+def wait(web: Web, minutes: int) -> None:
+    """So long ago the cookie of the session was exchanged."""
+    with web.database.transaction() as connection:
+        passed = text("UPDATE sync.sessions SET refreshed_at = now() - make_interval(mins => :minutes)")
+        connection.execute(passed, {"minutes": minutes})
+
+
+def shown(web: Web, cookie: str, path: str = ME) -> httpx.Response:
+    """What another browser with this cookie is answered."""
+    return httpx.get(web.client.base_url.join(path), cookies={"zk_session": cookie}, trust_env=False)
 
 
 def test_the_form_leads_on_to_where_somebody_wanted_to_go(web: Web):
@@ -78,20 +86,67 @@ def test_somebody_who_is_signed_in_is_led_on(web: Web):
     assert (answer.status_code, answer.headers["location"]) == (303, "/audit")
 
 
-def test_a_session_is_renewed_when_a_page_is_loaded(web: Web):
+def test_who_follows_a_link_from_another_site_comes_again_with_the_cookie(web: Web):
+    sent = web.client.get("/sign-in", params={"next": "/audit?page=2"}, headers={"sec-fetch-site": "cross-site"})
+    (again,) = re.findall('content="0;url=([^"]+)"', sent.text)
+    assert unescape(again) == "/sign-in?next=/audit%3Fpage%3D2&again=true"
+    form = web.client.get(unescape(again), headers={"sec-fetch-site": "cross-site"}).text
+    assert 'name="next" value="/audit?page=2"' in form
     enter(web)
-    before = web.client.cookies["zk_refresh"]
-    forget_access(web)
-    page = web.client.get("/renew", params={"next": "/audit?page=2"})
-    assert '<meta http-equiv="refresh" content="0;url=/audit?page=2">' in page.text
-    assert web.client.cookies["zk_refresh"] != before
+    assert web.client.get(unescape(again)).headers["location"] == "/audit?page=2"
+
+
+def test_the_cookie_is_random_and_the_database_does_not_hold_it(web: Web):
+    enter(web)
+    name, proof = web.client.cookies["zk_session"].split(".")
+    ((row,),) = web.rows("SELECT sessions::text FROM sync.sessions")
+    assert name not in row
+    assert proof not in row
+    assert sha256(name.encode()).hexdigest() in row
+
+
+@pytest.mark.parametrize("sent", ["", "x", "a.b", "é.ü", '"\\000"', f"{'A' * 32}.{'A' * 43}", "A" * 8000])
+def test_what_is_no_cookie_of_ours_is_refused(web: Web, sent: str):
+    cookie = {b"cookie": b"zk_session=" + sent.encode()}
+    assert web.client.get(ME, headers=cookie).status_code == 401
+    assert web.client.get("/renew", headers=cookie).headers["location"] == "/sign-in?next=/"
+
+
+def test_tokens_are_no_cookies_and_cookies_are_no_tokens(web: Web):
+    tokens = signed_in(web)
+    assert {shown(web, tokens[name]).status_code for name in ("access_token", "refresh_token")} == {401}
+    guess = f"{content(tokens['access_token'])['sid']}.{'A' * 43}"
+    assert shown(web, guess).status_code == 401
+    assert me(web, tokens["access_token"]).status_code == 200
+    enter(web)
+    cookie = web.client.cookies["zk_session"]
+    assert me(web, cookie).status_code == 401
+    assert web.client.post(REFRESH, json={"refresh_token": cookie}).status_code == 401
+    assert web.client.get(ME).status_code == 200
+
+
+def test_a_session_that_nobody_uses_is_over(web: Web):
+    enter(web)
+    wait(web, 119)
+    assert web.client.get(ME).status_code == 200
+    wait(web, 121)
+    assert web.client.get(ME).status_code == 401
+    assert web.client.get("/renew").headers["location"] == "/sign-in?next=/"
+
+
+def test_the_cookie_is_exchanged_when_a_page_is_loaded(web: Web):
+    enter(web)
+    before = web.client.cookies["zk_session"]
+    answer = web.client.get("/renew", params={"next": "/audit?page=2"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/audit?page=2")
+    assert web.client.cookies["zk_session"] != before
     assert web.client.get(ME).status_code == 200
 
 
 @pytest.mark.parametrize("target", ["/reconcile?reason=billed&page=2", "/a%26b?text=a%26b%2Fc"])
 def test_the_address_after_the_renewal_comes_back_as_it_was(web: Web, target: str):
     enter(web)
-    assert f'content="0;url={escape(target)}"' in web.client.get("/renew", params={"next": target}).text
+    assert web.client.get("/renew", params={"next": target}).headers["location"] == target
     web.client.cookies.clear()
     form = web.client.get("/renew", params={"next": target}).headers["location"]
     assert httpx.URL(form).params["next"] == target
@@ -106,23 +161,27 @@ def test_the_address_after_the_renewal_leads_nowhere_else(web: Web, path: str):
 
 def test_two_pages_that_are_loaded_at_once_do_not_end_the_session(web: Web):
     enter(web)
-    before = web.client.cookies["zk_refresh"]
+    before = web.client.cookies["zk_session"]
     web.client.get("/renew")
-    second = httpx.get(web.client.base_url.join("/renew"), cookies={"zk_refresh": before}, trust_env=False)
-    assert second.status_code == 200
+    second = shown(web, before, "/renew")
+    assert (second.status_code, second.headers["location"]) == (303, "/")
     assert "set-cookie" not in second.headers
+    assert shown(web, before).status_code == 200
     assert web.client.get(ME).status_code == 200
 
 
-def test_an_older_refresh_cookie_ends_the_session(web: Web):
+@pytest.mark.parametrize("path", [ME, "/renew"])
+@pytest.mark.parametrize("exchanges", [1, 3])
+def test_an_older_cookie_ends_the_session(web: Web, ada: int, path: str, exchanges: int):
     enter(web)
-    before = web.client.cookies["zk_refresh"]
-    web.client.get("/renew")
-    with web.database.transaction() as connection:
-        connection.execute(text("UPDATE sync.sessions SET refreshed_at = now() - interval '1 minute'"))
-    late = httpx.get(web.client.base_url.join("/renew"), cookies={"zk_refresh": before}, trust_env=False)
-    assert (late.status_code, late.headers["location"]) == (303, "/sign-in?next=/")
+    before = web.client.cookies["zk_session"]
+    for _ in range(exchanges):
+        web.client.get("/renew")
+    wait(web, 2)
+    late = shown(web, before, path)
+    assert late.headers.get("location") == "/sign-in?next=/" if path == "/renew" else late.status_code == 401
     assert web.client.get(ME).status_code == 401
+    assert events(web)[-1] == ("session.token_reused", "nobody", f"user:{ada}")
 
 
 def test_without_a_session_the_renewal_leads_to_the_form(web: Web):
@@ -132,10 +191,10 @@ def test_without_a_session_the_renewal_leads_to_the_form(web: Web):
 
 def test_signing_out_ends_the_session(web: Web):
     enter(web)
-    access = web.client.cookies["zk_access"]
+    cookie = web.client.cookies["zk_session"]
     answer = web.client.post("/sign-out", headers=own_origin(web))
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
-    assert web.client.get(ME, headers={"authorization": f"Bearer {access}"}).status_code == 401
+    assert shown(web, cookie).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def _for_people(request: Request, known: Recognizing, page: HTMLResponse) -> Res
     except ProblemError as error:
         if error.status != 401:
             raise
-        return RedirectResponse(known.way_in(request, request.url.path), 303)
+        return RedirectResponse(known.way_in(request.url.path), 303)
     page.headers["Content-Security-Policy"] = _policy(page)
     return page
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 from zk_pipeline.identity import second_factor, sign_in, users
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.identity.queries import User
-from zk_pipeline.identity.sign_in import Purpose, SignedIn
+from zk_pipeline.identity.sign_in import SignedIn
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web import authentication
 from zk_pipeline.web.api.common import PREFIX, Body, Ready, SecretBody
@@ -21,7 +21,6 @@ from zk_pipeline.web.authentication import (
     Recognizing,
     Sessions,
     Viewer,
-    bearer_of,
     refusals,
     refuse_api_token,
     refuse_token_in_url,
@@ -45,7 +44,7 @@ Code = Annotated[str, Field(max_length=100)]
 class Credentials(SecretBody):
     """E-mail and password, and a code where a second factor is needed.
 
-    With `cookies`, a browser gets the tokens where no script can read them.
+    With `cookies`, a browser gets a cookie that no script can read, and no tokens.
     """
 
     email: Annotated[str, Field(min_length=1, max_length=254)]
@@ -55,7 +54,7 @@ class Credentials(SecretBody):
 
 
 class RefreshToken(Body):
-    """The refresh token of a script; browsers send theirs as a cookie."""
+    """The refresh token of a script; browsers send their cookie."""
 
     refresh_token: Secret | None = None
 
@@ -100,7 +99,7 @@ class OwnChange(SecretBody):
 
 
 class Tokens(BaseModel):
-    """A session. The tokens are null where they went into cookies; instants are in UTC."""
+    """A session. The tokens are null for a browser, which has its cookie; instants are in UTC."""
 
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 (the kind of token)
     access_token: str | None
@@ -117,7 +116,12 @@ def login(given: Credentials, request: Request, response: Response, ready: Ready
         authentication.require_own_origin(request, ready.settings)
     with refusals():
         signed_in = sign_in.with_password(
-            ready, given.email, given.password.get_secret_value(), known.caller_of(request), given.code
+            ready,
+            given.email,
+            given.password.get_secret_value(),
+            known.caller_of(request),
+            given.code,
+            in_browser=given.cookies,
         )
     return _answer(ready, response, signed_in, in_cookies=given.cookies)
 
@@ -126,28 +130,24 @@ def login(given: Credentials, request: Request, response: Response, ready: Ready
 def refresh(
     request: Request, response: Response, ready: Ready, known: Recognizing, given: RefreshToken | None = None
 ) -> Tokens:
-    """Fresh tokens for a refresh token, which counts only once: shown again, it ends the session."""
-    in_body = _in_body(given)
-    token = in_body or _in_cookie(request, ready, authentication.REFRESH)
-    if token is None:
-        raise ProblemError(401, "There is no refresh token, in body or cookie. Sign in.", CHALLENGE)
+    """Fresh tokens for a refresh token, which counts only once: shown again, it ends the session. Or a fresh cookie."""
+    token, address = _in_body(given), known.address_of(request)
+    cookie = None if token else authentication.cookie_of(request, ready.settings, authentication.SESSION)
+    if cookie is not None:
+        authentication.require_own_origin(request, ready.settings)
+    elif token is None:
+        raise ProblemError(401, "There is no refresh token in the body, and no cookie. Sign in.", CHALLENGE)
     with refusals():
-        signed_in = sign_in.renew(ready, token, known.address_of(request))
-    return _answer(ready, response, signed_in, in_cookies=in_body is None)
+        signed_in = sign_in.renew(ready, token, address) if token else sign_in.exchange(ready, cookie or "", address)
+    return _answer(ready, response, signed_in, in_cookies=cookie is not None)
 
 
 @router.post("/logout", status_code=204, summary="Sign out")
 def logout(
     request: Request, response: Response, ready: Ready, known: Recognizing, given: RefreshToken | None = None
 ) -> None:
-    """End the session that bearer, body or cookies name; it is no error when there is none any more."""
-    shown = (
-        (Purpose.ACCESS, bearer_of(request) or _in_cookie(request, ready, authentication.ACCESS)),
-        (Purpose.REFRESH, _in_body(given) or _in_cookie(request, ready, authentication.REFRESH)),
-    )
-    for purpose, token in shown:
-        if token is not None:
-            known.sign_out(purpose, token, request)
+    """End the session that bearer, body or cookie name; it is no error when there is none any more."""
+    known.sign_out(request, _in_body(given))
     authentication.clear_session(response, ready.settings)
 
 
@@ -256,11 +256,3 @@ def _answer(ready: Runtime, response: Response, signed_in: SignedIn, *, in_cooki
 
 def _in_body(given: RefreshToken | None) -> str | None:
     return given.refresh_token.get_secret_value() if given and given.refresh_token else None
-
-
-def _in_cookie(request: Request, ready: Runtime, name: str) -> str | None:
-    """The token in a cookie, which only our own pages may have sent."""
-    token = authentication.cookie_of(request, ready.settings, name)
-    if token is not None:
-        authentication.require_own_origin(request, ready.settings)
-    return token

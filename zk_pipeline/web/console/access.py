@@ -136,10 +136,11 @@ class ConsoleAuth:
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = HTTPConnection(scope)
         visitor = await run_in_threadpool(self._visitor, connection)
-        if visitor is None:
+        if visitor is None or visitor.session.is_due:
             query = connection.url.query
             target = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
-            await RedirectResponse(self.sessions.way_in(connection, target), 303)(scope, receive, send)
+            way = self.sessions.way_in(target, renews=visitor is not None)
+            await RedirectResponse(way, 303)(scope, receive, send)
             return
         scope.setdefault("state", {})["visitor"] = visitor
         await self.app(scope, receive, _Protected(send))

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zk_pipeline.identity import api_tokens, sign_in
 from zk_pipeline.identity.actors import Actor, Role
-from zk_pipeline.identity.sign_in import JustRenewedError, SessionOverError
+from zk_pipeline.identity.sign_in import SessionOverError
 from zk_pipeline.operate import runs
 from zk_pipeline.runtime.dagster_server import is_service_token
 from zk_pipeline.runtime.runtime import Runtime
@@ -42,7 +42,6 @@ SECONDS_BETWEEN_LOOKS = 10.0
 """A socket ends so soon after the session that opened it."""
 
 _MEMORY = 50_000_000
-_SECONDS_FOR_AN_ANSWER = 0.3
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _SECRET = frozenset({b"cookie", b"authorization"})
@@ -95,13 +94,13 @@ class Door:
             return PlainTextResponse("ok")
         self._require_ours(request)
         try:
-            who = await run_in_threadpool(self._who, request)
+            who, is_due = await run_in_threadpool(self._who, request)
             actor = await run_in_threadpool(who)
         except SessionOverError as error:
-            return await self._way_in(request, error)
+            return self._way_in(request, error)
         is_graphql = path.rstrip("/").endswith("/graphql")
         if is_graphql and method == "POST":
-            return await self._graphql(request, actor)
+            return await (self._renewed(request) if is_due else self._graphql(request, actor))
         if is_graphql:
             raise ProblemError(405, "GraphQL is taken by POST alone. Send it as application/json.", {"Allow": "POST"})
         if method not in _SAFE_METHODS:
@@ -150,7 +149,7 @@ class Door:
             self._require_ours(socket)
             if bearer_of(socket) is None:
                 authentication.require_own_origin(socket, self.runtime.settings)
-            who = await run_in_threadpool(self._who, socket)
+            who, _ = await run_in_threadpool(self._who, socket)
             actor = await run_in_threadpool(who)
         except (ProblemError, SessionOverError, DatabaseUnavailableError):
             await send({"type": "websocket.close", "code": 1008})
@@ -176,43 +175,39 @@ class Door:
         given = (settings.public_url, settings.dagster_ui, settings.dagster_address)
         return {*_LOOPBACK, *(_name(url) for url in given if url)}
 
-    def _who(self, connection: HTTPConnection) -> Who:
-        """Who it is, for as long as they may be asked. Raises `SessionOverError` and `ProblemError`."""
+    def _who(self, connection: HTTPConnection) -> tuple[Who, bool]:
+        """Who it is, for as long as they may be asked, and whether their cookie is to be exchanged.
+
+        Raises `SessionOverError` and `ProblemError`.
+        """
         token = bearer_of(connection)
         if token is not None and is_service_token(self.runtime.cipher, token):
-            return lambda: SERVICE
+            return (lambda: SERVICE), False
         if token is not None and token.startswith(api_tokens.PREFIX):
-            return lambda: self.sessions.actor_of(connection)
-        return self.sessions.session_of(connection).actor
+            return (lambda: self.sessions.actor_of(connection)), False
+        session = self.sessions.session_of(connection)
+        return session.actor, session.is_due
 
-    async def _way_in(self, request: Request, error: SessionOverError) -> Response:
-        """A page is left for the sign-in, from which the way leads back; what a page asks renews its session."""
-        token = authentication.cookie_of(request, self.runtime.settings, authentication.REFRESH)
-        asks = request.method == "POST" and request.scope["path"] == self._graphql_path
-        if asks and token is not None and bearer_of(request) is None:
-            return await self._renewed(request, token)
+    def _way_in(self, request: Request, error: SessionOverError) -> Response:
+        """A page is left for the sign-in, from which the way leads back."""
         if request.method not in _SAFE_METHODS or "text/html" not in request.headers.get("accept", ""):
             raise ProblemError(401, str(error), CHALLENGE) from error
         query = request.url.query
         target = quote(request.scope["path"] + (f"?{query}" if query else ""), safe="/")
-        return RedirectResponse(self.sessions.way_in(request, target), 303)
+        return RedirectResponse(self.sessions.way_in(target), 303)
 
-    async def _renewed(self, request: Request, token: str) -> Response:
-        """Fresh tokens for a page that is open for longer than they count, which sends its request again with them.
+    async def _renewed(self, request: Request) -> Response:
+        """A fresh cookie for a page that is open for long, which sends its request again with it.
 
-        Raises `ProblemError` where the session is over, or another site sent the request.
+        Raises `ProblemError` where the session ended meanwhile.
         """
-        authentication.require_own_origin(request, self.runtime.settings)
-        again = RedirectResponse(self._graphql_path, 307)
-        address, grace = self.sessions.address_of(request), sign_in.SECONDS_OF_GRACE
+        again, address = RedirectResponse(self._graphql_path, 307), self.sessions.address_of(request)
+        cookie = authentication.cookie_of(request, self.runtime.settings, authentication.SESSION) or ""
         try:
-            signed_in = await run_in_threadpool(sign_in.renew, self.runtime, token, address, grace=grace)
-        except JustRenewedError:  # By another request of the same page, whose answer is on its way to the browser.
-            await asyncio.sleep(_SECONDS_FOR_AN_ANSWER)
+            signed_in = await run_in_threadpool(sign_in.exchange, self.runtime, cookie, address)
         except SessionOverError as error:
             raise ProblemError(401, str(error), CHALLENGE) from error
-        else:
-            authentication.set_session(again, self.runtime.settings, signed_in)
+        authentication.set_session(again, self.runtime.settings, signed_in)
         return again
 
 

@@ -18,7 +18,7 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import access
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site
+from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site, Visitor
 
 
 def get(site: Site, path: str, **headers: str) -> httpx.Response:
@@ -32,7 +32,7 @@ def session_cookie(site: Site) -> str:
         headers={"origin": site.url},
         trust_env=False,
     )
-    return f"zk_access={answer.cookies['zk_access']}"
+    return f"zk_session={answer.cookies['zk_session']}"
 
 
 @pytest.mark.parametrize("path", ["/", "/reconcile?view=all", *(f"/{section.name}" for section in SECTIONS)])
@@ -44,9 +44,17 @@ def test_a_page_without_session_leads_to_the_sign_in_and_back(site: Site, path: 
     assert httpx.QueryParams(target.query)["next"] == path
 
 
-def test_a_page_whose_short_token_is_over_is_renewed(site: Site):
-    answer = get(site, "/audit", cookie="zk_refresh=anything")
-    assert answer.headers["location"] == "/renew?next=/audit"
+def test_a_page_whose_cookie_is_due_exchanges_it(site: Site):
+    cookie = session_cookie(site)
+    assert get(site, "/audit?page=2", cookie=cookie).status_code == 200
+    let_cookies_be_due(site)
+    assert get(site, "/audit?page=2", cookie=cookie).headers["location"] == "/renew?next=/audit%3Fpage%3D2"
+    assert get(site, "/audit", cookie="zk_session=anything").headers["location"] == "/sign-in?next=/audit"
+
+
+def let_cookies_be_due(site: Site) -> None:
+    with site.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.sessions SET refreshed_at = now() - interval '11 minutes'"))
 
 
 @pytest.mark.parametrize(
@@ -171,14 +179,35 @@ def test_a_revoked_session_can_do_nothing_more_and_leads_to_the_sign_in(visit: V
     page.wait_for_url("**/sign-in?next=%2Freconcile")
 
 
-def test_a_page_whose_short_token_ended_with_its_socket_finds_back(visit: Visit):
+def test_a_page_whose_cookie_is_due_goes_on_and_exchanges_it(visit: Visit, site: Site):
     visitor = visit(Role.VIEWER)
     page = visitor.open("/audit")
-    visitor.context.clear_cookies(name="zk_access")
+    before = session_of(visitor)
+    let_cookies_be_due(site)
     page.evaluate("window.socket.io.engine.close()")
     page.wait_for_function("!window.socket.connected")
     page.wait_for_function("window.socket.connected", timeout=40_000)
-    assert any(cookie.get("name") == "zk_access" for cookie in visitor.context.cookies())
+    with page.expect_response("**/api/v1/auth/refresh"):
+        page.evaluate("zkConsole.renewedAt = 0; zkConsole.renew()")
+    assert session_of(visitor) != before
+    page.reload()
+    assert urlsplit(page.url).path == "/audit"
+
+
+def test_a_link_from_another_site_leads_to_the_page(visit: Visit, site: Site):
+    page = visit(Role.VIEWER).open("/audit")
+    page.route(
+        "http://elsewhere.example/",
+        lambda route: route.fulfill(body=f'<a href="{site.url}/audit">on</a>', content_type="text/html"),
+    )
+    page.goto("http://elsewhere.example/")
+    page.get_by_text("on").click()
+    page.wait_for_url(f"{site.url}/audit")
+
+
+def session_of(visitor: Visitor) -> str:
+    (cookie,) = (cookie for cookie in visitor.context.cookies() if cookie.get("name") == "zk_session")
+    return cookie.get("value", "")
 
 
 def test_a_role_that_was_taken_away_counts_at_once(visit: Visit, site: Site):

@@ -9,6 +9,7 @@ import httpx
 import jwt
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import text
 from starlette.types import ASGIApp
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -270,15 +271,16 @@ def test_a_body_is_limited_and_must_be_json(ui: Ui) -> None:
 
 def test_a_page_that_is_open_for_long_renews_its_session_by_what_it_asks(ui: Ui) -> None:
     with ui.browser(Role.VIEWER) as browser:
-        browser.cookies.delete("zk_access")
+        with ui.runtime.database.transaction() as connection:
+            connection.execute(text("UPDATE sync.sessions SET refreshed_at = now() - interval '11 minutes'"))
         asked = {"query": "{ version }"}
         theirs = browser.post("/graphql", json=asked, headers=CROSS_SITE)
         first = browser.post("/graphql", json=asked)
-        refresh = browser.cookies["zk_refresh"]
+        cookie = browser.cookies["zk_session"]
         assert (theirs.status_code, first.status_code, first.headers["location"]) == (403, 307, "/graphql")
         assert browser.post("/graphql", json=asked).status_code == 200
         browser.post("/sign-out")
-        browser.cookies.set("zk_refresh", refresh)
+        browser.cookies.set("zk_session", cookie)
         assert browser.post("/graphql", json=asked).status_code == 401
 
 
@@ -351,6 +353,6 @@ def test_the_socket_ends_with_the_session(ui: Ui, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_no_json_ends_the_socket(ui: Ui) -> None:
-    for text in ("{", "[]", "[" * 100_000):
+    for sent in ("{", "[]", "[" * 100_000):
         with opened(ui, ui.bearer(Role.ADMIN)) as socket:
-            assert ends(socket, text)
+            assert ends(socket, sent)

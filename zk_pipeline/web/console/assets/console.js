@@ -35,7 +35,7 @@ const zkConsole = {
     window.socket.io.on("reconnect_error", () => this.renew());
   },
 
-  // The short token that the socket and the links are recognized by; the page outlives it.
+  // A fresh cookie: that of a page that is open for long is exchanged before it is over.
   async renew() {
     if (document.hidden || Date.now() - this.renewedAt < 5000) return;
     this.renewedAt = Date.now();
