@@ -48,11 +48,11 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Il y a eu trop de connexions refusées. Réessayez dans {seconds} secondes.",
     ),
     "code.lead": ("The second step", "Der zweite Schritt", "La deuxième étape"),
-    "code": ("Code of your app", "Code Ihrer App", "Code de votre application"),
+    "code": ("Code from your app", "Code Ihrer App", "Code de votre application"),
     "code.recovery": ("Recovery code", "Ersatzcode", "Code de secours"),
-    "code.submit": ("Go on", "Weiter", "Continuer"),
+    "code.submit": ("Continue", "Weiter", "Continuer"),
     "code.lost": ("Use a recovery code", "Ersatzcode verwenden", "Utiliser un code de secours"),
-    "code.app": ("Use the code of your app", "Code der App verwenden", "Utiliser le code de l'application"),
+    "code.app": ("Use the code from your app", "Code der App verwenden", "Utiliser le code de l'application"),
     "code.back": ("Sign in as somebody else", "Als jemand anderes anmelden", "Se connecter autrement"),
     "code.wrong": (
         "The code is wrong, or was used before. Type the one that the app shows now.",
@@ -60,9 +60,9 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Le code est faux ou a déjà servi. Saisissez celui que l'application affiche maintenant.",
     ),
     "enrol.lead": (
-        "A second factor is required here: a code of an app, beside the password.",
-        "Hier ist ein zweiter Faktor nötig: der Code einer App, neben dem Passwort.",
-        "Un second facteur est exigé ici : le code d'une application, en plus du mot de passe.",
+        "Set up a second factor: a code from an app, besides the password.",
+        "Richten Sie einen zweiten Faktor ein: den Code einer App, neben dem Passwort.",
+        "Configurez un second facteur : le code d'une application, en plus du mot de passe.",
     ),
     "enrol.scan": (
         "Scan this picture with an authenticator app, or type the key into it. Then type the code that it shows.",
@@ -78,7 +78,7 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Gardez-les en lieu sûr. Sans l'application, chacun sert une fois. Ils ne sont affichés que maintenant.",
     ),
     "codes.done": ("I have kept them", "Ich habe sie aufbewahrt", "Je les ai gardés"),
-    "onward": ("Going on …", "Es geht weiter …", "On continue …"),
+    "onward": ("Continuing …", "Es geht weiter …", "On continue …"),
 }
 
 

@@ -78,7 +78,7 @@ def test_the_cards_tell_role_address_and_when_each_was_read(visit: Visit, site: 
         shown = card(page, name)
         expect(shown).to_contain_text(role)
         expect(shown).to_contain_text("In use")
-        expect(shown).not_to_contain_text("never so far")
+        expect(shown).not_to_contain_text("not read yet")
         address = site.variables[f"ZK_{name.upper()}_URL"]
         expect(shown.get_by_role("link", name=address)).to_have_attribute("rel", "noopener noreferrer")
 

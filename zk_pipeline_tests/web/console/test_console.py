@@ -177,7 +177,7 @@ def test_the_list_is_narrowed_and_says_what_to_do_where_nothing_fits(visit: Visi
     page = visit(Role.VIEWER).open("/reconcile?view=matches")
     expect(page.get_by_text("Carried out", exact=True).first).to_be_visible()
     page.get_by_label("Agent", exact=True).fill("Nobody At All")
-    expect(page.get_by_text("Nothing fits this filter.")).to_be_visible()
+    expect(page.get_by_text("Widen or clear the filter")).to_be_visible()
     page.get_by_label("Agent", exact=True).fill("")
     page.get_by_label("To", exact=True).fill(FIRST)
     expect(page.get_by_text("In sync", exact=True).first).to_be_visible()
@@ -202,7 +202,7 @@ def test_the_story_of_a_booking_is_told(visit: Visit, site: Site):
     field = page.get_by_label("Booking, ticket or time sheet")
     field.fill(source_id)
     field.press("Enter")
-    dialog = page.get_by_role("dialog", name=f"The story of {source_id}")
+    dialog = page.get_by_role("dialog", name=f"History of {source_id}")
     expect(dialog.get_by_role("heading", name="Writes to Kimai")).to_be_visible()
     expect(dialog.get_by_text("Time sheet created").first).to_be_visible()
 
@@ -284,7 +284,7 @@ def test_a_cancelled_run_asks_whether_to_sync_again_and_one_click_answers(visit:
     page.get_by_role("button", name="Sync again").first.click()
     notice(page, "The days are asked for")
     page.get_by_role("button", name="Leave it").click()
-    notice(page, "Left as it is.")
+    notice(page, "Left as they are.")
     expect(page.get_by_text("Cancelled: sync again?")).to_have_count(0)
     with site.database.transaction() as connection:
         assert cancellations.held(connection) == []

@@ -243,7 +243,7 @@ def set_up(page: Page, site: Site) -> TOTP:
     dialog.get_by_role("button", name="Set it up").click()
     expect(dialog.get_by_role("img", name="QR code of the key").locator("svg")).to_be_visible()
     app = TOTP(dialog.get_by_text("Key: ").inner_text().removeprefix("Key: "))
-    dialog.get_by_label("Code of the app").fill(app.now())
+    dialog.get_by_label("Code from the app").fill(app.now())
     page.keyboard.press("Enter")
     expect(dialog.get_by_role("listitem")).to_have_count(10)
     with site.database.transaction() as connection:  # As if half a minute went by.
@@ -289,6 +289,6 @@ def test_an_admin_gives_the_password_again_and_removes_the_second_factor_of_some
     page.keyboard.press("Enter")
     expect(page.get_by_text("E-mail or password is wrong")).to_be_visible()
     again.get_by_label("Current password").fill(PASSWORD)
-    again.get_by_role("button", name="Go on").click()
-    expect(page.get_by_text("lost@example.com has no second factor any more")).to_be_visible()
+    again.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("The second factor of lost@example.com is removed")).to_be_visible()
     assert site.value("SELECT count(*) FROM sync.second_factors") == 0

@@ -79,7 +79,7 @@ def take_over(page: Page, content: str) -> None:
     with page.expect_file_chooser() as choosing:
         dialog.get_by_role("button", name="Choose a file").click()
     choosing.value.set_files({"name": "mappings.csv", "mimeType": "text/csv", "buffer": content.encode()})
-    dialog.get_by_role("button", name="Take it over").click()
+    dialog.get_by_role("button", name="Apply").click()
     expect(dialog).to_have_count(0)
 
 

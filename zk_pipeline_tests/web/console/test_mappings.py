@@ -187,12 +187,12 @@ def test_that_two_agents_are_one_user_has_to_be_confirmed(visit: Visit, site: Si
 def test_a_file_is_tried_first_and_each_bad_line_is_named(visit: Visit):
     page = visit(Role.OPERATOR).open("/mappings")
     dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\nactivity,Segeln,Sonstiges\nuser,,anna.berger\n")
-    expect(dialog).to_contain_text("2 lines are wrong")
+    expect(dialog).to_contain_text("Correct 2 lines")
     lines = dialog.get_by_role("listitem")
     expect(lines).to_have_count(2)
     expect(lines.first).to_contain_text("Line 3, column zammad: no activity type in Zammad fits 'Segeln'")
     expect(lines.last).to_contain_text("Line 4, column zammad: the value is missing")
-    expect(dialog.get_by_role("button", name="Take it over")).to_be_disabled()
+    expect(dialog.get_by_role("button", name="Apply")).to_be_disabled()
     dialog.get_by_role("button", name="Cancel").click()
     expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_have_count(0)
 
@@ -205,7 +205,7 @@ def test_nothing_of_a_file_changes_before_it_is_taken_over(visit: Visit, site: S
     expect(changes).to_contain_text("Sonstiges")
     query = f"SELECT type_id FROM sync.activity_mappings WHERE type_id = ({TYPE_ID})"
     assert stored(site, query) == []
-    dialog.get_by_role("button", name="Take it over").click()
+    dialog.get_by_role("button", name="Apply").click()
     expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_contain_text("Sonstiges")
     assert len(stored(site, query)) == 1
 
@@ -213,7 +213,7 @@ def test_nothing_of_a_file_changes_before_it_is_taken_over(visit: Visit, site: S
 def test_what_was_imported_is_exported_and_can_be_imported_again(visit: Visit, tmp_path: Path):
     page = visit(Role.OPERATOR).open("/mappings")
     dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\n")
-    dialog.get_by_role("button", name="Take it over").click()
+    dialog.get_by_role("button", name="Apply").click()
     expect(dialog).to_have_count(0)
     expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_be_visible()
     with page.expect_download() as download:
@@ -253,7 +253,7 @@ def test_before_both_systems_are_connected_it_says_what_to_do_first(visit: Visit
     with site.database.transaction() as connection:
         connection.execute(switch, {"active": False})
     page = visit(Role.OPERATOR).open("/mappings")
-    expect(waiting(page)).to_contain_text("Connect both first")
+    expect(waiting(page)).to_contain_text("Connect Zammad and Kimai first")
     expect(waiting(page).get_by_role("link", name="Set up the connectors")).to_have_attribute("href", "/connectors")
     with site.database.transaction() as connection:
         connection.execute(switch, {"active": True})

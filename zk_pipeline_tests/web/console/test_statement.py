@@ -115,7 +115,7 @@ def test_a_customer_of_the_list_opens_with_lines_that_add_up_by_the_keyboard_alo
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name=CUSTOMER)
     lines = dialog.get_by_role("table", name="Agents and activities")
-    expect(lines.get_by_role("row").last).to_contain_text("All together")
+    expect(lines.get_by_role("row").last).to_contain_text("Total")
     assert number(booked) == sum(column(lines, "Booked")[:-1]) == column(lines, "Booked")[-1]
     assert lines.get_by_role("row").nth(1).inner_text().count("@") == 1
     page.keyboard.press("Escape")
@@ -129,7 +129,7 @@ def test_a_customer_opens_with_its_time_sheets_which_add_up_to_what_is_in_kimai(
     page.get_by_role("button", name=CUSTOMER).click()
     dialog = page.get_by_role("dialog", name=CUSTOMER)
     items = dialog.get_by_role("table", name="Time by ticket")
-    expect(items.get_by_role("row").last).to_contain_text("All together")
+    expect(items.get_by_role("row").last).to_contain_text("Total")
     *minutes, total = column(items, "Minutes")
     assert (
         sum(minutes) == total == column(dialog.get_by_role("table", name="Agents and activities"), "In Kimai")[-1] > 0

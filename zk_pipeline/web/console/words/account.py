@@ -24,9 +24,9 @@ WORDS = {
         "Les seconds facteurs sont désactivés ici.",
     ),
     "account.factor.about": (
-        "Beside the password, each sign-in then needs a code of an app on your phone.",
-        "Neben dem Passwort braucht jede Anmeldung dann den Code einer App auf Ihrem Telefon.",
-        "En plus du mot de passe, chaque connexion demandera le code d'une application de votre téléphone.",
+        "Each sign-in then also needs a code from an app on your phone.",
+        "Jede Anmeldung braucht dann auch den Code einer App auf Ihrem Telefon.",
+        "Chaque connexion demandera aussi le code d'une application de votre téléphone.",
     ),
     "account.factor.begin": ("Set it up", "Einrichten", "Activer"),
     "account.factor.scan": (
@@ -37,7 +37,7 @@ WORDS = {
     "account.factor.picture": ("QR code of the key", "QR-Code des Schlüssels", "Code QR de la clé"),
     "account.factor.key": ("Key: {secret}", "Schlüssel: {secret}", "Clé : {secret}"),
     "account.factor.code": (
-        "Code of the app, or a recovery code",
+        "Code from the app, or a recovery code",
         "Code der App oder ein Ersatzcode",
         "Code de l'application ou code de secours",
     ),
@@ -49,24 +49,20 @@ WORDS = {
         "Le second facteur est retiré.",
     ),
     "account.codes": ("Recovery codes", "Ersatzcodes", "Codes de secours"),
-    "account.codes.renew": ("Fresh recovery codes", "Neue Ersatzcodes", "Nouveaux codes de secours"),
+    "account.codes.renew": ("New recovery codes", "Neue Ersatzcodes", "Nouveaux codes de secours"),
     "account.codes.about": (
         "Keep them where nobody else finds them. If you lose the app, each lets you in once. They are shown only now.",
         "Bewahren Sie sie sicher auf. Ohne die App lässt jeder Sie einmal hinein. Sie werden nur jetzt gezeigt.",
         "Gardez-les en lieu sûr. Sans l'application, chacun sert une fois. Ils ne sont affichés que maintenant.",
     ),
     "account.confirm": ("Your password again", "Noch einmal Ihr Passwort", "Encore votre mot de passe"),
-    "account.confirm.about": (
-        "What you are about to do changes an account.",
-        "Was Sie vorhaben, ändert ein Konto.",
-        "Cette action modifie un compte.",
-    ),
+    "account.confirm.about": ("This changes an account.", "Das ändert ein Konto.", "Cette action modifie un compte."),
     "account.confirm.provider": (
         "Sign in again at the identity provider",
         "Beim Identitätsanbieter noch einmal anmelden",
         "Se reconnecter chez le fournisseur d'identité",
     ),
-    "account.confirm.go": ("Go on", "Weiter", "Continuer"),
+    "account.confirm.go": ("Continue", "Weiter", "Continuer"),
     "users": ("Users", "Benutzer", "Utilisateurs"),
     "users.email": ("E-mail", "E-Mail", "E-mail"),
     "users.role": ("Role", "Rolle", "Rôle"),
@@ -77,8 +73,8 @@ WORDS = {
         "Retirer le second facteur de {email}",
     ),
     "users.reset.done": (
-        "{email} has no second factor any more, and has to sign in again.",
-        "{email} hat keinen zweiten Faktor mehr und muss sich neu anmelden.",
-        "{email} n'a plus de second facteur et doit se reconnecter.",
+        "The second factor of {email} is removed; they have to sign in again.",
+        "Der zweite Faktor von {email} ist entfernt; eine neue Anmeldung ist nötig.",
+        "Le second facteur de {email} est retiré ; une nouvelle connexion est nécessaire.",
     ),
 }

@@ -83,9 +83,9 @@ WORDS = {
         "Quelqu'un a modifié la feuille dans Kimai. Gardez-la ou réécrivez la version de Zammad.",
     ),
     "next.both_changed": (
-        "The booking and its time sheet were changed differently. Choose the version that holds.",
-        "Buchung und Zeiteintrag wurden unterschiedlich geändert. Wählen Sie den Stand, der gilt.",
-        "La saisie et sa feuille ont changé différemment. Choisissez la version qui vaut.",
+        "The booking and its time sheet were changed differently. Choose the version that is right.",
+        "Buchung und Zeiteintrag wurden unterschiedlich geändert. Wählen Sie den richtigen Stand.",
+        "La saisie et sa feuille ont changé différemment. Choisissez la bonne version.",
     ),
     "next.deleted_in_kimai": (
         "Somebody deleted the time sheet in Kimai. Have it created again, or ignore the booking.",
@@ -136,9 +136,9 @@ WORDS = {
         "Le ticket a été fusionné dans un autre, facturé autrement. Déplacez la saisie ou gardez-la ici.",
     ),
     "next.refused_by_kimai": (
-        "Kimai refused the time sheet; the text says why. Remedy it, then try again.",
-        "Kimai hat den Zeiteintrag abgelehnt; der Text sagt warum. Beheben Sie es, und versuchen Sie es noch einmal.",
-        "Kimai a refusé la feuille ; le texte dit pourquoi. Corrigez, puis réessayez.",
+        "Correct what Kimai refused (the text says why), then try again.",
+        "Beheben Sie, was Kimai abgelehnt hat (der Text sagt, warum), und versuchen Sie es noch einmal.",
+        "Corrigez ce que Kimai a refusé (le texte dit pourquoi), puis réessayez.",
     ),
     "next.marker_cloned": (
         "A time sheet with our marker was duplicated in Kimai. Delete the copy, or remove the marker from it.",
@@ -224,9 +224,9 @@ WORDS = {
     "value.open": ("Open", "Offen", "Ouvert"),
     "value.decided": ("Decided", "Entschieden", "Tranché"),
     "value.taken_back": (
-        "Taken back; plan again",
-        "Zurückgenommen; neu planen",
-        "Annulé ; replanifier",
+        "Taken back; make the plan again",
+        "Zurückgenommen; Plan neu erstellen",
+        "Annulé ; refaites le plan",
     ),
     "value.carried_out": ("Carried out", "Ausgeführt", "Exécuté"),
     "value.expired": ("No longer asked", "Erledigt", "Sans objet"),

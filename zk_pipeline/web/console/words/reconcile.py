@@ -3,9 +3,9 @@
 WORDS = {
     "reconcile.title": ("Reconcile", "Abgleichen", "Rapprochement"),
     "reconcile.about": (
-        "What Zammad says beside what Kimai says, and what waits for you.",
-        "Was Zammad sagt neben dem, was Kimai sagt, und was auf Sie wartet.",
-        "Ce que dit Zammad à côté de ce que dit Kimai, et ce qui vous attend.",
+        "Zammad and Kimai side by side, and what waits for you.",
+        "Zammad und Kimai nebeneinander, und was auf Sie wartet.",
+        "Zammad et Kimai côte à côte, et ce qui vous attend.",
     ),
     "reconcile.views": ("What is listed", "Was gezeigt wird", "Ce qui est affiché"),
     "reconcile.all": ("All", "Alle", "Tout"),
@@ -24,9 +24,9 @@ WORDS = {
     "reconcile.decided": ("{choice} decided", "{choice} entschieden", "{choice} choisi"),
     "reconcile.none": ("Nothing here.", "Hier ist nichts.", "Rien ici."),
     "reconcile.none.narrow": (
-        "Nothing fits this filter. Names are taken in full; widen it or clear it.",
-        "Nichts passt zu diesem Filter. Namen zählen ganz; erweitern oder leeren Sie ihn.",
-        "Rien ne correspond au filtre. Les noms comptent en entier ; élargissez-le ou videz-le.",
+        "Widen or clear the filter: nothing matches it. Names are compared in full.",
+        "Erweitern oder leeren Sie den Filter: Nichts passt dazu. Namen zählen ganz.",
+        "Élargissez ou videz le filtre : rien n'y correspond. Les noms comptent en entier.",
     ),
     "reconcile.none.all": (
         "No day was synced yet. Run a sync with the button at the top.",
@@ -73,15 +73,15 @@ WORDS = {
     "detail.note": ("Note", "Hinweis", "Remarque"),
     "detail.reopen": ("Take the decision back", "Entscheidung zurücknehmen", "Annuler la décision"),
     "detail.reopened": (
-        "Taken back: {day} is asked for again.",
+        "Taken back: {day} is synced again.",
         "Zurückgenommen: {day} wird noch einmal abgeglichen.",
         "Annulée : le {day} sera resynchronisé.",
     ),
     "detail.decide": ("What to do?", "Was soll geschehen?", "Que faut-il faire ?"),
     "detail.decided": (
-        "{choice}: decided. The next run of {day} carries it out; it is asked for.",
-        "{choice}: entschieden. Der nächste Lauf vom {day} führt es aus; er ist angefordert.",
-        "{choice} : choisi. La prochaine exécution du {day} l'applique ; elle est demandée.",
+        "{choice}: decided. The next run of {day} carries it out.",
+        "{choice}: entschieden. Der nächste Lauf vom {day} führt es aus.",
+        "{choice} : choisi. La prochaine exécution du {day} l'applique.",
     ),
     "detail.closed": (
         "This is no longer open. {by}",

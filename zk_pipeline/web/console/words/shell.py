@@ -33,9 +33,9 @@ WORDS = {
     ),
     "error.part": ("This could not be loaded.", "Das konnte nicht geladen werden.", "Chargement impossible."),
     "error.defect": (
-        "An error in the server is to blame; its log says more. Try again.",
-        "Ein Fehler im Server ist schuld; sein Protokoll sagt mehr. Versuchen Sie es noch einmal.",
-        "Une erreur du serveur en est la cause ; son journal en dit plus. Réessayez.",
+        "Try again. If it fails again, the server's log says why.",
+        "Versuchen Sie es noch einmal. Scheitert es wieder, sagt das Protokoll des Servers, warum.",
+        "Réessayez. Si l'erreur revient, le journal du serveur dit pourquoi.",
     ),
     "error.role": (
         "This needs the role {needed}; you have {role}. Ask an administrator to do it or for the role.",
