@@ -1,1 +1,1 @@
-"""The web app: what others reach over HTTP. One module serves one room; the app joins them."""
+"""The web app: everything that is reached over HTTP. A module serves a room of the product, and the app joins them."""

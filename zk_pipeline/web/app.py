@@ -1,4 +1,4 @@
-"""Joins the rooms of the web app: webhook intake, API, sign-in and health; the server adds the console."""
+"""Builds the web app: webhook intake, API, sign-in and health. The server adds the console."""
 
 import asyncio
 from collections.abc import AsyncIterator

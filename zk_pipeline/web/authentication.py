@@ -21,17 +21,20 @@ from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import client_address, network_of
 
-# Which role a route needs, declared in its signature: `actor: Operator`. What lacks it must be public on purpose.
+# Which role a route needs, declared in its signature: `actor: Operator`. A route without one must be public on purpose.
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""They change nothing."""
+"""Methods that change nothing."""
 
 
 class Recognition(Protocol):
     """Finds out who a request comes from; the app keeps one as `app.state.recognition`."""
 
     def actor_of(self, request: Request) -> Actor:
-        """Who it is. Raises `ProblemError` with 401 when nobody is recognized, with 403 when it was forged."""
+        """The caller.
+
+        Raises `ProblemError`: 401 when nobody is recognized, 403 when another site may have sent the request.
+        """
         ...
 
 
@@ -42,7 +45,7 @@ class Needs:
     role: Role
 
     def __call__(self, request: Request) -> Actor:
-        """The actor, who has the role."""
+        """The caller, who has the role."""
         actor: Actor | None = getattr(request.state, "actor", None)
         if actor is None:
             recognition: Recognition = request.app.state.recognition
@@ -55,10 +58,10 @@ class Needs:
 
 
 class GuardedRoute(APIRoute):
-    """A route that asks who it is before it looks at a body: to strangers nothing is said of what they send."""
+    """A route that authenticates the caller before it reads the body; strangers learn nothing about it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler of the route, behind its roles."""
+        """The route's handler with the check of the role before it."""
         handle = super().get_route_handler()
         roles = [needed.call for needed in self.dependant.dependencies if isinstance(needed.call, Needs)]
 
@@ -86,12 +89,12 @@ def is_secure(settings: Settings) -> bool:
 
 
 def cookie_name(settings: Settings, name: str) -> str:
-    """The name; over TLS with the prefix that forbids other hosts of our domain to set it."""
+    """The cookie's name; over TLS with the prefix that keeps other hosts of our domain from setting it."""
     return f"__Host-{name}" if is_secure(settings) else name
 
 
 def cookie_of(request: HTTPConnection, settings: Settings, name: str) -> str | None:
-    """What the browser sends back under this name."""
+    """The value of the cookie that the browser sends under this name."""
     return request.cookies.get(cookie_name(settings, name))
 
 
@@ -116,7 +119,7 @@ def set_short(response: Response, settings: Settings, name: str, value: str, unt
 
 
 def clear(response: Response, settings: Settings, name: str) -> None:
-    """Take a cookie from a browser."""
+    """Remove a cookie from a browser."""
     response.delete_cookie(cookie_name(settings, name), path="/", secure=is_secure(settings), httponly=True)
 
 
@@ -169,19 +172,22 @@ class Session:
     is_due: bool = False
 
     def actor(self) -> Actor:
-        """Who it is, with the role they have just now. Raises `SessionOverError` once it ended or was revoked."""
+        """The user with the role they have now. Raises `SessionOverError` once the session ended or was revoked."""
         return sign_in.actor_of_session(self.runtime, self.id, self.address)
 
 
 class Sessions:
-    """Recognizes people; what it knows stands in the database, so that revocations and new roles count at once."""
+    """Recognizes people from the database, so that revocations and new roles count at once."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._settings = runtime.settings
 
     def actor_of(self, request: HTTPConnection) -> Actor:
-        """Who it is. Raises `ProblemError`: 401 when nobody is recognized, 403 when another site may have sent it."""
+        """The caller.
+
+        Raises `ProblemError`: 401 when nobody is recognized, 403 when another site may have sent the request.
+        """
         refuse_token_in_url(request)
         token = bearer_of(request)
         if token is not None and token.startswith(api_tokens.PREFIX):
@@ -222,7 +228,7 @@ class Sessions:
         return client_address(request, self._settings.trusted_proxies)
 
     def caller_of(self, request: HTTPConnection) -> Client:
-        """The client as somebody who tries to sign in."""
+        """The client, as the throttle of sign-ins counts it."""
         address = self.address_of(request)
         return Client(address, network_of(address), cookie_of(request, self._settings, DEVICE) or "")
 
@@ -255,7 +261,7 @@ class NotSignedInError(SessionOverError):
 
 
 def bearer_of(request: HTTPConnection) -> str | None:
-    """The token in the header Authorization; what is of another kind there is for the proxy before us."""
+    """The bearer token in the header Authorization; other schemes are meant for the proxy."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
@@ -267,9 +273,9 @@ def refuse_api_token(request: HTTPConnection, act: str) -> None:
 
 
 def require_confirmed(request: Request) -> None:
-    """Let a request through only in a session in which the password was given lately.
+    """Require a session in which the password was given within the last five minutes.
 
-    Raises `ProblemError` with 403 for an API token, which nobody can confirm, and `NotConfirmedError`.
+    Raises `ProblemError` with 403 for an API token, and `NotConfirmedError`.
     """
     refuse_api_token(request, "change accounts, or make another one")
     known = sessions_of(request)
@@ -290,7 +296,7 @@ def refuse_token_in_url(request: HTTPConnection) -> None:
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Answer a sign-in that failed with 401, and one too many with 429 and Retry-After."""
+    """Answer a failed sign-in with 401, and one over the limit with 429 and Retry-After."""
     try:
         yield
     except ThrottledError as error:
@@ -300,7 +306,7 @@ def refusals() -> Iterator[None]:
 
 
 def sessions_of(request: Request) -> Sessions:
-    """The recognition of the app."""
+    """The app's recognition of callers."""
     return request.app.state.recognition
 
 

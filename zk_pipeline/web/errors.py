@@ -43,19 +43,19 @@ EXPLAINED: Mapping[type[Exception], int] = {
     DagsterServerError: 502,
     DatabaseUnavailableError: 503,
 }
-"""Errors whose message is for the person who asked, and the status they are answered with."""
+"""Errors whose message may be shown to the caller, with their HTTP status."""
 
 REQUEST_ID = "X-Request-ID"
 
 _log = logging.getLogger(__name__)
 
 _SHOWN = frozenset({"path", "query"})
-"""Where values are told back to the caller; a body may hold secrets."""
+"""Places of a request whose values may be repeated to the caller; a body may hold secrets."""
 
 _LONGEST_SHOWN = 80
 _USABLE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 _REFUSALS = frozenset({403, 421, 429})
-"""What somebody is answered who tries what is not theirs; that nobody is signed in (401) is everyday life."""
+"""Statuses that are logged as refusals; 401 is too common."""
 
 _SENTENCES = {
     400: "The body cannot be read. Send what its Content-Type says; the API takes JSON in UTF-8.",
@@ -65,7 +65,7 @@ _SENTENCES = {
 
 
 class ProblemError(Exception):
-    """A request that is answered with an error: the sentence for the caller and the HTTP status."""
+    """A request that is answered with an error: one sentence for the caller, and the HTTP status."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -81,7 +81,7 @@ class RequestIds:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; what is no HTTP passes through."""
+        """Serve one request; anything but HTTP passes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -99,7 +99,7 @@ class RequestIds:
 
 
 def install(app: FastAPI) -> None:
-    """Have every error of the app answered in this form, those of the framework too."""
+    """Answer every error of the app in this form, those of the framework included."""
     app.add_middleware(RequestIds)
     app.exception_handler(ProblemError)(_of_problem)
     for kind, status in EXPLAINED.items():
@@ -110,7 +110,7 @@ def install(app: FastAPI) -> None:
 
 
 def tell_refusal(request: Request, what: str) -> None:
-    """Log that somebody was refused, with their number and the template of the route: no address, and no name."""
+    """Log a refusal with the user's number and the route's template; no address and no name."""
     actor = getattr(getattr(request.state, "actor", None), "name", "somebody")
     route = getattr(request.scope.get("route"), "path", "an address without a route")
     with logs.log_context(request_id=getattr(request.state, "request_id", "")):
@@ -145,7 +145,7 @@ def _of_validation(request: Request, error: RequestValidationError) -> Response:
 
 
 def _of_defect(request: Request, error: Exception) -> Response:
-    """A defect of ours: the log gets its traceback, the caller only learns its id."""
+    """An unexpected error: the log gets its traceback, the caller only its id."""
     with logs.log_context(request_id=request.state.request_id):
         _log.error("Request %s failed because of a defect:", request.state.request_id, exc_info=error)
     detail = "The request failed because of an error in the server. Its log says more under this request id."
@@ -163,7 +163,7 @@ def _answer(request: Request, status: int, detail: str, headers: Mapping[str, st
     return JSONResponse(content, status, headers)
 
 
-# A database that fails: which errors say so, and one line for the log, without statement and values.
+# Database outages: which errors mean one, and one line for the log without statement and values.
 
 OUTAGES = (DatabaseUnavailableError, SQLAlchemyError)
 

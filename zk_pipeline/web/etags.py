@@ -1,4 +1,4 @@
-"""Entity tags: a read that would be answered with what the caller has already is answered with 304 and no body."""
+"""Entity tags: a read whose answer the caller already has is answered with 304 and no body."""
 
 import hashlib
 
@@ -14,7 +14,7 @@ _KEPT = frozenset({"etag", "cache-control", "vary", "date"})
 
 
 class EntityTags:
-    """Middleware that tags each whole answer to a GET of the API; what is streamed passes through untagged."""
+    """Middleware that tags each complete answer to a GET of the API; streamed answers pass through untagged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -60,6 +60,6 @@ async def _send_tagged(start: Message, body: Message, given: str, send: Send) ->
 
 
 def _names(given: str, tag: str) -> bool:
-    """Whether If-None-Match names this tag; a cache on the way may have made it a weak one."""
+    """Whether If-None-Match names this tag; a cache may have made it weak."""
     candidates = {part.strip().removeprefix("W/") for part in given.split(",")}
     return tag in candidates or "*" in candidates

@@ -1,6 +1,6 @@
-"""How everything is, by the vital signs: the route that supervisors ask, and what people are told from this process.
+"""Health by the vital signs: the route for supervisors, and alerts from this process.
 
-The signs are measured in the background at a fixed pace (`zk_pipeline.observe.measurements`), so that an answer costs
+The signs are measured in the background at a fixed pace (`zk_pipeline.observe.measurements`), so an answer costs
 nothing and does not depend on who asked before.
 """
 
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Health:
-    """The watch of one web app and its route. It measures and tells between `start` and `stop`."""
+    """Measures the vital signs of one web app between `start` and `stop`, and serves the route."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._watch = HealthMonitor(runtime)
@@ -37,17 +37,17 @@ class Health:
         self.router.add_api_route(PATH, self.show, methods=["HEAD"], include_in_schema=False)
 
     def start(self) -> None:
-        """Begin to measure and to tell. Waits for the database's first word, two seconds at most."""
+        """Start measuring and alerting. Waits for the database's first figures, two seconds at most."""
         self._watch.start()
         self._teller.start()
 
     def stop(self) -> None:
-        """End both."""
+        """Stop both."""
         self._teller.stop()
         self._watch.stop()
 
     def signs(self) -> list[VitalSign]:
-        """What the newest figures mean now."""
+        """The vital signs, by the newest figures."""
         return self._watch.signs()
 
     async def show(self) -> JSONResponse:
@@ -81,12 +81,12 @@ class SignAlerter:
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
     def start(self) -> None:
-        """Begin, if there is anybody to tell."""
+        """Start, if alerts have an address."""
         if alert_addresses(self._runtime.settings):
             self._thread.start()
 
     def stop(self, seconds: float = 2.0) -> None:
-        """End; a message on its way is waited for that long."""
+        """Stop; wait this many seconds for a message that is being sent."""
         self._end.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
@@ -106,7 +106,7 @@ class SignAlerter:
         now, settings = datetime.now(UTC), self._runtime.settings
         if database.level is Level.FAIL:
             if self._down_since is None:
-                self._down_since = now  # A restart takes less than the time to the next look.
+                self._down_since = now  # A restart is over before the next look.
             elif not self._is_told:
                 self._is_told = send_directly(settings, sign_failure_message(database, settings.dagster_link))
             return

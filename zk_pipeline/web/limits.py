@@ -1,4 +1,4 @@
-"""Limits on what callers may cost: requests of an address, bytes of a body, requests that never arrive."""
+"""Limits on callers: requests of an address, bytes of a body, requests that never arrive."""
 
 import asyncio
 import ipaddress
@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Limits on what callers may cost: requests of an address, bytes of a body, bytes of all bodies together.
+# Limits on callers: requests of an address, bytes of a body, bytes of all bodies together.
 
 MOST_ADDRESSES = 10_000
 _NETWORK_OF_A_CALLER = 64  # An IPv6 subscriber has at least so long a prefix, and all addresses behind it.
@@ -35,7 +35,7 @@ class TooSlowError(Exception):
 
 
 class FullError(Exception):
-    """The bodies in memory leave no room for one more."""
+    """The bodies in memory leave no room for another."""
 
 
 @dataclass(slots=True)
@@ -45,9 +45,9 @@ class _Bucket:
 
 
 class RateLimit:
-    """A token bucket for each address: `rate` requests a second, as many at once after a second of rest.
+    """A token bucket for each address: `rate` requests a second, and as many at once after a second without any.
 
-    Of more addresses than `most`, those seen longest ago are forgotten, which is as if they had rested.
+    Beyond `most` addresses, those seen longest ago are forgotten, as if they had rested.
     """
 
     def __init__(self, rate: int, *, most: int = MOST_ADDRESSES, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,7 +57,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def take(self, address: str) -> int:
-        """Take a token: 0 when there was one, else the whole seconds after which there is."""
+        """Take a token: 0 if there was one, else the whole seconds until there is one."""
         now = self._clock()
         network = network_of(address)
         bucket = self._buckets.setdefault(network, _Bucket(float(self._rate), now))
@@ -80,7 +80,7 @@ class BodyBudget:
 
     @contextmanager
     def share(self) -> Iterator["BodyReservation"]:
-        """The part of one request, given back at its end."""
+        """A reservation for one request, released at its end."""
         share = BodyReservation(self)
         try:
             yield share
@@ -88,7 +88,7 @@ class BodyBudget:
             self._free += share.taken
 
     def take(self, number: int) -> None:
-        """Take bytes. Raises `FullError` when there are not as many."""
+        """Reserve bytes. Raises `FullError` when there are too few."""
         if number > self._free:
             raise FullError
         self._free -= number
@@ -96,13 +96,13 @@ class BodyBudget:
 
 @dataclass(slots=True)
 class BodyReservation:
-    """What one request has taken of the memory, in bytes."""
+    """The bytes that one request has reserved."""
 
     memory: BodyBudget
     taken: int = 0
 
     def grow(self, number: int) -> None:
-        """Take more. Raises `FullError` when there is no more."""
+        """Reserve more bytes. Raises `FullError` when there are too few."""
         self.memory.take(number)
         self.taken += number
 
@@ -129,7 +129,7 @@ async def read_body(request: Request, share: BodyReservation, *, limit: int, sec
 
 
 def network_of(address: str) -> str:
-    """What an address is counted by: itself, or the network of an IPv6 subscriber."""
+    """The key that an address is counted under: itself, or the network of an IPv6 subscriber."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # A Unix socket has none.
@@ -139,7 +139,7 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network((parsed, _NETWORK_OF_A_CALLER), strict=False))
 
 
-# The limit of a request's body, counted while it arrives; rooms that expect large ones count for themselves.
+# The limit of a request's body, counted while it arrives; routes that expect large ones count for themselves.
 
 LIMIT = 1_000_000
 """Bytes. No form or JSON of ours comes near it."""
@@ -155,7 +155,7 @@ class LimitedBodies:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; what is no form or JSON of ours passes through."""
+        """Serve one request; anything but forms and JSON passes through."""
         if scope["type"] != "http" or not _is_limited(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -176,24 +176,24 @@ def _is_limited(path: str) -> bool:
     return path.startswith(_LIMITED) and not path.startswith(_COUNTING_THEMSELVES)
 
 
-# Connections on which a request begins and does not arrive: they end after a while, also where no proxy sees to it.
+# Ends connections on which a request begins and does not arrive, also where no proxy does.
 
 SECONDS_FOR_HEADERS = 20.0
 """From the connection, or the first letter of a later request, to the end of the headers."""
 
 
 class InTimeProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, which itself waits for ever for the rest of the headers."""
+    """uvicorn's HTTP protocol with a time limit for the headers, for which uvicorn would wait forever."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody connected, and is to send something."""
+        """A client connected."""
         super().connection_made(transport)
         self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
+        """The connection closed."""
         self._stop_waiting()
         super().connection_lost(exc)
 
@@ -223,16 +223,16 @@ Proxy = IPv4Network | IPv6Network | str
 """A network, or the name of a host whose addresses change, as those of pods do."""
 
 SECONDS_OF_ADDRESSES = 5.0
-"""For how long the addresses of a name count before they are looked up again."""
+"""How long the addresses of a name count before they are looked up again."""
 
 _log = logging.getLogger(__name__)
 
 
 def client_address(request: HTTPConnection, trusted: Sequence[Proxy]) -> str:
-    """The address of the client, or an empty text where there is none.
+    """The client's address, or an empty text where there is none.
 
-    `X-Forwarded-For` is read from its right end, where our own proxies write, and only as long as the one who wrote is
-    trusted: what stands further left is the client's own word.
+    `X-Forwarded-For` is read from its right end, where our proxies write, and only as far as trusted proxies wrote it:
+    anything further left is the client's own claim.
     """
     if request.client is None:
         return ""
@@ -267,7 +267,7 @@ def _host(name: str) -> "_Host":
 
 
 class _Host:
-    """The addresses of a name. They are looked up beside the requests, none of which waits for it but the first."""
+    """The addresses of a host's name, looked up in the background; only the first request waits."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -277,7 +277,7 @@ class _Host:
         self._look_up()
 
     def addresses(self) -> frozenset[IPv4Address | IPv6Address]:
-        """Those that were found last. While nobody can tell, they stay what they were."""
+        """The addresses found last; they stay while the name cannot be resolved."""
         if time.monotonic() >= self._until and self._looking.acquire(blocking=False):
             threading.Thread(target=self._look_up_again, name="addresses of proxies", daemon=True).start()
         return self._addresses

@@ -36,7 +36,7 @@ def gauge(name: str, text: str, value: float) -> Metric:
 
 
 def of_figures(found: SyncFigures) -> Iterator[Metric]:
-    """What there is and what waits."""
+    """Entries, conflicts, and what waits."""
     yield _by("zk_entries", "Entries in the ledger by the outcome of their last write.", "outcome", found.entries)
     yield _by_several("zk_conflicts_open", "Conflicts that wait for a person.", ("reason", "age"), found.conflicts)
     yield _by("zk_conflict_oldest_seconds", "Age of the oldest open conflict.", "reason", found.oldest_conflicts)
@@ -67,7 +67,7 @@ def of_traffic(sent: Mapping[str, Traffic]) -> Metric:
 
 
 def of_signs(signs: Sequence[VitalSign], now: datetime) -> Iterator[Metric]:
-    """The vital signs, as they are judged everywhere."""
+    """The vital signs."""
     levels = {sign.name: float(SEVERITY[sign.level]) for sign in signs}
     yield _by("zk_vital_sign", "How each vital sign is: 0 is good, 1 a warning, 2 a failure.", "sign", levels)
     ages = {sign.name: max(0.0, (now - sign.at).total_seconds()) for sign in signs if sign.at is not None}
@@ -109,7 +109,7 @@ def _by_several(name: str, text: str, labels: Sequence[str], values: Mapping[tup
     return family
 
 
-# `/metrics` for Prometheus: its route, how the web app answers, and what the databases say, asked now and then.
+# `/metrics` for Prometheus: the route, the requests of the web app, and the figures of the databases.
 
 PATH = "/metrics"
 SECONDS_VALID = 10.0
@@ -123,7 +123,7 @@ _log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """The registry of one app, its route, and what its middleware counts in."""
+    """One app's registry, route, and counters of its middleware."""
 
     def __init__(self, runtime: Runtime, signs: Callable[[], Sequence[VitalSign]]) -> None:
         self._registry = CollectorRegistry()
@@ -148,14 +148,14 @@ class Metrics:
 
 
 class CountedRequests:
-    """Middleware that measures each request by the template of its route: raw paths would be endless, and hold ids."""
+    """Middleware that measures each request by the template of its route; raw paths would be endless and hold ids."""
 
     def __init__(self, app: ASGIApp, requests: Histogram) -> None:
         self._app = app
         self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; what is no HTTP passes through."""
+        """Serve one request; anything but HTTP passes through."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -176,9 +176,9 @@ class CountedRequests:
 
 
 def is_local(request: Request) -> bool:
-    """Whether it was sent from this very machine, to it by name, and not through a proxy that stands on it.
+    """Whether a request was sent from this machine to one of its own names, without a proxy.
 
-    A page of any site can have a browser on this machine ask, under a name of its own that leads here.
+    Any web page can make a browser on this machine send a request under another name that leads here.
     """
     if request.client is None or any(name in request.headers for name in FORWARDED):
         return False
@@ -191,7 +191,7 @@ def is_local(request: Request) -> bool:
 
 
 class _Stored(Collector):
-    """What a database says, asked at most every so many seconds however many scrape."""
+    """A database's figures, read at most once in so many seconds however many scrape."""
 
     def __init__(self, ask: Callable[[], Iterable[Metric]], seconds_valid: Callable[[], float]) -> None:
         self._ask = ask
@@ -201,7 +201,7 @@ class _Stored(Collector):
         self._valid_until = 0.0
 
     def describe(self) -> list[Metric]:
-        """Nothing: registering must not ask the database."""
+        """Nothing, since registering must not query the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -215,7 +215,7 @@ class _Stored(Collector):
 
 
 def _ours(runtime: Runtime) -> Iterator[Metric]:
-    """What our database says; while it does not answer the vital signs say so, and there is nothing else to tell."""
+    """Our database's figures; while it does not answer, the vital signs alone."""
     try:
         with runtime.database.transaction() as connection:
             found = measurements.figures(connection)
@@ -234,7 +234,7 @@ def _ours(runtime: Runtime) -> Iterator[Metric]:
 
 
 def _of_dagster(runtime: Runtime) -> Iterator[Metric]:
-    """What Dagster's database says; whether it answers is a figure too, and takes none of the others away."""
+    """Dagster's figures, and whether its database answers."""
     url = runtime.settings.dagster_url
     if url is None:
         return

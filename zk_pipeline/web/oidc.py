@@ -28,18 +28,18 @@ from zk_pipeline.web.authentication import Recognizing
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.sign_in import form, language_of, local_target, onward
 
-# The identity provider, asked as OpenID Connect says: code flow with PKCE, state and nonce.
+# The identity provider by OpenID Connect: code flow with PKCE, state and nonce.
 
 _SCOPE = "openid email profile"
 _AGAIN = {"prompt": "login", "max_age": int(CONFIRMED_FOR.total_seconds())}
 """With a greatest age, the provider has to say when somebody signed in there; that decides, not what is asked for."""
 
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Of key pairs alone: a secret that we share with the provider must not pass for its signature, nor no key at all."""
+"""Signatures by key pairs only: neither a shared secret nor a missing key may pass for the provider's signature."""
 
 
 class ProviderError(Exception):
-    """The provider did not vouch for anybody; the message says why, without any token."""
+    """The provider did not confirm an identity; the message says why, without any token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,17 @@ class Flow:
 
 
 class Provider:
-    """The provider that the settings name; `redirect_uri` is where it sends people back to."""
+    """The provider of the settings; `redirect_uri` is where it sends people back."""
 
     def __init__(self, settings: Settings, redirect_uri: str) -> None:
         self._settings = settings
         self._redirect_uri = redirect_uri
 
     def address(self, flow: Flow, *, again: bool = False) -> str:
-        """Where somebody signs in at the provider, `again` even if they did so before. Raises `ProviderError`."""
+        """The address of the provider's sign-in; with `again` it asks even people who are signed in there.
+
+        Raises `ProviderError`.
+        """
         with self._http() as http:
             known = self._discovered(http)
         return prepare_grant_uri(
@@ -77,7 +80,7 @@ class Provider:
         )
 
     def identity(self, flow: Flow, code: str) -> ProviderIdentity:
-        """Whom the provider vouches for with this code. Raises `ProviderError`."""
+        """The identity that the provider confirms for this code. Raises `ProviderError`."""
         with self._http() as http:
             known = self._discovered(http)
             token = self._id_token(http, _text(known, "token_endpoint"), flow, code)
@@ -183,7 +186,7 @@ def _text(known: Mapping[str, Any], name: str) -> str:
     return value
 
 
-# Signing in through the identity provider: the way there, and the way back.
+# Signing in through the identity provider: the redirect there, and the callback.
 
 PATH, CALLBACK = "/sign-in/oidc", "/sign-in/oidc/callback"
 COOKIE = "zk_oidc"
@@ -200,18 +203,18 @@ def leave(
     *,
     again: bool = False,
 ) -> Response:
-    """Off to the provider, which lets nobody through `again` without proof.
+    """Redirect to the provider, which asks for proof with `again`.
 
-    What the way back is checked by goes along in a cookie that only we can read.
+    A cookie that only we can read holds what the callback is checked against.
     """
     flow, until = Flow(), datetime.now(UTC) + TIME_AT_THE_PROVIDER
-    if request.headers.get("sec-fetch-site") == "cross-site":  # Nobody is signed in because another site wants it.
+    if request.headers.get("sec-fetch-site") == "cross-site":  # Another site must not sign anybody in.
         return form(request, ready.settings, next).response()
     try:
         address = _provider(request, ready).address(flow, again=again)
     except ProviderError as error:
         return form(request, ready.settings, next, problem=str(error)).response(502)
-    # The way back leads to the web app; who left from another port of ours is led on to it from there.
+    # The callback is at the web app; people who came from another port of ours are sent on to it.
     target = getattr(request.app.state, "address", "") + local_target(next)
     kept = json.dumps({"flow": asdict(flow), "target": target, "until": until.timestamp()})
     answer = RedirectResponse(address, 303)
@@ -223,7 +226,7 @@ def leave(
 def come_back(
     request: Request, ready: Ready, known: Recognizing, state: str = "", code: str = "", error: str = ""
 ) -> Response:
-    """Back from the provider: begin a session, or the form again with the reason why not."""
+    """The callback: begin a session, or show the form again with the reason."""
     provider = _provider(request, ready)
     try:
         flow, target = _kept(request, ready, state)
@@ -248,7 +251,7 @@ def _provider(request: Request, ready: Runtime) -> Provider:
 
 
 def _kept(request: Request, ready: Runtime, state: str) -> tuple[Flow, str]:
-    """What this browser left with. Raises `ProviderError` unless it was to come back with this state."""
+    """The flow of this browser. Raises `ProviderError` unless the state fits."""
     try:
         kept = json.loads(ready.cipher.decrypt(authentication.cookie_of(request, ready.settings, COOKIE) or ""))
     except UndecryptableError:

@@ -1,4 +1,4 @@
-"""Acts that are done once, however often they are asked for: by the header `Idempotency-Key`, or by a page's key."""
+"""Idempotent acts: done once for each `Idempotency-Key` or key of a page."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from zk_pipeline.web.errors import ProblemError
 
 HEADER = "Idempotency-Key"
 REPEATED = "Idempotency-Replayed"
-"""Header of an answer that was given before."""
+"""The header of a repeated answer."""
 
 LONGEST_WAIT = timedelta(seconds=45)
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -31,9 +31,10 @@ _REFUSED = 400
 async def once(
     runtime: Runtime, asked: KeyedRequest, act: Callable[[], Awaitable[StoredAnswer | None]]
 ) -> StoredAnswer | None:
-    """Have it done, or wait for the first answer; `None` of the act: it is not kept, and was done for this one alone.
+    """Do the act, or wait for the answer of the same act under way.
 
-    Whoever waits holds neither thread nor connection. Raises what the act raises, and the errors of `acts.begin`.
+    An act that returns `None` is not kept. Waiting holds neither a thread nor a connection. Raises what the act raises,
+    and the errors of `acts.begin`.
     """
     deadline = asyncio.get_running_loop().time() + LONGEST_WAIT.total_seconds()
     while True:
@@ -59,14 +60,13 @@ async def once(
 
 
 class KeyedRoute(GuardedRoute):
-    """A route whose acts may come with a key: with the same one, the same request is done once and answered alike.
+    """A route with idempotency keys: the same request under the same key is done once and answered alike.
 
-    It counts where the body is JSON or nothing: a file that is sent sets the same twice, and one that is answered is
-    made again.
+    Keys count for JSON and empty bodies; an uploaded file sets the same twice, and a downloaded one is made again.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler of the route, behind its key."""
+        """The route's handler with the check of the key before it."""
         handle = super().get_route_handler()
 
         async def keyed(request: Request) -> Response:

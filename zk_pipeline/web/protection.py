@@ -1,6 +1,6 @@
-"""The headers that browsers obey, for every answer: nothing is sniffed, framed, cached by others, or runs foreign code.
+"""Security headers for every answer: no sniffing, framing, caching by others, or foreign code.
 
-A page that loads scripts says so in a policy of its own, which is kept.
+A page that loads scripts sets a policy of its own, which is kept.
 """
 
 from starlette.datastructures import MutableHeaders
@@ -17,17 +17,17 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 OF_DATA = "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""The policy of what is no page: opened as one, it loads nothing and runs nothing."""
+"""The policy of answers that are not pages: opened as one, they load and run nothing."""
 
 NOT_KEPT = "no-store"
 OF_ANSWERS = {**HEADERS, "Content-Security-Policy": OF_DATA, "Cache-Control": NOT_KEPT}
-"""What protects an answer that says nothing itself."""
+"""The headers of an answer that sets none itself."""
 
 _ONE_YEAR = "max-age=31536000; includeSubDomains"
 
 
 class Protected:
-    """Middleware that gives each answer what protects it."""
+    """Middleware that adds the security headers to each answer."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -45,7 +45,7 @@ class Protected:
 
 
 def protect(headers: MutableHeaders, settings: Settings) -> None:
-    """Add what an answer does not say itself. Files, which are the same for everybody, may be cached."""
+    """Add the headers that an answer lacks. Files, which are the same for everybody, may be cached."""
     headers.update(HEADERS)
     headers.setdefault("Content-Security-Policy", OF_DATA)
     if "last-modified" not in headers:

@@ -19,7 +19,7 @@ from zk_pipeline.web.console.access import mount
 from zk_pipeline.web.limits import InTimeProtocol
 
 SECONDS_TO_FINISH = 10
-"""For requests that were begun, once the process is asked to stop."""
+"""For requests under way when the process is asked to stop."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def main() -> None:
                 http=InTimeProtocol,
                 access_log=False,
                 server_header=False,
-                # The limit of an address must not be a matter of what a caller writes into a header.
+                # A caller must not choose, by a header, the address that its limit is counted under.
                 proxy_headers=False,
                 timeout_graceful_shutdown=SECONDS_TO_FINISH,
                 log_config=None,
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def create_first_admin(runtime: Runtime) -> None:
-    """Create the admin whom the environment names, while there is none. Raises `SetupError` when that cannot be."""
+    """Create the admin of the settings while there is none. Raises `SetupError` when that fails."""
     settings = runtime.settings
     if not settings.admin_email:
         return

@@ -243,10 +243,9 @@ class RecoveryCodes:
 
 
 def onward(language: Language, target: str) -> HTMLResponse:
-    """A page of ours that leads on by itself.
+    """A page that leads on by itself.
 
-    A redirect would still count as the doing of the site that somebody came from, and bring no cookies of the strict
-    kind.
+    After a redirect, browsers would count the request as another site's and send no strict cookies.
     """
     going = escape(word(language, "onward"))
     link = escape(target)
@@ -314,7 +313,7 @@ def enter(
     password: Typed = "",
     next: Typed = "/",  # noqa: A002 (the name in addresses)
 ) -> Response:
-    """Begin a session and go on; the form again, with what was wrong, if that cannot be."""
+    """Begin a session and go on, or show the form again with what was wrong."""
     authentication.require_own_origin(request, ready.settings)
     language = language_of(request)
     try:
@@ -346,7 +345,7 @@ def ask_for_code(
     *,
     recovery: bool = False,
 ) -> Response:
-    """The second step for whoever gave the right password a moment ago; for others the form."""
+    """The second step after the right password; for others the form."""
     try:
         return _code_form(request, ready, next, recovery=recovery).response()
     except SessionOverError:
@@ -362,7 +361,7 @@ def enter_code(
     next: Typed = "/",  # noqa: A002 (the name in addresses)
     recovery: Typed = "",
 ) -> Response:
-    """Begin a session with the second factor and go on, or the step again, with what was wrong."""
+    """Begin a session with the second factor and go on, or show the step again with what was wrong."""
     authentication.require_own_origin(request, ready.settings)
     language = language_of(request)
     try:
@@ -422,7 +421,7 @@ def form(request: Request, settings: Settings, target: str, email: str = "", pro
 
 
 def _code_form(request: Request, ready: Runtime, target: str, problem: str = "", *, recovery: bool) -> CodeForm:
-    """The second step; who has no second factor yet sets it up in it. Raises `SessionOverError`."""
+    """The second step, which sets up a second factor where there is none. Raises `SessionOverError`."""
     user = sign_in.in_second_step(
         ready, authentication.cookie_of(request, ready.settings, authentication.SECOND_STEP) or ""
     )
@@ -436,7 +435,7 @@ def language_of(request: Request) -> Language:
 
 
 def local_target(wanted: str) -> str:
-    """Where to go on: an address of ours, else the start page; never the sign-in again, which would not end."""
+    """Where to go on: an address of ours but the sign-in, else the start page."""
     is_local = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
     if not is_local or urlsplit(wanted).path.startswith((PATH, OUT, RENEWAL)):
         return "/"

@@ -37,7 +37,7 @@ from zk_pipeline.web.limits import (
     read_body,
 )
 
-# Group commit: deliveries that wait together are stored in one transaction, and answered after its commit.
+# Group commit: deliveries that wait together are stored in one transaction and answered after its commit.
 
 MOST_IN_BATCH = 500
 MOST_WAITING = 5_000
@@ -68,7 +68,7 @@ class Batches:
         self._database = database
         self._queue: deque[_Waiting] = deque()
         self._writer: asyncio.Task[None] | None = None
-        # A thread of its own: whatever else waits for the database does not stand in its way.
+        # A thread of its own, so that nothing else that waits for the database delays it.
         self._thread = ThreadPoolExecutor(1, "deliveries")
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class Batches:
     async def _write_all(self) -> None:
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), MOST_IN_BATCH))]
-            # Whoever waits no longer was told to try again.
+            # Deliveries whose sender was told to try again are left out.
             await self._write([waiting for waiting in batch if not waiting.stored.done()])
 
     async def _write(self, batch: Sequence[_Waiting]) -> None:
@@ -117,7 +117,7 @@ class Batches:
                 _answer(waiting, NotStoredError())
 
     def _commit(self, wanted: Sequence[WebhookDelivery]) -> dict[str, str]:
-        """Store the deliveries of known connectors; returns those by what a sender may call them."""
+        """Store the deliveries of known connectors; returns the connectors by name and by id."""
         with self._database.transaction() as connection:
             known = connectors.source_names(connection)
             rows = [replace(row, connector=known[row.connector]) for row in wanted if row.connector in known]
@@ -137,12 +137,12 @@ def _answer(waiting: _Waiting, error: Exception | None) -> None:
 
 # Deliveries that were refused: counted by reason and day, and audited, without their content.
 #
-# Both are gathered and written now and then, so that whoever sends rubbish causes no writes of their own.
+# Both are gathered and written now and then, so that invalid deliveries cause no writes of their own.
 
 SECONDS_BETWEEN_WRITES = 2.0
 SECONDS_BETWEEN_AUDITS = 60.0
 MOST_CALLED = 100
-"""So many different connectors may be called between two writes; calls of more are counted under no name."""
+"""How many different connectors are counted between two writes; more are counted under no name."""
 
 
 class Reason(StrEnum):
@@ -170,12 +170,12 @@ class Rejections:
         self._audited_at: dict[Reason, float] = {}
 
     def count(self, called: str, reason: Reason) -> None:
-        """Count one refused delivery to a connector as it was called."""
+        """Count one refused delivery, under the connector's name as the sender wrote it."""
         self._add(called, reason, 1)
         self._unaudited[reason] += 1
 
     async def run(self) -> None:
-        """Write down what was counted, again and again, and once more when cancelled."""
+        """Write the counts now and then, and once more when cancelled."""
         try:
             while True:
                 await asyncio.sleep(SECONDS_BETWEEN_WRITES)
@@ -221,7 +221,7 @@ class Rejections:
                 audit.append(connection, events)
 
 
-# The webhook intake: checks a delivery, stores it as it came, and answers. What it means is found out later.
+# The webhook intake: checks a delivery, stores it as it came, and answers. A sensor looks into it later.
 
 BODY_LIMIT = 1024 * 1024
 """Bytes; a delivery has some ten thousand."""
@@ -237,7 +237,7 @@ _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json", re.IGNORECASE | re.ASC
 
 
 class RefusedError(ProblemError):
-    """A delivery that is not taken: why, and the answer."""
+    """A refused delivery: the reason, and the answer."""
 
     def __init__(self, reason: Reason, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, detail, headers)

@@ -20,11 +20,11 @@ router = APIRouter(prefix=f"{PREFIX}/audit", tags=["audit"])
 MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.JSONL: "application/jsonl"}
 
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
-"""PostgreSQL knows no text with a zero character."""
+"""PostgreSQL stores no text with a zero character."""
 
 
 class VerificationView(BaseModel):
-    """What a walk along the chain found; `broken_at` is the first row that does not fit."""
+    """The result of verifying the chain; `broken_at` is the first row that does not fit."""
 
     rows: int
     head: str
@@ -73,6 +73,6 @@ def export_trail(
 
 @router.get("/verification", summary="Whether the chain is unbroken")
 def verification(_actor: Admin, ready: Ready) -> VerificationView:
-    """Walks along the whole chain: every hash, every link, and every detail that was not erased."""
+    """Verifies the whole chain: every hash, every link, and every detail that was not erased."""
     found = trail.verify(ready)
     return VerificationView(rows=found.rows, head=found.head, broken_at=found.broken_at, text=broken_sentence(found))

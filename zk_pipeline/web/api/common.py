@@ -15,7 +15,7 @@ Row = TypeVar("Row")
 
 
 class Body(BaseModel):
-    """The body of a request: what it does not know is refused rather than ignored."""
+    """The body of a request; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 

@@ -23,13 +23,13 @@ MOST_AT_ONCE = 5000
 
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
-"""PostgreSQL knows no text with a zero character."""
+"""PostgreSQL stores no text with a zero character."""
 
 Life = Literal["open", "decided", "carried_out", "expired"]
 
 
 class ConflictPage(Page[Conflict]):
-    """One page of conflicts, and how many the filter names for each reason, whatever reason it names itself."""
+    """One page of conflicts, and the number for each reason, counted without the filter's own reason."""
 
     counts: Mapping[str, int]
 
@@ -131,7 +131,8 @@ def conflict(_actor: Viewer, ready: Ready, conflict_id: Annotated[int, Path(ge=1
 def decide(
     actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], body: Decision
 ) -> DecidedConflict:
-    """409 when somebody was faster, when the facts changed since they were seen, or when it is not possible."""
+    """409 when somebody decided first, when the facts changed since they were seen, or when the decision is not
+    possible."""
     return conflicts.decide(
         ready,
         actor,
@@ -151,7 +152,7 @@ def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1,
 
 @router.post("/decisions", summary="Decide alike about many conflicts")
 def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> BulkResult:
-    """Each on its own: what could not be decided is listed with the reason, and keeps the others from nothing."""
+    """Each is decided on its own; what could not be decided is listed with the reason."""
     if body.filter is not None:
         return conflicts.decide_matching(ready, actor, body.choice, body.filter.wanted(), body.digest)
     seen = {row.id: row.facts_hash for row in body.conflicts or ()}

@@ -1,4 +1,4 @@
-"""`/api/v1/connectors`: where the two systems are, and whether they let us work; a token never comes out."""
+"""`/api/v1/connectors`: the addresses of the two systems, and their tests. A token is never shown."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ Token = Annotated[SecretStr, Field(max_length=1000, description="The API token; 
 
 
 class NewConnector(Body):
-    """A connector to be stored. The name stands in the markers of time sheets and never changes."""
+    """A connector to store. Its name is part of the markers in time sheets and never changes."""
 
     name: Annotated[str, Field(max_length=100, examples=["zammad"])]
     kind: Annotated[str, Field(max_length=100, description="zammad, kimai, or an installed plug-in.")]
@@ -38,7 +38,7 @@ class ConnectorChange(Body):
 
 
 class TestView(BaseModel):
-    """What a connector says about its system and account; `ok` unless a finding failed."""
+    """The findings of a connector's test about system and account; `ok` unless one failed."""
 
     ok: bool
     version: str | None
@@ -49,14 +49,14 @@ class TestView(BaseModel):
 
 @router.get("", summary="All connectors")
 def list_connectors(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[ConnectorRecord]:
-    """Those that are not active as well."""
+    """All connectors, inactive ones included."""
     rows = connectors.list_connectors(ready)
     return paging.of(rows[paging.offset :][: paging.size], len(rows))
 
 
 @router.post("", status_code=201, summary="Store a connector")
 def create_connector(actor: Admin, ready: Ready, body: NewConnector) -> ConnectorRecord:
-    """It becomes active if no other of its role is. Addresses of metadata services and link-local ones are refused."""
+    """It becomes active if no other of its role is. Metadata and link-local addresses are refused."""
     token = body.token.get_secret_value()
     return connectors.create(ready, actor, name=body.name, kind=body.kind, base_url=body.base_url, token=token)
 

@@ -156,7 +156,7 @@ def redoc(request: Request, known: Recognizing) -> Response:
 
 
 def _for_people(request: Request, known: Recognizing, page: HTMLResponse) -> Response:
-    """The page for whoever is signed in; others are sent to sign in and come back."""
+    """The page for people who are signed in; others are sent to the sign-in and back."""
     try:
         known.actor_of(request)
     except ProblemError as error:

@@ -57,9 +57,9 @@ Name = Annotated[str, Field(min_length=1, max_length=600)]
 
 
 class NewMapping(Body):
-    """A mapping in the words of an import: names, e-mails, numbers or ids; `id:7` is always an id.
+    """A mapping, with the values of an import file: names, e-mails, numbers or ids; `id:7` is always an id.
 
-    `shared` confirms that several agents are one Kimai user; without it that is refused.
+    `shared` confirms that several agents are one Kimai user.
     """
 
     zammad: Annotated[Name, Field(description="Type, TYPE@ORGANIZATION, agent or organization; - for none.")]
@@ -68,9 +68,10 @@ class NewMapping(Body):
 
 
 class MappingChange(Body):
-    """Where a mapping should lead. With `seen`, its `updated_at` as you know it, no change of others gets lost.
+    """The new target of a mapping.
 
-    `shared` confirms that several agents are one Kimai user; without it that is refused.
+    With `seen`, its `updated_at` as you know it, a change that somebody else made since is a 409. `shared` confirms
+    that several agents are one Kimai user.
     """
 
     kimai: Name
@@ -79,7 +80,7 @@ class MappingChange(Body):
 
 
 class ChangeView(BaseModel):
-    """One mapping that is set again; `before` is where it led, null if there was none."""
+    """One mapping that is set; `before` is its former target, null if there was none."""
 
     kind: Kind
     zammad: str
@@ -88,7 +89,7 @@ class ChangeView(BaseModel):
 
 
 class OutcomeView(BaseModel):
-    """What was changed; `days` waited for it and are asked for. `warnings` say what a mapping cannot do."""
+    """The changed mappings; `days` waited for them and are run again. `warnings` say what a mapping cannot do."""
 
     mappings: int
     new: int
@@ -100,7 +101,7 @@ class OutcomeView(BaseModel):
 
 
 class ImportView(OutcomeView):
-    """What an import changed or, as a dry run, would change; with any problem nothing would be changed."""
+    """What an import changed or, as a dry run, would change; with any problem it changes nothing."""
 
     dry_run: bool
     problems: list[LineProblem]
@@ -168,7 +169,7 @@ def export_mappings(_actor: Viewer, ready: Ready, csv_dialect: CsvDialect = CsvF
 def import_mappings(
     actor: Operator, ready: Ready, content: File, *, dry_run: DryRun = False, shared: Shared = False
 ) -> ImportView:
-    """Columns `kind,zammad,kimai`; all lines are taken over, or none if one is wrong. A dry run names each bad line."""
+    """Columns `kind,zammad,kimai`. All lines are applied, or none if one is wrong. A dry run names each bad line."""
     if not dry_run:
         return _imported(mappings.import_content(ready, actor, content, shared=shared), dry_run=False)
     return _imported(mappings.check_content(ready, actor, content, shared=shared), dry_run=True)

@@ -73,12 +73,11 @@ def history(_actor: Viewer, ready: Ready) -> list[Period]:
 
 @router.post("/periods/{month}/close", summary="Close a month")
 def close(actor: Admin, ready: Ready, month: Month, body: Closing) -> Closed:
-    """Answers 409 with all that stands in its way. Nothing is written to a closed month any more.
+    """Answers 409 with every obstacle.
 
-    With `tag` it is not closed either while ZK_PUSH_MODE is off.
-
-    A month whose tags could not be asked for is closed all the same: `tag_problem` says why, and
-    `POST /periods/{month}/tags` asks for them again.
+    Nothing is written to a closed month. With `tag`, ZK_PUSH_MODE=off is an obstacle too. Where the tags could not be
+    requested, the month is closed all the same: `tag_problem` says why, and `POST /periods/{month}/tags` requests them
+    again.
     """
     if body.tag:
         periods.require_tagging(ready)
@@ -130,7 +129,7 @@ def compared(_actor: Viewer, ready: Ready) -> list[InvoiceComparison]:
 
 @router.post("/invoices/acceptances", summary="Take a difference as it is")
 def accept(actor: Operator, ready: Ready, body: Acceptance) -> InvoiceComparison:
-    """Answers 409 when the difference is another one by now. It is a question again as soon as the amount changes."""
+    """Answers 409 when the difference has changed. The acceptance ends as soon as the amount changes."""
     return invoices.accept(
         ready, actor, str(body.customer_id), body.reason, currency=body.currency, difference=body.difference
     )

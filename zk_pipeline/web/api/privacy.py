@@ -1,4 +1,4 @@
-"""`/api/v1/gdpr`: what is stored about a person, as a file, and their erasure. No address of anybody is in a URL."""
+"""`/api/v1/gdpr`: a person's data as a file, and their erasure. No person's address is in a URL."""
 
 from collections.abc import Iterator
 from typing import IO, Annotated
@@ -19,13 +19,13 @@ PIECE = 64 * 1024
 
 
 class Person(Body):
-    """Who it is about."""
+    """The person."""
 
     email: Annotated[str, Field(max_length=320)]
 
 
 class ErasureRequest(Person):
-    """Who is to be erased, by the plan that was shown."""
+    """The person to erase, by the plan that was shown."""
 
     plan_hash: Annotated[str, Field(max_length=64)]
 

@@ -91,7 +91,7 @@ class RecoveryCodes(BaseModel):
 
 
 class OwnChange(SecretBody):
-    """What people may change about themselves; a new password needs the current one."""
+    """What people may change about themselves. A new password needs the current one."""
 
     name: Name | None = None
     password: Secret | None = None
@@ -153,7 +153,10 @@ def logout(
 
 @router.post("/confirm", status_code=204, summary="Give one's password again")
 def confirm(given: Proof, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> None:
-    """For five minutes the session may make API tokens and change accounts. A wrong password counts as at a sign-in."""
+    """For five minutes the session may create API tokens and change accounts.
+
+    A wrong password counts as a failed sign-in.
+    """
     refuse_api_token(request, "be confirmed")
     with refusals():
         session = known.session_of(request)
@@ -210,7 +213,7 @@ def activate_second_factor(
 def renew_recovery_codes(
     given: ProofWithCode, request: Request, response: Response, actor: Viewer, ready: Ready, known: Recognizing
 ) -> RecoveryCodes:
-    """Fresh ones in place of the others, for password and code."""
+    """New recovery codes in place of the old ones, for password and code."""
     response.headers["Cache-Control"] = "no-store"
     user = _proven(given, request, actor, ready, known)
     with refusals():
@@ -234,7 +237,7 @@ def _self(ready: Runtime, actor: Actor) -> User:
 
 
 def _proven(given: Proof, request: Request, actor: Actor, ready: Runtime, known: Sessions) -> User:
-    """Who it is, in a session of theirs and by their password."""
+    """The caller, in a session and after the password."""
     refuse_api_token(request, "change the account that it belongs to")
     user = _self(ready, actor)
     with refusals():

@@ -48,7 +48,7 @@ class SeenLine(Body):
 
 
 class Approval(Body):
-    """The plans, and the single lines of others, that somebody lets be written."""
+    """The plans, and single lines of other plans, to approve."""
 
     days: Annotated[tuple[SeenPlan, ...], Field(max_length=LONGEST_REQUEST)] = ()
     lines: Annotated[tuple[SeenLine, ...], Field(max_length=MOST_LINES)] = ()
@@ -62,7 +62,7 @@ def request(actor: Operator, ready: Ready, body: DayRange) -> SyncRequest:
 
 @router.get("/requests/{request_id}", summary="What became of a range that was asked for")
 def request_state(_actor: Viewer, ready: Ready, request_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> SyncRequest:
-    """Waiting, running or done, with the runs that took it on."""
+    """Waiting, running or done, with the runs that work on it."""
     return sync.request_state(ready, request_id)
 
 
@@ -96,7 +96,7 @@ def approve(actor: Operator, ready: Ready, body: Approval) -> ApprovalResult:
 
 @router.get("/plans/objections", summary="Why runs of these days would stop before the first write")
 def objections(_actor: Viewer, ready: Ready, first: First, last: Last) -> tuple[str, ...]:
-    """What of the stored plans exceeds the limits, in sentences; empty when nothing does."""
+    """The limits that the stored plans exceed, in sentences; empty when none."""
     return sync.limit_violations(ready, first, last)
 
 
@@ -133,13 +133,13 @@ def undo_run(actor: Operator, ready: Ready, run_id: RunId) -> UndoRun:
 
 @router.post("/runs/{run_id}/cancel", summary="Cancel a run", status_code=202)
 def cancel_run(actor: Operator, ready: Ready, run_id: RunId) -> CancelledRun:
-    """It stops within a second, and what it did not do is held until somebody speaks; 409 when it has ended."""
+    """The run stops within a second, and its remaining days are held until somebody decides; 409 when it has ended."""
     return sync.cancel(ready, actor, run_id)
 
 
 @router.get("/held", summary="Days of cancelled runs that wait for a word")
 def held(_actor: Viewer, ready: Ready) -> tuple[HeldDays, ...]:
-    """No run of the sensor or of a schedule writes them. Asking for days by `/sync/requests` lets them go as well."""
+    """Neither sensor nor schedules write them. Requesting the days by `/sync/requests` releases them as well."""
     return sync.held_days(ready)
 
 
@@ -151,7 +151,7 @@ def sync_again(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
 
 @router.post("/held/{run_id}/leave", summary="Leave the held days of a run")
 def leave(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
-    """Settles what is asked for on the days, without writing, and returns them. 404 when none wait."""
+    """Completes the requests for the days without writing, and returns the days. 404 when none wait."""
     return list(sync.leave(ready, actor, run_id))
 
 

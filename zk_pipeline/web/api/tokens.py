@@ -70,6 +70,6 @@ def create_token(given: NewToken, actor: Viewer, _: Confirmed, ready: Ready) -> 
 
 @router.delete("/{token_id}", status_code=204, summary="Revoke an API token")
 def revoke_token(token_id: Annotated[int, Path(ge=1, le=2**63 - 1)], actor: Viewer, ready: Ready) -> None:
-    """It counts no more, at once."""
+    """The token ends at once."""
     with ready.database.transaction() as connection:
         api_tokens.revoke(connection, actor, token_id)

@@ -51,7 +51,7 @@ class NewUserBody(SecretBody):
 
 
 class UserChange(Body):
-    """What should be different about a user."""
+    """What to change about a user."""
 
     name: Name | None = None
     role: Role | None = None

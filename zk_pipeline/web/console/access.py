@@ -1,4 +1,4 @@
-"""Who may load what of the console, and whose page a socket may drive."""
+"""Access to the console: who may load what, and which session's page a socket may drive."""
 
 import logging
 import secrets
@@ -37,13 +37,13 @@ from zk_pipeline.web.errors import ProblemError
 # addresses.
 
 _MESSAGES = ("handshake", "event", "javascript_response", "ack", "log")
-"""All that NiceGUI takes on a socket; a test compares them with the installed one."""
+"""Every message that NiceGUI takes on a socket; a test compares them with the installed version."""
 
 _NAMESPACE = "/"
 
 
 def bind_to_sessions() -> None:
-    """Have every message refused that is about a page of another session."""
+    """Refuse every message about a page of another session."""
     handlers = core.sio.handlers[_NAMESPACE]
     for name in _MESSAGES:
         core.sio.on(name, _of_its_session(handlers[name]))
@@ -51,7 +51,7 @@ def bind_to_sessions() -> None:
 
 
 def is_of(page: str, session: str) -> bool:
-    """Whether this session opened the page; what is no page is left to NiceGUI."""
+    """Whether this session opened the page; unknown ids are left to NiceGUI."""
     client = Client.instances.get(page)
     return client is None or client.request.state.visitor.session.id == session
 
@@ -67,7 +67,7 @@ def _of_its_session(handle: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _connecting(handle: Callable[..., Any]) -> Callable[..., Any]:
-    """A socket may name its page with the connection already."""
+    """A socket may name its page when it connects."""
 
     async def guarded(socket: str, environ: dict[str, Any], *more: Any) -> Any:
         for page in parse_qs(environ.get("QUERY_STRING", "")).get("client_id", ()):
@@ -84,7 +84,7 @@ def _session_of(socket: str) -> str:
     return environ["asgi.scope"]["state"]["visitor"].session.id
 
 
-# Who may load what of the console: pages and their socket need a session, files do not, all else is not there.
+# Who may load what of the console: pages and their socket need a session, files do not, anything else is 404.
 
 _FILES = tuple(
     f"/_nicegui/{nicegui_version}/{kind}/"
@@ -117,7 +117,7 @@ class ConsoleAuth:
     assets: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request or a socket through, send a stranger to the sign-in, or say that there is nothing."""
+        """Pass a request or socket on, send strangers to the sign-in, or answer 404."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -146,7 +146,7 @@ class ConsoleAuth:
         await self.app(scope, receive, _Protected(send))
 
     async def _belongs_to_a_page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Other sites may open sockets to us from a visitor's browser, so what comes must come from our own pages."""
+        """Other sites can open sockets to us from a visitor's browser, so the origin must be our own."""
         connection, path = HTTPConnection(scope), scope["path"]
         visitor = await run_in_threadpool(self._visitor, connection) if _is_from_here(connection.headers) else None
         page = path.removeprefix(_UPLOADS).partition("/")[0] if path.startswith(_UPLOADS) else ""
@@ -210,7 +210,7 @@ ASSETS = "/console/assets"
 
 
 class _Pages(Mount):
-    """Everything that is none of the API's: what its routes do not serve keeps their own answers, such as 405."""
+    """Everything outside the API, whose routes keep their own answers, such as 405."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """No match below `/api/`."""
@@ -246,5 +246,5 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
 
 
 def _without_sockets(record: logging.LogRecord) -> bool:
-    """Leave out the addresses of sockets: the id of a page in them is nobody's business."""
+    """Leave out the addresses of sockets, which contain the ids of pages."""
     return "WebSocket" not in record.msg and "connection " not in record.msg

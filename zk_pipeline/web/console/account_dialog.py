@@ -21,7 +21,7 @@ _AGAIN = "/sign-in/oidc?again=true&next=/"
 
 
 async def show(visit: Visit) -> None:
-    """Open the dialog of one's own account."""
+    """Open the dialog of the visitor's own account."""
     user = await visit.ask(_self, visit.runtime, visit.actor)
     words = visit.words
     with widgets.dialog(words("account"), words("close")) as dialog:
@@ -43,7 +43,7 @@ async def show_users(visit: Visit) -> None:
 
 
 async def confirmed(visit: Visit, then: Callable[[], Awaitable[None]]) -> None:
-    """Do something that changes an account, after the visitor's password where it was not given lately."""
+    """Change an account, after asking for the password where it was not given within the last minutes."""
     try:
         await visit.ask(sign_in.require_confirmed, visit.runtime, visit.visitor.session.id)
     except NotConfirmedError:
@@ -67,7 +67,7 @@ async def _ask_again(visit: Visit, then: Callable[[], Awaitable[None]]) -> None:
             typed, caller = password.value or "", _caller(visit)
             await visit.ask(sign_in.confirm, visit.runtime, session.id, visit.actor, typed, caller)
             dialog.close()
-            # What follows outlives the dialog, in which it was asked for.
+            # What follows outlives the dialog.
             with visit.client.layout:
                 await then()
 
@@ -100,7 +100,7 @@ class _Factor:
             self._box = widgets.box("zk-form-column").props("aria-live=polite")
 
     def draw(self, user: User) -> None:
-        """What can be done now."""
+        """The possible acts."""
         visit, words = self._visit, self._visit.words
         self._box.clear()
         with self._box:
@@ -117,7 +117,7 @@ class _Factor:
             widgets.button(words("account.factor.begin"), begin, kind="primary")
 
     def _proof(self) -> None:
-        """What needs password and code."""
+        """The form for what needs password and code."""
         visit, words = self._visit, self._visit.words
         password, code = _secret(words("account.password.current")), _code(words("account.factor.code"))
 
@@ -213,7 +213,7 @@ def _code(label: str) -> ui.input:
 
 
 def _submit(visit: Visit, label: str, handler: Callable[[], Awaitable[None]], last: ui.input) -> None:
-    """The button of a form, which the enter key in its last field presses too."""
+    """The button of a form; the enter key in the last field presses it too."""
     guarded = visit.act(Role.VIEWER, handler)
     last.on("keydown.enter", guarded)
     with widgets.actions():

@@ -32,7 +32,7 @@ _KINDS = ("conflict.", "mapping.", "connector.", "kimai.", "plan.", "days.", "sc
 
 
 class Trail:
-    """The list with its filters; what is filtered is also what is exported."""
+    """The list with its filters, which count for the export too."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -166,14 +166,14 @@ class History:
         await self.refresh()
 
 
-# The story of one entry: what was read, decided, planned and written about a booking, a ticket or a time sheet.
+# The history of an entry: what was read, decided, planned and written about a booking, a ticket or a time sheet.
 
 _ENTRY = ("ticket_number", "ticket_title", "user_name", "organization_name", "activity_name", "entry_date")
 _AMOUNTS = ("booked_minutes", "time_minutes", "open_minutes")
 
 
 class Tracer:
-    """The line to ask with, and the dialog that tells."""
+    """The search field and the dialog with the history."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
@@ -192,7 +192,7 @@ class Tracer:
 
 
 async def show_story(visit: Visit, reference: str) -> None:
-    """Open the dialog with the stories behind `123`, `#50001` or `kimai:7`."""
+    """Open the dialog with the history of `123`, `#50001` or `kimai:7`."""
     found = await visit.ask(find_traces, visit.runtime, reference)
     with widgets.dialog(visit.words("trace.of", reference=reference), visit.words("close"), wide=True):
         for story in found:

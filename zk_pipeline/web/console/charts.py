@@ -1,4 +1,4 @@
-"""Charts of bars and days, each with the same as a table for who cannot see them."""
+"""Charts of bars and days, each with its table for screen readers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column
 from zk_pipeline.web.console.words import Words
 
-# Bars above an axis, stacked where there are several for a place, with the same as a table for who cannot see them.
+# Bars above an axis, stacked where a place has several, with a table for screen readers.
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _colour(bars: Bars) -> str:
     return f"var(--zk-{bars.colour})"
 
 
-# The minutes of each day: those in Kimai, and above them those that are not there.
+# The minutes of each day: those in Kimai, and above them the others.
 
 
 def show_days(visit: Visit, series: Sequence[SyncedMinutes]) -> None:
@@ -118,5 +118,5 @@ def show_days(visit: Visit, series: Sequence[SyncedMinutes]) -> None:
 
 
 def short(day: date) -> str:
-    """A day as an axis has room for it."""
+    """A day in short, for an axis."""
     return f"{day.day}.{day.month}."

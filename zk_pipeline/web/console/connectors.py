@@ -1,4 +1,4 @@
-"""The section Connectors: where Zammad and Kimai are, which of them are used, and whether they let us work."""
+"""The section Connectors: the addresses of Zammad and Kimai, which are in use, and their tests."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import chain, count
@@ -19,7 +19,7 @@ from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Panel, Tone
 from zk_pipeline.web.console.words import Words
 
-# What a connector's test found, line by line: how it is meant, what was looked at, what was seen, what to do.
+# The findings of a connector's test, line by line: level, subject, result and remedy.
 
 _LOOKS: Mapping[Level, tuple[Tone, str]] = {
     Level.PASS: ("good", "check_circle"),
@@ -125,7 +125,7 @@ def open_edit(visit: Visit, connector: ConnectorRecord, changed: Changed) -> Non
 
 
 def open_activate(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
-    """Use this one instead of the other of its role, once that was confirmed."""
+    """Use this one instead of the other of its role, after a confirmation."""
 
     async def act() -> None:
         await visit.ask(connectors.activate, visit.runtime, visit.actor, connector.id)
@@ -135,7 +135,7 @@ def open_activate(visit: Visit, connector: ConnectorRecord, changed: Changed) ->
 
 
 def open_deactivate(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
-    """Use it no longer, once that was confirmed."""
+    """Deactivate it, after a confirmation."""
 
     async def act() -> None:
         await visit.ask(connectors.deactivate, visit.runtime, visit.actor, connector.id)
@@ -145,7 +145,7 @@ def open_deactivate(visit: Visit, connector: ConnectorRecord, changed: Changed) 
 
 
 def open_delete(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
-    """Remove it, once that was confirmed; what depends on it forbids that, and the dialog tells."""
+    """Delete it, after a confirmation; the dialog says what depends on it."""
 
     async def act() -> None:
         await visit.ask(connectors.delete, visit.runtime, visit.actor, connector.id)
@@ -223,7 +223,7 @@ class Cards:
         feedback.keep_focus(self._visit, self._panel.box)
 
     async def _added(self, stored: ConnectorRecord) -> None:
-        """Test what was just stored, since who gave the token wants to know."""
+        """Test the connector that was just stored."""
         with self._panel.box, self._visit.telling():
             await self.refresh()
             self._told[stored.id].run_method("scrollIntoView", {"block": "center"})

@@ -21,7 +21,7 @@ from zk_pipeline.web.console.widgets import Cell, Panel
 
 RUNS_SHOWN = 6
 SECONDS_AT_WORK = 3.0
-"""After which a run that is at work is looked at again."""
+"""Seconds between two looks at a run under way."""
 
 _BOTH_SIDES = 2
 

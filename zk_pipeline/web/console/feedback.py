@@ -1,4 +1,4 @@
-"""What people notice while something is done and afterwards: the button that works, the question, the focus."""
+"""Feedback while and after something is done: the busy button, the question, the focus."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from zk_pipeline.web.console.widgets import Kind
 
 @contextmanager
 def working(button: ui.button) -> Iterator[None]:
-    """Show that a button is at work, so that nobody presses it twice."""
+    """Show that a button is busy, so that nobody presses it twice."""
     button.props("loading")
     try:
         yield
@@ -24,12 +24,12 @@ def working(button: ui.button) -> Iterator[None]:
 
 
 def focusable(element: Element) -> Element:
-    """Let the focus rest on what is no control."""
+    """Make an element focusable that is no control."""
     return element.props("tabindex=-1")
 
 
 def keep_focus(visit: Visit, element: Element) -> None:
-    """Put the focus here where what had it was drawn again, so that nobody has to begin at the top of the page."""
+    """Put the focus here if the element that had it was redrawn, so that it does not jump to the top of the page."""
     visit.client.run_javascript(
         f"setTimeout(() => document.activeElement === document.body && getHtmlElement({element.id})?.focus(), 400)"
     )
@@ -38,7 +38,7 @@ def keep_focus(visit: Visit, element: Element) -> None:
 def confirm(
     visit: Visit, needed: Role, title: str, effect: str, label: str, act: Callable[[], Awaitable[None]], kind: Kind
 ) -> None:
-    """Ask before something is done that others notice. Why it cannot be done is told in the same place."""
+    """Ask for confirmation before an act that others notice; its error is shown in the same dialog."""
     words = visit.words
     with widgets.dialog(title, words("close")) as dialog:
         widgets.text("p", effect)

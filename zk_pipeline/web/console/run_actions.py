@@ -18,7 +18,7 @@ from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column
 from zk_pipeline.web.console.words import Words
 
-# Undo: what taking a run's writes back would do, and having it done.
+# Undo: a preview of taking back a run's writes, and the act.
 
 LINES_SHOWN = 10
 
@@ -26,7 +26,7 @@ _SUCCESS = "success"
 
 
 class UndoDialog:
-    """The dialog of one run and what is under way in it; closing it stops nothing but the looking on."""
+    """The dialog of one run; closing it stops nothing."""
 
     def __init__(self, visit: Visit, run: RunDetails) -> None:
         self._visit, self._words, self._run = visit, visit.words, run
@@ -113,7 +113,7 @@ _WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "customers", "
 
 
 class RunActions:
-    """The buttons of a run; what a role may not do, or what would do nothing, is not there."""
+    """The buttons of a run; those that the role may not use, or that would do nothing, are left out."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit

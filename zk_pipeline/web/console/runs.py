@@ -1,4 +1,4 @@
-"""The runs as a table, and runs that are at work, watched in a dialog."""
+"""The runs as a table, and runs under way, watched in a dialog."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Tone
 from zk_pipeline.web.console.words import Words
 
-# The runs as a table: which days, how it went, what was written, and the way to Dagster.
+# The runs as a table: days, result, what was written, and the link to Dagster.
 
 TONES: Mapping[str, Tone] = {"success": "good", "failure": "bad", "canceled": "warn", "unknown": "calm"}
 
@@ -38,7 +38,7 @@ def show(words: Words, runs: Sequence[RunDetails], act: Callable[[RunDetails], N
 
 
 def status(words: Words, run: RunDetails) -> None:
-    """How a run stands."""
+    """A run's state."""
     widgets.chip(words.known(f"run.{run.status}", run.status), TONES.get(run.status, "info"))
 
 
@@ -75,7 +75,7 @@ def _row(words: Words, run: RunDetails) -> list[Cell]:
     ]
 
 
-# Runs that are at work, looked at again and again in the box of a dialog.
+# Runs under way, refreshed in the box of a dialog.
 
 SECONDS = 1.5
 """Between two looks."""
@@ -94,7 +94,7 @@ class Watch:
         return self._box
 
     async def until(self, look: Callable[[], Awaitable[bool]]) -> None:
-        """Look again and again until it is done, or the dialog is closed."""
+        """Refresh until it is done, or the dialog is closed."""
         with self.drawn():
             widgets.skeleton(self._visit.words("loading"))
         while not await look() and not self._box.is_deleted:

@@ -147,7 +147,7 @@ Days = tuple[date, date]
 
 
 class SyncDialog:
-    """The dialog and what is under way in it; closing it stops nothing but the looking on."""
+    """The dialog; closing it stops nothing."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit, self._words = visit, visit.words
@@ -189,7 +189,7 @@ class SyncDialog:
                 self._run_button.disable()
 
     def _changed(self) -> None:
-        """A plan of other days is no plan of these."""
+        """The plan of other days is dropped."""
         self._planned = None
         self._selection.lines.clear()
         self._approve_button.set_visibility(False)
@@ -237,7 +237,7 @@ class SyncDialog:
         self._offer(days, has_approved=any(day.waiting < day.lines for day in planned) or not planned)
 
     def _offer(self, days: Days, *, has_approved: bool) -> None:
-        """Let the plan be approved and carried out in the way that it takes, by whom it may be."""
+        """Offer approval and carrying out, as the push mode and the role allow."""
         self._run_button.text = self._words("sync.override" if self._objections else "sync.run")
         self._planned = days
         is_stopped = bool(self._objections) and not self._visit.may(Role.ADMIN)
@@ -245,7 +245,7 @@ class SyncDialog:
         self._selected()
 
     def _selected(self) -> None:
-        """Say what would be approved: the selected lines, or all that wait."""
+        """Show what would be approved: the selected lines, or all that wait."""
         words, chosen = self._words, len(self._selection.lines)
         number = words.number(chosen or sum(day.waiting for day in self._unapproved))
         self._approve_button.text = words("sync.approve.selected" if chosen else "sync.approve", number=number)
@@ -342,7 +342,7 @@ class SyncDialog:
         self._plan_button.disable()
 
     def _tell_outcome(self, done: Sequence[RunDetails]) -> None:
-        """That it is done, and what is not: a sync that wrote less than its plan is no success."""
+        """Show that it is done, and what is not: a sync that wrote less than its plan is no success."""
         shortfalls = run_table.shortfalls(self._words, done)
         if not shortfalls:
             self._visit.tell(self._words("sync.done"))

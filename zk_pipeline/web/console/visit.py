@@ -25,7 +25,7 @@ Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
 TOLD: tuple[type[Exception], ...] = tuple(EXPLAINED)
-"""Errors whose message is for the person who asked."""
+"""Errors whose message may be shown to the visitor."""
 
 _DONE = 200
 
@@ -33,13 +33,13 @@ _log = logging.getLogger(__name__)
 
 
 def new_key() -> str:
-    """A key for what is about to be shown, under which it is done once."""
+    """An idempotency key for an act that is about to be shown."""
     return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who came in: their session, who they are and what they are called, as their page was loaded."""
+    """A signed-in visitor: session, actor and name, as they were when the page was loaded."""
 
     session: Session
     actor: Actor
@@ -126,7 +126,7 @@ class Visit:
             self.warn(str(error))
 
     def live(self, refresh: Callable[[], Awaitable[None]]) -> None:
-        """Have this done whenever something changed."""
+        """Call this whenever something changed."""
         self.refreshers.append(refresh)
 
     def tell(self, text: str) -> None:
@@ -139,7 +139,7 @@ class Visit:
         ui.notify(text, type="negative", position="bottom", multi_line=True, timeout=0, actions=[dismiss])
 
     def fail(self, error: Exception) -> None:
-        """Tell of a defect of ours; the log has the rest. Where the page was closed meanwhile, nobody is told."""
+        """Show that something failed unexpectedly; the log has the rest. Nothing is shown where the page was closed."""
         if isinstance(error, TimeoutError) and not self.client.has_socket_connection:
             _log.info("A page of the console was closed before it answered.")
             return

@@ -128,7 +128,7 @@ def choice(label: str, options: Mapping[Any, str], value: Any, on_change: Handle
 
 
 def empty(title: str, hint: str) -> None:
-    """What is shown instead of nothing: that there is nothing, and what to do."""
+    """The placeholder of an empty list: that there is nothing, and what to do."""
     with box("zk-empty"):
         ui.icon("inbox").classes("zk-empty-icon")
         text("p", title, "zk-empty-title")
@@ -136,7 +136,7 @@ def empty(title: str, hint: str) -> None:
 
 
 def failed(title: str, reason: str, again: str, on_again: Handler) -> None:
-    """What is shown instead of what could not be loaded: why, and a button to try again."""
+    """The placeholder of what could not be loaded: why, and a button to try again."""
     with box("zk-failed").props("role=alert"):
         text("p", title, "zk-empty-title")
         text("p", reason)
@@ -144,7 +144,7 @@ def failed(title: str, reason: str, again: str, on_again: Handler) -> None:
 
 
 def skeleton(label: str) -> None:
-    """The shape of what is about to come."""
+    """The placeholder while something loads."""
     with box("zk-skeleton").props("role=status"):
         text("span", label, "zk-sr")
         for _ in range(3):
@@ -218,7 +218,7 @@ def _cell(tag: str, value: Cell) -> Element:
     return element
 
 
-# A part of a section that loads by itself: it waits, fails and is redrawn without the rest of the page.
+# A part of a section that loads, fails and is redrawn without the rest of the page.
 
 Data = TypeVar("Data")
 

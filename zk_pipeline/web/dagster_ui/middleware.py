@@ -1,4 +1,5 @@
-"""Around Dagster's web server: asks who everybody is, refuses what other sites send, and passes on what may be."""
+"""Middleware around Dagster's web server: authenticates callers, refuses what other sites send, and passes on what is
+allowed."""
 
 import asyncio
 import json
@@ -31,15 +32,15 @@ from zk_pipeline.web.limits import BodyBudget, TooLargeError, TooSlowError, read
 from zk_pipeline.web.protection import protect
 
 HEALTH = "/healthz"
-"""Answered without a sign-in, and says no more than that it answers."""
+"""Answered without a sign-in; it says only that the process answers."""
 
 SERVICE = Actor("service", Role.ADMIN)
-"""Our own programs, whose operations have recorded who asked."""
+"""Our own programs; their operations record who asked."""
 
 LARGEST_BODY = 1_000_000
 SECONDS_FOR_A_BODY = 30.0
 SECONDS_BETWEEN_LOOKS = 10.0
-"""A socket ends so soon after the session that opened it."""
+"""How soon a socket ends after its session."""
 
 _MEMORY = 50_000_000
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -88,7 +89,7 @@ class Door:
     async def _answer(self, request: Request) -> ASGIApp:
         """What answers a request: Dagster, with what it may see of it, or we ourselves. Raises `ProblemError`."""
         path, method = request.scope["path"], request.method
-        if ".." in path.split("/"):  # Dagster would look for such a log, and fail of it.
+        if ".." in path.split("/"):  # Dagster would look for such a log, and fail.
             raise ProblemError(404, "There is nothing at this address. Check it.")
         if path == self.prefix + HEALTH and method in _SAFE_METHODS:
             return PlainTextResponse("ok")
@@ -258,7 +259,7 @@ class _Watched:
             self._looked_at = now
             try:
                 await run_in_threadpool(self._who)
-            except (SessionOverError, ProblemError, DatabaseUnavailableError):  # Nobody knows: the page asks again.
+            except (SessionOverError, ProblemError, DatabaseUnavailableError):  # Unknown for now: the page asks again.
                 await self._close()
         return self._is_over
 
@@ -268,7 +269,7 @@ class _Watched:
 
 
 class Protected:
-    """Middleware that gives each answer the headers that protect it, whatever Dagster says."""
+    """Middleware that sets the security headers on each answer, whatever Dagster set."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -325,7 +326,7 @@ def _passing_on(dagster: ASGIApp, actor: Actor, body: bytes | None = None) -> AS
 
 
 def _require_json(request: Request) -> None:
-    """Other sites cannot have a browser send this without asking first. Raises `ProblemError`."""
+    """Other sites cannot make a browser send JSON without a preflight request. Raises `ProblemError`."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ProblemError(415, "Only application/json is taken here. Say so in the header Content-Type.")

@@ -1,4 +1,4 @@
-"""What each role may do through Dagster's GraphQL, decided on the parsed operation; what is not listed is refused."""
+"""What each role may do through Dagster's GraphQL, decided on the parsed operation; anything not listed is refused."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ MUTATIONS: Mapping[str, Role] = {
     "reportRunlessAssetEvents": Role.ADMIN,
     "resetSchedule": Role.ADMIN,
     "resetSensor": Role.ADMIN,
-    # A dry run evaluates the sensor, and ours note what they see.
+    # A dry run evaluates the sensor, and ours record what they see.
     "scheduleDryRun": Role.ADMIN,
     "sensorDryRun": Role.ADMIN,
     "setAppManagedComponent": Role.ADMIN,
@@ -71,7 +71,7 @@ MUTATIONS: Mapping[str, Role] = {
 """Every mutation of the installed Dagster, and the role that it takes."""
 
 SUBSCRIPTIONS = frozenset({"pipelineRunLogs", "capturedLogs", "locationStateChangeEvents"})
-"""What the websocket may be asked for, by everybody who may come in."""
+"""The subscriptions that the websocket takes, from everybody who is signed in."""
 
 JOBS_OF_OPERATORS = frozenset({"sync", "plan", "deep_check", "marts", "__ASSET_JOB"})
 """The jobs that operators launch; the last is Dagster's own, by which assets are materialized and checked."""
@@ -303,7 +303,7 @@ def _operation(query: str) -> OperationDefinitionNode:
 
 
 def _listed(value: Any) -> list[Any]:
-    """As GraphQL reads lists: one value is a list of it."""
+    """As GraphQL reads lists: one value is a list of one."""
     if value is None:
         return []
     return list(value) if isinstance(value, list) else [value]

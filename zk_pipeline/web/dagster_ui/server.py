@@ -35,7 +35,7 @@ from zk_pipeline.web.dagster_ui.rules import JobOf
 from zk_pipeline.web.limits import InTimeProtocol, LimitedBodies
 
 SECONDS_TO_FINISH = 10
-"""For requests that were begun, once the process is asked to stop."""
+"""For requests under way when the process is asked to stop."""
 
 MILLISECONDS_BETWEEN_LOOKS = 2000
 """Of a page that shows what goes on, as Dagster has it."""
@@ -52,7 +52,7 @@ OF_OPERATORS = frozenset(
         Permissions.TERMINATE_PIPELINE_EXECUTION,
     }
 )
-"""What Dagster's pages offer to operators; what they may do is decided at the door (`rules.py`)."""
+"""What Dagster's pages offer to operators; `rules.py` decides what they may do."""
 
 _NOT_IN_OUR_EDITION = frozenset({Permissions.EDIT_APP_MANAGED_COMPONENTS})
 
@@ -60,7 +60,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Request(WorkspaceRequestContext):
-    """What Dagster answers a request out of, which knows the role of whoever sent it."""
+    """The context of a request to Dagster, with the caller's role."""
 
     role = Role.VIEWER
 
@@ -74,17 +74,17 @@ class _Request(WorkspaceRequestContext):
 
 
 class Workspace(WorkspaceProcessContext):
-    """The definitions as the code server gives them; what a page offers depends on the role that the door found."""
+    """The definitions of the code server; what a page offers depends on the caller's role."""
 
     def create_request_context(self, source: object | None = None) -> WorkspaceRequestContext:
-        """For one request; without a role of ours it is a viewer's."""
+        """The context of one request; without a role it is a viewer's."""
         request = _Request(self.instance, self.get_current_workspace(), self, self.version, source, read_only=False)
         request.role = getattr(source, "scope", {}).get("state", {}).get("zk_role", Role.VIEWER)
         return request
 
 
 def create_app(runtime: Runtime, dagster: ASGIApp, prefix: str, job_of: JobOf) -> FastAPI:
-    """Dagster's app behind the door; without a prefix it has an address of its own, and a sign-in there too."""
+    """Dagster's app behind our sign-in; without a prefix it has an address, and a sign-in, of its own."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.runtime = runtime
     app.state.recognition = Sessions(runtime)

@@ -1,4 +1,4 @@
-"""The section Mappings: what still lacks a Kimai user, activity or customer, and what stands for what."""
+"""The section Mappings: what is not mapped yet, and the mappings."""
 
 from zk_pipeline.web.console.mappings.board import Board
 from zk_pipeline.web.console.section import Section

@@ -42,7 +42,7 @@ class Listing:
 
     @property
     def box(self) -> Element:
-        """What the list is drawn in."""
+        """The box of the list."""
         return self._panel.box
 
     async def show(self, kind: Kind) -> None:
@@ -121,7 +121,7 @@ class Listing:
             await self._changed()
 
 
-# What lacks a mapping, how much waits for it, and what may be meant: taken with one click, never by itself.
+# What lacks a mapping, what waits for it, and suggestions, taken with one click and never automatically.
 
 WAITING_OF_A_PAGE = 10
 

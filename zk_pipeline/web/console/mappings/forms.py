@@ -19,7 +19,7 @@ from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Column
 from zk_pipeline.web.console.words import Words
 
-# The dialogs that set, change and delete a mapping, and how mappings are told.
+# The dialogs that set, change and delete a mapping, and how mappings are shown.
 
 Changed = Callable[[], Awaitable[None]]
 
@@ -36,7 +36,7 @@ _NO_ORGANIZATION = 0
 
 
 async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
-    """Ask what to map and where it leads, and set that."""
+    """Ask for both sides of a new mapping, and set it."""
     words = visit.words
     await visit.ask(mapping_names.ensure_read, visit.runtime)
     nothing = {} if kind is Kind.USER else {NOTHING: words(f"mappings.nothing.{kind}")}
@@ -67,7 +67,7 @@ async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
 
 
 async def choose(visit: Visit, row: UnmappedItem, changed: Changed) -> None:
-    """Ask where something leads that lacks a mapping, and set that."""
+    """Ask for the target of something without mapping, and set it."""
 
     def store(target: str, *, shared: bool) -> Awaitable[MappingChanges]:
         return visit.ask(mappings.create, visit.runtime, visit.actor, row.kind, row.zammad, target, shared=shared)
@@ -77,7 +77,7 @@ async def choose(visit: Visit, row: UnmappedItem, changed: Changed) -> None:
 
 
 async def edit(visit: Visit, row: MappingRow, changed: Changed) -> None:
-    """Ask where a mapping leads from now on, and set that, unless somebody else changed it meanwhile."""
+    """Ask for a mapping's new target, and set it unless somebody else changed it meanwhile."""
 
     def store(target: str, *, shared: bool) -> Awaitable[MappingChanges]:
         runtime, actor, key, seen = visit.runtime, visit.actor, row.key, row.updated_at
@@ -89,7 +89,7 @@ async def edit(visit: Visit, row: MappingRow, changed: Changed) -> None:
 
 
 def delete(visit: Visit, row: MappingRow, changed: Changed) -> None:
-    """Delete a mapping once that was confirmed."""
+    """Delete a mapping after a confirmation."""
     words = visit.words
 
     async def act() -> None:
@@ -103,7 +103,7 @@ def delete(visit: Visit, row: MappingRow, changed: Changed) -> None:
 
 
 async def confirmed(visit: Visit, ask: Ask, then: Callable[[MappingChanges], Awaitable[None]]) -> None:
-    """Set a mapping; that two agents would be one user is shown first, and set only once a person says so."""
+    """Set a mapping. Two agents as one user are set only after a confirmation."""
     words = visit.words
 
     async def act() -> None:
@@ -138,7 +138,7 @@ def name_of(words: Words, row: MappingRow) -> str:
 
 
 def leads_to(words: Words, row: MappingRow) -> str:
-    """Where it leads, by its name."""
+    """The target's name."""
     return words("mappings.own") if row.kimai_id is None else row.kimai or f"id {row.kimai_id}"
 
 
@@ -200,10 +200,10 @@ def _end(visit: Visit, dialog: ui.dialog, store: Changed) -> ui.button:
         return widgets.button(visit.words("save"), visit.act(Role.OPERATOR, store), kind="primary")
 
 
-# Taking over a CSV file: it is tried first, every bad line is named, and what would change is shown.
+# Importing a CSV file: a dry run first names every bad line and shows what would change.
 
 ROWS_SHOWN = 50
-"""So many lines are shown of a long list; the file itself has the others."""
+"""How many lines of a long list are shown."""
 
 
 def take(visit: Visit, changed: Callable[[], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""A field to search in and a few things that it finds, one of which is chosen; the server searches, not the browser."""
+"""A search field with a few results, one of which is chosen; the server searches, not the browser."""
 
 from collections.abc import Callable, Mapping, Sequence
 

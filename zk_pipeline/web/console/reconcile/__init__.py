@@ -1,4 +1,4 @@
-"""The section Reconcile: the plan line by line, both sides of each, and the decisions that it waits for."""
+"""The section Reconcile: the plan line by line, with both sides and the decisions."""
 
 from zk_pipeline.web.console.reconcile.listing import Listing
 from zk_pipeline.web.console.section import Section

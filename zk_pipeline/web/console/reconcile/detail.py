@@ -19,7 +19,7 @@ Refresh = Callable[[], Awaitable[None]]
 
 
 async def of_line(visit: Visit, line: PlanRow) -> None:
-    """Open a line that waits for nobody."""
+    """Open a line without conflict."""
     told = await visit.ask(comparison.plan_line_detail, visit.runtime, line.day, line.key)
     words = visit.words
     number = line.booking.ticket_number if line.booking else line.key
@@ -103,7 +103,7 @@ class _ConflictDialog:
             self._booking = self._radio(words("detail.which_booking"), labels)
 
     def _radio(self, question: str, names: dict[int, str]) -> ui.radio:
-        """One of these, the first to begin with."""
+        """A choice of one; the first is preselected."""
         with widgets.box("", "fieldset").classes("zk-fieldset"):
             widgets.text("legend", question, "zk-muted")
             return ui.radio(names, value=next(iter(names))).props("inline")

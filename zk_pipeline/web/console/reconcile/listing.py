@@ -17,11 +17,11 @@ from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column, Panel, Tone
 
-# What of the plan is listed: the four views, and what narrows them.
+# What is listed of the plan: the four views and their filters.
 
 
 class Filters:
-    """The row of fields; `wanted` is what they say, and `on_change` is called when they say something else."""
+    """The row of filters; `wanted` is their value, and `on_change` is called when it changes."""
 
     def __init__(self, visit: Visit, on_change: Callable[[], Awaitable[None]]) -> None:
         self._on_change = on_change
@@ -91,7 +91,7 @@ def _text(field: ui.input) -> str:
     return (field.value or "").strip()
 
 
-# Deciding about many conflicts alike: the selection, and the preview of what would be written.
+# Deciding about many conflicts at once: the selection, and the preview of what would be written.
 
 LEFT_SHOWN = 20
 
@@ -135,7 +135,7 @@ class Bulk:
         self._boxes.append(made)
 
     def shown(self, lines: Sequence[PlanRow], total: int) -> None:
-        """Tell what is listed, so that all of it can be decided at once."""
+        """Set what is listed, so that all of it can be decided at once."""
         self._boxes = [made for made in self._boxes if not made.is_deleted]
         self._all.set_text(self._words("bulk.all", number=self._words.number(total)))
         self._all.set_visibility(self._filters.conflicts is not None and total > len(lines))
@@ -308,7 +308,7 @@ class Listing:
 
 
 def state(visit: Visit, line: PlanRow) -> None:
-    """How a line stands: its state, why it waits, and what was decided."""
+    """A line's state, its reason, and the decision."""
     words = visit.words
     with widgets.box("zk-row zk-states"):
         if line.taken_back_by:

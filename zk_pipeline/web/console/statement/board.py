@@ -24,9 +24,9 @@ SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown: a month's statement, `None` while none was ever made, of one customer or of all.
+    """What is shown: a month's statement of one customer or of all; `None` before the first was made.
 
-    `closed` is whether the month is closed and kept its statement, so that there are two versions of it.
+    `closed` tells whether the month has a closed statement, and so two versions.
     """
 
     months: tuple[date, ...]
@@ -108,7 +108,7 @@ class Board:
             sheet.show(self._visit, shown, view.customer, view.page, self._go)
 
     def _follow(self, view: View) -> None:
-        """Let the fields offer what there is, and show what was taken."""
+        """Fill the fields with the choices, and show the chosen ones."""
         self._month, self._customer = view.month, view.customer
         self._as_closed = self._as_closed and view.closed
         self._versions.set_value(self._as_closed)
@@ -154,7 +154,7 @@ class Board:
         await self.refresh()
 
     async def _look(self) -> None:
-        """Look at the run; once it has ended, tell how and load what it made."""
+        """Look at the run; once it has ended, show the result and load what it made."""
         visit = self._visit
         with visit.telling():
             status = (await visit.ask(runs.statuses, visit.runtime, [self._run_id]))[self._run_id]

@@ -1,4 +1,4 @@
-"""How the statement calls customers, and its amounts as columns of a table."""
+"""Names of customers in the statement, and its amounts as columns of a table."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,11 +11,11 @@ SIZE = 25
 
 _IF_ANY = ("netted", "agreed", "adjusted", "unexplained")
 _TITLES = {"waiting": "waits"}
-"""Amounts whose column is not called as they are, since a verdict is."""
+"""Amounts whose column needs a key of its own, since a verdict has theirs."""
 
 
 def customer_name(words: Words, customer: StatementCustomer) -> str:
-    """What a customer is called, with the number in Kimai where there is one."""
+    """A customer's name, with the number in Kimai where there is one."""
     return str(customer) if customer.name else words("statement.nobody")
 
 
