@@ -147,8 +147,8 @@ def _of_validation(request: Request, error: RequestValidationError) -> Response:
 def _of_defect(request: Request, error: Exception) -> Response:
     """An unexpected error: the log gets its traceback, the caller only its id."""
     with logs.log_context(request_id=request.state.request_id):
-        _log.error("Request %s failed because of a defect:", request.state.request_id, exc_info=error)
-    detail = "The request failed because of an error in the server. Its log says more under this request id."
+        _log.error("Request %s failed unexpectedly:", request.state.request_id, exc_info=error)
+    detail = "The server failed. Its log says why under this request id."
     # No middleware sees this answer.
     return _answer(request, 500, detail, {**OF_ANSWERS, REQUEST_ID: request.state.request_id})
 

@@ -96,9 +96,9 @@ class SignAlerter:
             try:
                 self._tell()
             except OUTAGES as error:
-                _log.warning("People are not told of the vital signs just now: %s", outage_line(error))
+                _log.warning("Alerts about vital signs cannot be sent now: %s", outage_line(error))
             except Exception:  # noqa: BLE001 (whatever it is, it is logged, and the next look comes)
-                _log.exception("People are not told of the vital signs just now.")
+                _log.exception("Alerts about vital signs cannot be sent now.")
 
     def _tell(self) -> None:
         signs = self._watch.signs()

@@ -43,7 +43,7 @@ def of_figures(found: SyncFigures) -> Iterator[Metric]:
     yield gauge("zk_days_waiting", "Days that are asked for and not yet run.", found.days_waiting)
     yield _by("zk_day_requests_waiting", "Requests for days that no run has carried out.", "reason", found.requests)
     yield _by("zk_day_request_oldest_seconds", "Age of the oldest of them.", "reason", found.oldest_requests)
-    yield gauge("zk_deliveries_waiting", "Webhooks that were not looked into yet.", found.deliveries_waiting)
+    yield gauge("zk_deliveries_waiting", "Webhooks that wait to be looked into.", found.deliveries_waiting)
     yield gauge("zk_failed_logins", "Sign-ins that failed within the last hour.", found.failed_logins)
     if found.last_run is not None:
         run = found.last_run

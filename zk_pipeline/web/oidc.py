@@ -182,7 +182,7 @@ def _number(value: object) -> float | None:
 def _text(known: Mapping[str, Any], name: str) -> str:
     value = known.get(name)
     if not isinstance(value, str) or not value:
-        raise ProviderError(f"The identity provider says nothing of {name}. Ask an admin.")
+        raise ProviderError(f"The identity provider does not state {name}. Ask an admin.")
     return value
 
 
@@ -231,7 +231,7 @@ def come_back(
     try:
         flow, target = _kept(request, ready, state)
         if error or not code:
-            raise ProviderError("The identity provider let nobody in. Sign in again, or ask an admin.")  # noqa: TRY301
+            raise ProviderError("The identity provider refused the sign-in. Sign in again, or ask an admin.")  # noqa: TRY301
         signed_in = sign_in.with_identity(ready, provider.identity(flow, code), known.address_of(request))
     except (ProviderError, OperationError) as problem:
         answer = form(request, ready.settings, "/", problem=str(problem)).response(403)
@@ -255,8 +255,8 @@ def _kept(request: Request, ready: Runtime, state: str) -> tuple[Flow, str]:
     try:
         kept = json.loads(ready.cipher.decrypt(authentication.cookie_of(request, ready.settings, COOKIE) or ""))
     except UndecryptableError:
-        raise ProviderError("This browser did not begin to sign in here, or took too long. Sign in again.") from None
+        raise ProviderError("Sign in again: this browser did not begin the sign-in, or took too long.") from None
     flow = Flow(**kept["flow"])
     if kept["until"] < datetime.now(UTC).timestamp() or not hmac.compare_digest(state.encode(), flow.state.encode()):
-        raise ProviderError("The way back belongs to another sign-in (state), or took too long. Sign in again.")
+        raise ProviderError("Sign in again: the answer belongs to another sign-in (state), or took too long.")
     return flow, kept["target"]

@@ -44,7 +44,7 @@ async def once(
         if turn.id is not None:
             break
         if asyncio.get_running_loop().time() > deadline:
-            raise AbandonedActError("The first request with this key is still at work. Send it again a little later.")
+            raise AbandonedActError("The first request with this key is still running. Send it again a little later.")
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
     try:
         with runs.act_context(asked):

@@ -38,7 +38,7 @@ def test_a_defect_is_answered_without_its_text_and_logged_with_it(
 ):
     with caplog.at_level(logging.ERROR):
         answer = client.get("/defect")
-    refused(answer, 500, "an error in the server")
+    refused(answer, 500, "The server failed.")
     assert "what only the log may know" not in answer.text
     assert "what only the log may know" in caplog.text
     assert answer.json()["request_id"] in caplog.text

@@ -156,7 +156,7 @@ def test_a_state_counts_once(web: Web):
     web.client.get(address)
     assert "zk_oidc" not in web.client.cookies
     web.client.cookies.clear()
-    assert "did not begin to sign in here" in web.client.get(address).text
+    assert "did not begin the sign-in" in web.client.get(address).text
     web.client.cookies.set("zk_oidc", flow)
     assert "answers 400" in web.client.get(address).text
     assert web.client.get(ME).status_code == 401
@@ -177,7 +177,7 @@ def test_another_site_begins_no_sign_in(web: Web):
 def test_what_the_provider_refuses_is_told(web: Web):
     state = way_back(web).params["state"]
     answer = web.client.get("/sign-in/oidc/callback", params={"state": state, "error": "access_denied"})
-    turned_away(web, answer, "let nobody in")
+    turned_away(web, answer, "refused the sign-in")
 
 
 @pytest.mark.parametrize("settings", [{"oidc_issuer": "http://127.0.0.1:9", "oidc_client_id": CLIENT}], indirect=True)

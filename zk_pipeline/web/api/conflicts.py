@@ -150,7 +150,7 @@ def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1,
     return conflicts.reopen(ready, actor, conflict_id)
 
 
-@router.post("/decisions", summary="Decide alike about many conflicts")
+@router.post("/decisions", summary="Decide about many conflicts at once")
 def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> BulkResult:
     """Each is decided on its own; what could not be decided is listed with the reason."""
     if body.filter is not None:
@@ -159,7 +159,7 @@ def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> BulkResult
     return conflicts.decide_many(ready, actor, body.choice, seen)
 
 
-@router.post("/decisions/preview", summary="What deciding alike about many conflicts would write")
+@router.post("/decisions/preview", summary="Preview a decision about many conflicts")
 def preview(_actor: Operator, ready: Ready, body: PreviewRequest) -> DecisionPreview:
     """Nothing is changed. Decisions about a filter name the `digest` of this answer."""
     wanted = body.filter.wanted() if body.filter is not None else ConflictFilter(ids=frozenset(body.ids or ()))

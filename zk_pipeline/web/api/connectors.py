@@ -34,7 +34,7 @@ class ConnectorChange(Body):
 
     base_url: Address | None = None
     token: Token | None = None
-    active: Annotated[bool | None, Field(description="Use it, and no other of its role; or use it no longer.")] = None
+    active: Annotated[bool | None, Field(description="Whether to use it, instead of any other of its role.")] = None
 
 
 class TestView(BaseModel):

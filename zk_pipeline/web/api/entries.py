@@ -13,7 +13,7 @@ router = APIRouter(prefix=f"{PREFIX}/entries", tags=["entries"])
 Reference = Annotated[str, Path(max_length=100, pattern=r"^(kimai:|#)?[0-9]{1,18}$")]
 
 
-@router.get("/{source_id}/trace", summary="Everything that is known of a booking")
+@router.get("/{source_id}/trace", summary="Everything known about a booking")
 def trace(_actor: Viewer, ready: Ready, source_id: Reference) -> list[dict[str, Any]]:
     """Rows, policy, plan, decisions, ledger, each write, who did what, and the runs.
 

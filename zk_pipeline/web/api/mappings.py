@@ -143,13 +143,13 @@ async def _part(request: Request, body: bytes) -> bytes:
 
 
 File = Annotated[bytes, Depends(_file)]
-DryRun = Annotated[bool, Query(description="Only tell what would change, and every bad line.")]
+DryRun = Annotated[bool, Query(description="Report what would change and every bad line; change nothing.")]
 Shared = Annotated[bool, Query(description="Several agents are one Kimai user, and that is meant.")]
 Known = Annotated[bool | None, Query(description="True: both systems have it. False: something of it is gone.")]
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Found in a name of either side.")]
 
 
-@router.get("/unmapped", summary="What lacks a mapping")
+@router.get("/unmapped", summary="What has no mapping")
 def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[UnmappedItem]:
     """With the number of entries that wait for it, and suggestions."""
     found = mappings.unmapped_page(ready, None, limit=paging.size, offset=paging.offset)
@@ -198,7 +198,7 @@ def get_mapping(_actor: Viewer, ready: Ready, collection: Collection, key: Key) 
     return mappings.one(ready, collection.kind, key)
 
 
-@router.put("/{collection}/{key}", summary="Let a mapping lead elsewhere")
+@router.put("/{collection}/{key}", summary="Change a mapping")
 def change_mapping(actor: Operator, ready: Ready, collection: Collection, key: Key, body: MappingChange) -> OutcomeView:
     """409 if somebody else changed it since `seen`. Time sheets that were written stay as they are."""
     outcome = mappings.change(ready, actor, collection.kind, key, body.kimai, seen=body.seen, shared=body.shared)

@@ -102,7 +102,7 @@ def reopen(actor: Admin, ready: Ready, month: Month, body: Reopening) -> Period:
     return periods.reopen(ready, actor, month, body.reason)
 
 
-@router.get("/credits", summary="Minutes that were billed too many")
+@router.get("/credits", summary="Credits: minutes billed too many")
 def listed(
     _actor: Viewer,
     ready: Ready,
@@ -121,13 +121,13 @@ def settle(
     return credit_list.settle(ready, actor, credit_id, body.note)
 
 
-@router.get("/invoices", summary="What was exported beside what was invoiced")
+@router.get("/invoices", summary="Compare exports with invoices")
 def compared(_actor: Viewer, ready: Ready) -> list[InvoiceComparison]:
     """As the last comparison found it (the nightly deep check makes one), the customers whose amounts differ first."""
     return invoices.list_comparisons(ready)
 
 
-@router.post("/invoices/acceptances", summary="Take a difference as it is")
+@router.post("/invoices/acceptances", summary="Accept a difference")
 def accept(actor: Operator, ready: Ready, body: Acceptance) -> InvoiceComparison:
     """Answers 409 when the difference has changed. The acceptance ends as soon as the amount changes."""
     return invoices.accept(

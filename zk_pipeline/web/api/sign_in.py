@@ -151,7 +151,7 @@ def logout(
     authentication.clear_session(response, ready.settings)
 
 
-@router.post("/confirm", status_code=204, summary="Give one's password again")
+@router.post("/confirm", status_code=204, summary="Confirm the password")
 def confirm(given: Proof, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> None:
     """For five minutes the session may create API tokens and change accounts.
 
@@ -170,7 +170,7 @@ def me(actor: Viewer, ready: Ready) -> UserRow:
         return UserRow.of(users.user_by_id(connection, actor.user_id or 0))
 
 
-@router.patch("/me", summary="Change one's own name or password")
+@router.patch("/me", summary="Change your name or password")
 def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> UserRow:
     """Change what is given. A new password ends all one's sessions, this one too, and all one's API tokens.
 
@@ -198,7 +198,7 @@ def offer_second_factor(response: Response, actor: Viewer, _: Confirmed, ready: 
     return OfferedFactor(secret=offered.secret, address=offered.address)
 
 
-@router.post("/second-factor/activate", summary="Have a second factor count")
+@router.post("/second-factor/activate", summary="Activate a second factor")
 def activate_second_factor(
     given: CodeBody, request: Request, response: Response, actor: Viewer, _: Confirmed, ready: Ready, known: Recognizing
 ) -> RecoveryCodes:
@@ -209,7 +209,7 @@ def activate_second_factor(
     return RecoveryCodes(recovery_codes=list(codes))
 
 
-@router.post("/second-factor/recovery-codes", summary="Make fresh recovery codes")
+@router.post("/second-factor/recovery-codes", summary="Create new recovery codes")
 def renew_recovery_codes(
     given: ProofWithCode, request: Request, response: Response, actor: Viewer, ready: Ready, known: Recognizing
 ) -> RecoveryCodes:
@@ -221,7 +221,7 @@ def renew_recovery_codes(
     return RecoveryCodes(recovery_codes=list(codes))
 
 
-@router.post("/second-factor/remove", status_code=204, summary="Remove one's second factor")
+@router.post("/second-factor/remove", status_code=204, summary="Remove your second factor")
 def remove_second_factor(
     given: ProofWithCode, request: Request, actor: Viewer, ready: Ready, known: Recognizing
 ) -> None:

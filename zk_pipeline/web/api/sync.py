@@ -54,31 +54,31 @@ class Approval(Body):
     lines: Annotated[tuple[SeenLine, ...], Field(max_length=MOST_LINES)] = ()
 
 
-@router.post("/requests", summary="Ask for a range of days to be synced", status_code=202)
+@router.post("/requests", summary="Request the sync of a range of days", status_code=202)
 def request(actor: Operator, ready: Ready, body: DayRange) -> SyncRequest:
     """The pipeline carries it out within seconds. The same range that still waits is not asked for twice."""
     return sync.request_days(ready, actor, body.first, body.last)
 
 
-@router.get("/requests/{request_id}", summary="What became of a range that was asked for")
+@router.get("/requests/{request_id}", summary="The state of a requested range")
 def request_state(_actor: Viewer, ready: Ready, request_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> SyncRequest:
     """Waiting, running or done, with the runs that work on it."""
     return sync.request_state(ready, request_id)
 
 
-@router.post("/plans", summary="Have the plan of a range made", status_code=202)
+@router.post("/plans", summary="Make the plan of a range", status_code=202)
 def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[StartedRun, ...]:
     """Starts runs that read both systems and write nothing to Kimai; the plan is there when they have ended."""
     return plans.launch(ready, actor, body.first, body.last)
 
 
-@router.get("/plans", summary="What the stored plans of a range would write")
+@router.get("/plans", summary="Show what the stored plans of a range would write")
 def stored_plan(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> StoredPlan:
     """The sums over the range, and one page of its lines, oldest day first. An approval of a line names its `hash`."""
     return plans.stored_plan(ready, first, last, paging.size, paging.offset)
 
 
-@router.get("/plans/days", summary="The days of a range whose plans can be approved")
+@router.get("/plans/days", summary="Days whose plans can be approved")
 def planned_days(_actor: Viewer, ready: Ready, first: First, last: Last) -> list[PlannedDay]:
     """At most a month. An approval names the `plan_hash` of each day."""
     return plans.days(ready, first, last)
@@ -100,7 +100,7 @@ def objections(_actor: Viewer, ready: Ready, first: First, last: Last) -> tuple[
     return sync.limit_violations(ready, first, last)
 
 
-@router.post("/overrides", summary="Run a range of days past the limits", status_code=202)
+@router.post("/overrides", summary="Run a range of days with the limits overridden", status_code=202)
 def override(actor: Admin, ready: Ready, body: DayRange) -> tuple[StartedRun, ...]:
     """Starts the runs at once; the audit trail names who overrode the limits."""
     return sync.launch_overriding_limits(ready, actor, body.first, body.last)
@@ -125,7 +125,7 @@ def undo_plan(_actor: Operator, ready: Ready, run_id: RunId) -> UndoPlan:
     return undo.plan(ready, run_id)
 
 
-@router.post("/runs/{run_id}/undo", summary="Take the writes of a run back", status_code=202)
+@router.post("/runs/{run_id}/undo", summary="Undo a run", status_code=202)
 def undo_run(actor: Operator, ready: Ready, run_id: RunId) -> UndoRun:
     """Starts a run that judges each write again; when it has ended, the plan says what was left."""
     return undo.launch(ready, actor, run_id)
@@ -137,7 +137,7 @@ def cancel_run(actor: Operator, ready: Ready, run_id: RunId) -> CancelledRun:
     return sync.cancel(ready, actor, run_id)
 
 
-@router.get("/held", summary="Days of cancelled runs that wait for a word")
+@router.get("/held", summary="Held days of cancelled runs")
 def held(_actor: Viewer, ready: Ready) -> tuple[HeldDays, ...]:
     """Neither sensor nor schedules write them. Requesting the days by `/sync/requests` releases them as well."""
     return sync.held_days(ready)

@@ -156,7 +156,7 @@ class ConsoleAuth:
         elif scope["type"] == "websocket":
             await send(_REFUSED)
         else:
-            raise ProblemError(401, "This belongs to a page of the console. Sign in and load the page again.")
+            raise ProblemError(401, "Sign in and load the page again: this belongs to a page of the console.")
 
     def _visitor(self, connection: HTTPConnection) -> Visitor | None:
         try:

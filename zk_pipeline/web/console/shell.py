@@ -216,7 +216,7 @@ async def _fill(visit: Visit, section: Section, box: ui.element) -> None:
     box.clear()
     (outcome,) = await asyncio.gather(drawn(), return_exceptions=True)
     if isinstance(outcome, Exception):
-        _log.error("The section %s of the console failed because of a defect:", section.name, exc_info=outcome)
+        _log.error("The section %s of the console failed unexpectedly:", section.name, exc_info=outcome)
         box.clear()
         with box:
             words = visit.words

@@ -143,7 +143,7 @@ class Visit:
         if isinstance(error, TimeoutError) and not self.client.has_socket_connection:
             _log.info("A page of the console was closed before it answered.")
             return
-        _log.error("An action in the console failed because of a defect:", exc_info=error)
+        _log.error("An action in the console failed unexpectedly:", exc_info=error)
         self.warn(self.words("error.defect"))
 
     def leave(self) -> None:

@@ -258,6 +258,6 @@ class Panel(Generic[Data]):
         if isinstance(error, TOLD):
             reason = str(error)
         else:
-            _log.error("A part of the console failed because of a defect:", exc_info=error)
+            _log.error("A part of the console failed unexpectedly:", exc_info=error)
             reason = words("error.defect")
         failed(words("error.part"), reason, words("try_again"), self.refresh)

@@ -273,7 +273,7 @@ class _WithoutSchema(Visitor):
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         """Called for each field of a document."""
         if node.name.value in {"__schema", "__type"}:
-            raise RefusedError("The schema is not told here. Dagster's documentation describes it.")
+            raise RefusedError("The schema is not available here. Dagster's documentation describes it.")
 
 
 def _parts(sent: Any) -> tuple[str, dict[str, Any]]:

@@ -155,7 +155,7 @@ def test_viewers_read() -> None:
 
 @pytest.mark.parametrize("query", SCHEMA_QUERIES)
 def test_the_schema_is_told_to_nobody(query: str) -> None:
-    with pytest.raises(RefusedError, match="The schema is not told here"):
+    with pytest.raises(RefusedError, match="The schema is not available here"):
         judge(Role.ADMIN, query)
 
 
