@@ -109,7 +109,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(Exception)(_of_defect)
 
 
-def tell_refusal(request: Request, what: str) -> None:
+def log_refusal(request: Request, what: str) -> None:
     """Log a refusal with the user's number and the route's template; no address and no name."""
     actor = getattr(getattr(request.state, "actor", None), "name", "somebody")
     route = getattr(request.scope.get("route"), "path", "an address without a route")
@@ -119,7 +119,7 @@ def tell_refusal(request: Request, what: str) -> None:
 
 def _of_problem(request: Request, error: ProblemError) -> Response:
     if error.status in _REFUSALS:
-        tell_refusal(request, f"with {error.status}: {error.detail}")
+        log_refusal(request, f"with {error.status}: {error.detail}")
     return _answer(request, error.status, error.detail, error.headers)
 
 

@@ -68,8 +68,8 @@ class Health:
 class SignAlerter:
     """Tells people of failing signs from the web process: the sensor `alerts` cannot, where its daemon is dead.
 
-    Both write into one book, so that each sign is told once. Without a database there is no book; then what the
-    database itself is told of is remembered here, once for each outage.
+    Both record what they sent in the database, so each sign is alerted once. Without the database, an outage of it is
+    remembered here.
     """
 
     def __init__(self, runtime: Runtime, watch: HealthMonitor) -> None:

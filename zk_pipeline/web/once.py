@@ -96,13 +96,13 @@ async def _answered(
         given.append(response)
         if isinstance(response, StreamingResponse) or response.status_code >= _REFUSED:
             return None
-        told = {"type": response.headers.get("content-type"), "body": bytes(response.body).decode()}
-        return StoredAnswer(response.status_code, json.dumps(told))
+        stored = {"type": response.headers.get("content-type"), "body": bytes(response.body).decode()}
+        return StoredAnswer(response.status_code, json.dumps(stored))
 
     answer = await once(runtime, asked, act)
     if given:
         return given[0]
     assert answer is not None  # noqa: S101 - without one, the act was done here
-    told = json.loads(answer.content)
-    headers = {REPEATED: "true"} | ({"content-type": told["type"]} if told["type"] else {})
-    return Response(told["body"] or None, answer.status, headers)
+    stored = json.loads(answer.content)
+    headers = {REPEATED: "true"} | ({"content-type": stored["type"]} if stored["type"] else {})
+    return Response(stored["body"] or None, answer.status, headers)

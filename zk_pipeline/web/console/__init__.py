@@ -14,7 +14,7 @@ its box when it first comes into view. It works with:
 - `visit.act(Role.OPERATOR, handler)`: makes the handler of an event. It checks session and role, shows errors that are
   meant for people, leads to the sign-in when the session is over, and ignores a second press while it runs. Every
   handler that changes something is made so.
-- `visit.tell(text)` and `visit.warn(text)`: notices, which screen readers announce.
+- `visit.notify(text)` and `visit.warn(text)`: notices, which screen readers announce.
 - `Panel(visit, load, show)` in `widgets.py`: a part that loads by itself and shows its own error with a button to try
   again. `await panel.refresh()` redraws only what changed; `visit.live(panel.refresh)` calls it whenever something did.
 - The widgets of `widgets.py`: `card`, `button`, `table`, `pager`, `field`, `chip`, `empty`, `dialog`, ...

@@ -134,7 +134,7 @@ class _Factor:
         async def remove() -> None:
             user, typed = await proven(), code.value or ""
             await visit.ask(second_factor.remove, visit.runtime, user, typed, _caller(visit))
-            visit.tell(words("account.factor.removed"))
+            visit.notify(words("account.factor.removed"))
             self.draw(await visit.ask(_self, visit.runtime, visit.actor))
 
         with widgets.actions():
@@ -197,7 +197,7 @@ class _Users:
 
         async def reset() -> None:
             await visit.ask(_reset, visit.runtime, visit.actor, user.id)
-            visit.tell(words("users.reset.done", email=user.email))
+            visit.notify(words("users.reset.done", email=user.email))
             await self.draw()
 
         label = words("users.reset", email=user.email)

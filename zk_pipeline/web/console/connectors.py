@@ -31,9 +31,9 @@ _LOOKS: Mapping[Level, tuple[Tone, str]] = {
 def show_findings(words: Words, found: Validation) -> None:
     """The verdict, what the system says about itself, and each line."""
     widgets.text("p", words(f"connectors.test.{'ok' if found.ok else 'failed'}"), "zk-lead")
-    told = " · ".join(filter(None, (found.version, found.account, found.timezone)))
-    if told:
-        widgets.text("p", told, "zk-muted")
+    summary = " · ".join(filter(None, (found.version, found.account, found.timezone)))
+    if summary:
+        widgets.text("p", summary, "zk-muted")
     with widgets.box("zk-findings", "ul"):
         for finding in found.findings:
             _line(words, finding)
@@ -79,7 +79,7 @@ async def open_add(visit: Visit, added: Callable[[ConnectorRecord], Awaitable[No
             given = {"kind": kind.value, "base_url": _text(address), "token": token.value or ""}
             with feedback.working(button):
                 stored = await visit.ask(connectors.create, visit.runtime, visit.actor, name=_text(name), **given)
-            visit.tell(words(f"connectors.stored.{'on' if stored.active else 'off'}", name=stored.name))
+            visit.notify(words(f"connectors.stored.{'on' if stored.active else 'off'}", name=stored.name))
             dialog.close()
             await added(stored)
 
@@ -116,7 +116,7 @@ def open_edit(visit: Visit, connector: ConnectorRecord, changed: Changed) -> Non
                     base_url=_text(address),
                     token=secret,
                 )
-            visit.tell(words("connectors.same" if stored == connector else "connectors.changed", name=stored.name))
+            visit.notify(words("connectors.same" if stored == connector else "connectors.changed", name=stored.name))
             dialog.close()
             await changed()
 
@@ -203,7 +203,7 @@ class Cards:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._tested: dict[ConnectorRecord, Validation] = {}
-        self._told: dict[int, Element] = {}
+        self._results: dict[int, Element] = {}
         if visit.may(Role.ADMIN):
             with widgets.box("zk-row"):
                 add = visit.act(Role.ADMIN, lambda: open_add(visit, self._added))
@@ -224,23 +224,23 @@ class Cards:
 
     async def _added(self, stored: ConnectorRecord) -> None:
         """Test the connector that was just stored."""
-        with self._panel.box, self._visit.telling():
+        with self._panel.box, self._visit.showing_errors():
             await self.refresh()
-            self._told[stored.id].run_method("scrollIntoView", {"block": "center"})
+            self._results[stored.id].run_method("scrollIntoView", {"block": "center"})
             await self._test(stored)
             feedback.keep_focus(self._visit, self._panel.box)
 
     async def _test(self, connector: ConnectorRecord) -> None:
-        words, told = self._visit.words, self._told[connector.id]
-        told.clear()
-        with told:
+        words, result = self._visit.words, self._results[connector.id]
+        result.clear()
+        with result:
             widgets.skeleton(words("connectors.testing"))
         try:
             self._tested[connector] = await self._visit.ask(connectors.test, self._visit.runtime, connector.id)
         finally:
-            told = self._told[connector.id]  # The cards may have been drawn again meanwhile.
-            told.clear()
-        with told:
+            result = self._results[connector.id]  # The cards may have been drawn again meanwhile.
+            result.clear()
+        with result:
             show_findings(words, self._tested[connector])
 
     def _show(self, standings: Sequence[ConnectorState]) -> None:
@@ -275,10 +275,10 @@ class Cards:
                     (words("connectors.read"), read if connector.active else words("connectors.read.unused")),
                 ]
             )
-            told = widgets.box("zk-findings-box").props("aria-live=polite")
-            self._told[connector.id] = told
+            result = widgets.box("zk-findings-box").props("aria-live=polite")
+            self._results[connector.id] = result
             if connector in self._tested:
-                with told:
+                with result:
                     show_findings(words, self._tested[connector])
             if self._visit.may(Role.ADMIN):
                 self._buttons(connector)

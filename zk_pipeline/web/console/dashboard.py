@@ -66,9 +66,9 @@ class Dashboard:
         words, known = self._visit.words, {"at": self._visit.words.instant(row.cancelled_at)}
         known["days"] = words.days(row.first, row.last)
         in_dagster = row.cancelled_by == IN_DAGSTER
-        told = words("held.in_dagster", **known) if in_dagster else words("held.by", name=row.cancelled_by, **known)
+        sentence = words("held.in_dagster", **known) if in_dagster else words("held.by", name=row.cancelled_by, **known)
         with widgets.box("zk-row"):
-            widgets.text("span", told)
+            widgets.text("span", sentence)
             widgets.link(words("dagster"), row.url, outside=True)
         widgets.text("p", words("held.changes", number=words.number(row.changes)))
         if self._visit.may(Role.OPERATOR):
@@ -81,7 +81,7 @@ class Dashboard:
 
         async def say() -> None:
             await visit.ask(operation, visit.runtime, visit.actor, row.run_id)
-            visit.tell(visit.words(f"{label}.done"))
+            visit.notify(visit.words(f"{label}.done"))
             await self._held.refresh()
 
         widgets.button(visit.words(label), visit.act(Role.OPERATOR, say), icon=icon)

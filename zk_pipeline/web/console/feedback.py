@@ -8,7 +8,7 @@ from nicegui.element import Element
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import widgets
-from zk_pipeline.web.console.visit import TOLD, Visit
+from zk_pipeline.web.console.visit import EXPECTED, Visit
 from zk_pipeline.web.console.widgets import Kind
 
 
@@ -42,15 +42,15 @@ def confirm(
     words = visit.words
     with widgets.dialog(title, words("close")) as dialog:
         widgets.text("p", effect)
-        told = widgets.box("zk-stack").props("aria-live=assertive")
+        problem = widgets.box("zk-stack").props("aria-live=assertive")
 
         async def go() -> None:
-            told.clear()
+            problem.clear()
             try:
                 with working(button):
                     await act()
-            except TOLD as error:
-                with told:
+            except EXPECTED as error:
+                with problem:
                     widgets.text("p", str(error), "zk-note zk-warn")
                 button.disable()
             else:

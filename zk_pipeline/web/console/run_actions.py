@@ -73,7 +73,7 @@ class UndoDialog:
         if plan.left:
             visit.warn(words("undo.done.left", number=number, left=words.number(len(plan.left))))
         else:
-            visit.tell(words("undo.done", number=number))
+            visit.notify(words("undo.done", number=number))
         return True
 
     def _draw(self, plan: UndoPlan) -> None:
@@ -139,7 +139,7 @@ class RunActions:
 
         async def cancel() -> None:
             await visit.ask(sync.cancel, visit.runtime, visit.actor, run.run_id)
-            visit.tell(words("runs.cancel.done"))
+            visit.notify(words("runs.cancel.done"))
 
         title = words("runs.cancel.title", run=run.run_id[:8])
         effect, label = words("runs.cancel.effect"), words("runs.cancel.go")

@@ -53,8 +53,8 @@ def outcome(words: Words, run: RunDetails) -> None:
 
 def counts(words: Words, run: RunDetails) -> str:
     """What a run did, without what it did not do."""
-    told = [f"{words(f'count.{name}')} {words.number(run.counts[name])}" for name in _COUNTS if run.counts.get(name)]
-    return " · ".join(told) or words("count.nothing" if run.carried_out else "count.unwritten")
+    parts = [f"{words(f'count.{name}')} {words.number(run.counts[name])}" for name in _COUNTS if run.counts.get(name)]
+    return " · ".join(parts) or words("count.nothing" if run.carried_out else "count.unwritten")
 
 
 def shortfalls(words: Words, runs: Sequence[RunDetails]) -> list[str]:

@@ -59,7 +59,7 @@ class _Form:
     async def preview(self) -> None:
         """Show when it would run, or what is wrong with what was typed."""
         words, cron = self._words, (self._cron.value or "").strip()
-        with self._visit.telling():
+        with self._visit.showing_errors():
             answer = await self._visit.ask(_preview, self._visit.runtime, cron)
             self._next.clear()
             self._save.set_enabled(not isinstance(answer, str))
@@ -77,7 +77,7 @@ class _Form:
         visit, words = self._visit, self._words
         given = {name: value for name, value in self._given().items() if value != getattr(self._plan, name)}
         if not given:
-            visit.tell(words("schedule.same"))
+            visit.notify(words("schedule.same"))
             return
         changed = await visit.ask(schedules.change, visit.runtime, visit.actor, self._plan.name, given)
         self._plan = changed.after
@@ -85,7 +85,7 @@ class _Form:
         effect = await visit.ask(schedules.apply_change, changed, dagster_server(visit.runtime))
         self._save.props(remove="loading")
         if effect.now:
-            visit.tell(words("schedule.stored"))
+            visit.notify(words("schedule.stored"))
         else:
             visit.warn(effect.text)
 

@@ -93,7 +93,7 @@ class Live:
         self._timer.active = bool(event.args)
 
     async def _look(self) -> None:
-        with self._visit.telling():
+        with self._visit.showing_errors():
             mark = await self._visit.ask(_mark, self._visit.runtime)
             if self._seen is not None and mark != self._seen:
                 for refresh in self._visit.refreshers:

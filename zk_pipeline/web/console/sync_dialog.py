@@ -113,10 +113,10 @@ def _approval(words: Words, day: PlannedDay) -> None:
 
 
 def _sums(words: Words, plan: StoredPlan) -> list[tuple[str, Cell]]:
-    told: list[tuple[str, Cell]] = [
+    facts: list[tuple[str, Cell]] = [
         (words(f"sync.{name}"), words.number(number)) for name in _SUMS if (number := getattr(plan.sums, name))
     ]
-    return [*told, (words("bulk.minutes"), words.minutes(plan.sums.minutes))]
+    return [*facts, (words("bulk.minutes"), words.minutes(plan.sums.minutes))]
 
 
 def _line(words: Words, line: PlanLineView, selection: Selection | None) -> list[Cell]:
@@ -265,7 +265,7 @@ class SyncDialog:
             for refused in approved.refused:
                 visit.warn(refused.why)
             number = self._words.number(sum(approved.days.values()))
-            visit.tell(self._words("sync.approved", number=number))
+            visit.notify(self._words("sync.approved", number=number))
         self._selection.lines.clear()
         await self._show_plan(days)
 
@@ -345,7 +345,7 @@ class SyncDialog:
         """Show that it is done, and what is not: a sync that wrote less than its plan is no success."""
         shortfalls = run_table.shortfalls(self._words, done)
         if not shortfalls:
-            self._visit.tell(self._words("sync.done"))
+            self._visit.notify(self._words("sync.done"))
         for sentence in shortfalls:
             self._visit.warn(sentence)
 

@@ -24,7 +24,7 @@ from zk_pipeline.web.once import once
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 
-TOLD: tuple[type[Exception], ...] = tuple(EXPLAINED)
+EXPECTED: tuple[type[Exception], ...] = tuple(EXPLAINED)
 """Errors whose message may be shown to the visitor."""
 
 _DONE = 200
@@ -90,9 +90,9 @@ class Visit:
             return runs.StoredAnswer(_DONE, kind.dump_json(answer).decode())
 
         asked = runs.KeyedRequest(self.actor, key, route, given)
-        told = await once(self.runtime, asked, act)
-        assert told is not None  # noqa: S101 - every act of the console is kept
-        return kind.validate_json(told.content)
+        answer = await once(self.runtime, asked, act)
+        assert answer is not None  # noqa: S101 - every act of the console is kept
+        return kind.validate_json(answer.content)
 
     def act(self, needed: Role, handler: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
         """The handler of an event that checks session and role before it acts, and tells why something cannot be."""
@@ -105,7 +105,7 @@ class Visit:
                 return
             under_way = True
             try:
-                with self.telling():
+                with self.showing_errors():
                     await self.ask(self._require, needed)
                     answer = handler(*args)
                     if isawaitable(answer):
@@ -116,20 +116,20 @@ class Visit:
         return guarded
 
     @contextmanager
-    def telling(self) -> Iterator[None]:
+    def showing_errors(self) -> Iterator[None]:
         """Show the errors that are meant for people as notices, and leave when the session is over."""
         try:
             yield
         except SessionOverError:
             self.leave()
-        except TOLD as error:
+        except EXPECTED as error:
             self.warn(str(error))
 
     def live(self, refresh: Callable[[], Awaitable[None]]) -> None:
         """Call this whenever something changed."""
         self.refreshers.append(refresh)
 
-    def tell(self, text: str) -> None:
+    def notify(self, text: str) -> None:
         """A notice that something was done."""
         ui.notify(text, type="positive", position="bottom", multi_line=True, timeout=6000)
 

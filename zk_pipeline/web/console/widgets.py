@@ -14,7 +14,7 @@ from nicegui.element import Element
 from nicegui.elements.mixins.text_element import TextElement
 
 from zk_pipeline.identity.sign_in import SessionOverError
-from zk_pipeline.web.console.visit import TOLD, Visit
+from zk_pipeline.web.console.visit import EXPECTED, Visit
 from zk_pipeline.web.console.words import Words
 
 Kind = Literal["primary", "plain", "quiet", "danger"]
@@ -255,7 +255,7 @@ class Panel(Generic[Data]):
 
     def _say(self, error: BaseException) -> None:
         words = self._visit.words
-        if isinstance(error, TOLD):
+        if isinstance(error, EXPECTED):
             reason = str(error)
         else:
             _log.error("A part of the console failed unexpectedly:", exc_info=error)

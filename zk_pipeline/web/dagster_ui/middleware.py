@@ -27,7 +27,7 @@ from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.web import authentication
 from zk_pipeline.web.authentication import CHALLENGE, Sessions, bearer_of
 from zk_pipeline.web.dagster_ui.rules import JobOf, Judged, RefusedError, judged
-from zk_pipeline.web.errors import ProblemError, tell_refusal
+from zk_pipeline.web.errors import ProblemError, log_refusal
 from zk_pipeline.web.limits import BodyBudget, TooLargeError, TooSlowError, read_body
 from zk_pipeline.web.protection import protect
 
@@ -128,7 +128,7 @@ class Door:
             found = await run_in_threadpool(self._judged, actor, sent)
         except RefusedError as error:
             request.state.actor = actor
-            tell_refusal(request, f"at Dagster's door: {error}")
+            log_refusal(request, f"at Dagster's door: {error}")
             return refusal(error)
         return _passing_on(self.dagster, actor, json.dumps(found.content).encode())
 
@@ -235,16 +235,16 @@ class _Watched:
             except (ValueError, TypeError, RecursionError):
                 await self._close()
                 return {"type": "websocket.disconnect", "code": 1003}
-            told: dict[str, Any] = sent
-            if told.get("type") == "start":
+            frame: dict[str, Any] = sent
+            if frame.get("type") == "start":
                 try:
-                    found = await run_in_threadpool(self._judge, told.get("payload"))
+                    found = await run_in_threadpool(self._judge, frame.get("payload"))
                 except RefusedError as error:
-                    refused = {"type": "error", "id": told.get("id"), "payload": {"message": str(error)}}
+                    refused = {"type": "error", "id": frame.get("id"), "payload": {"message": str(error)}}
                     await self._send({"type": "websocket.send", "text": json.dumps(refused)})
                     continue
-                told = {**told, "payload": found.content}
-            return {"type": "websocket.receive", "text": json.dumps(told)}
+                frame = {**frame, "payload": found.content}
+            return {"type": "websocket.receive", "text": json.dumps(frame)}
 
     async def send(self, message: Message) -> None:
         """Pass on what Dagster says, while the session lasts."""
@@ -295,8 +295,8 @@ def refusal(error: RefusedError) -> Response:
     """The answer to an operation that may not be done: for a mutation in Dagster's own form, which its pages show."""
     if not error.field:
         return JSONResponse({"data": None, "errors": [{"message": str(error)}]}, 403)
-    told = {"__typename": "PythonError", "message": str(error), "stack": [], "errorChain": []}
-    return JSONResponse({"data": {error.field: told}})
+    failure = {"__typename": "PythonError", "message": str(error), "stack": [], "errorChain": []}
+    return JSONResponse({"data": {error.field: failure}})
 
 
 def _passing_on(dagster: ASGIApp, actor: Actor, body: bytes | None = None) -> ASGIApp:

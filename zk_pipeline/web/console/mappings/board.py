@@ -127,7 +127,7 @@ WAITING_OF_A_PAGE = 10
 
 
 class WaitingList:
-    """The list of one kind, most entries first; `count` is told how much there is of every kind."""
+    """The list of one kind, most entries first; `count` is called with the number of each kind."""
 
     def __init__(
         self, visit: Visit, count: Callable[[Mapping[Kind, int]], None], changed: Callable[[], Awaitable[None]]
@@ -193,8 +193,8 @@ class WaitingList:
     def _suggestions(self, row: UnmappedItem, name: str) -> None:
         visit, words = self._visit, self._visit.words
         if not visit.may(Role.OPERATOR):
-            told = ", ".join(one.name for one in row.suggestions)
-            widgets.text("span", told or words("mappings.no_suggestion"), "zk-muted")
+            names = ", ".join(one.name for one in row.suggestions)
+            widgets.text("span", names or words("mappings.no_suggestion"), "zk-muted")
             return
         with widgets.box("zk-row zk-suggestions"):
             for suggestion in row.suggestions:
@@ -280,7 +280,7 @@ class Board:
     async def _read(self) -> None:
         with feedback.working(self._read_button):
             await self._visit.ask(current_vocabulary, self._visit.runtime)
-        self._visit.tell(self._visit.words("mappings.read.done"))
+        self._visit.notify(self._visit.words("mappings.read.done"))
         await self.refresh()
 
     def _kind_button(self, kind: Kind) -> ui.button:

@@ -94,7 +94,7 @@ def delete(visit: Visit, row: MappingRow, changed: Changed) -> None:
 
     async def act() -> None:
         days = await visit.ask(mappings.delete, visit.runtime, visit.actor, row.kind, row.key)
-        visit.tell(words.count("mappings.deleted", len(days)))
+        visit.notify(words.count("mappings.deleted", len(days)))
         await changed()
 
     title = f"{words('mappings.delete')}: {name_of(words, row)}"
@@ -120,7 +120,7 @@ async def confirmed(visit: Visit, ask: Ask, then: Callable[[MappingChanges], Awa
 
 def notify_outcome(visit: Visit, outcome: MappingChanges) -> None:
     """Say what was set, how many days are asked for, and what the mapping cannot do."""
-    visit.tell(visit.words.count("mappings.set", len(outcome.days)))
+    visit.notify(visit.words.count("mappings.set", len(outcome.days)))
     for warning in outcome.warnings:
         visit.warn(warning)
 
@@ -230,7 +230,7 @@ class _Import:
                 self._choose = widgets.button(words("mappings.import.choose"), icon="upload_file")
                 self._choose.on("click", js_handler=f"() => getElement({self._upload.id}).$refs.qRef.pickFiles()")
                 self._name = widgets.text("span", "", "zk-muted")
-            self._told = widgets.box("zk-stack").props("aria-live=polite")
+            self._result = widgets.box("zk-stack").props("aria-live=polite")
             with widgets.actions():
                 widgets.button(words("cancel"), self._dialog.close)
                 self._take = widgets.button(
@@ -260,8 +260,8 @@ class _Import:
         with feedback.working(self._choose):
             ask = partial(mappings.check_content, shared=self._shared)
             outcome = await visit.ask(ask, visit.runtime, visit.actor, self._content)
-        self._told.clear()
-        with self._told:
+        self._result.clear()
+        with self._result:
             if outcome.problems:
                 self._problems(outcome)
             else:
@@ -280,8 +280,8 @@ class _Import:
             widgets.button(words("mappings.shared.confirm"), confirm, kind="danger")
 
     def _changes(self, outcome: MappingChanges) -> None:
-        words, told = self._words, outcome.to_json()
-        numbers = {name: words.number(told[name]) for name in ("new", "changed", "unchanged")}
+        words, document = self._words, outcome.to_json()
+        numbers = {name: words.number(document[name]) for name in ("new", "changed", "unchanged")}
         widgets.text("p", words("mappings.import.sums", **numbers), "zk-lead")
         for warning in outcome.warnings:
             widgets.text("p", warning, "zk-note zk-warn")
@@ -292,7 +292,7 @@ class _Import:
         columns = [Column(words(f"mappings.import.{name}")) for name in ("kind", "zammad", "before", "after")]
         rows = [
             [words(f"mappings.kind.{one['kind']}"), one["zammad"], one["before"] or words("none"), one["kimai"]]
-            for one in told["changes"][:ROWS_SHOWN]
+            for one in document["changes"][:ROWS_SHOWN]
         ]
         widgets.table(words("mappings.import"), columns, rows)
         self._more(len(outcome.changes))

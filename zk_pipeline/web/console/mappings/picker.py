@@ -36,7 +36,7 @@ class Picker:
     async def load(self) -> None:
         """Show what fits the text; what was chosen stays chosen as long as it fits."""
         visit, wanted = self._visit, self._wanted
-        with visit.telling():
+        with visit.showing_errors():
             found = await visit.ask(self._search, wanted)
             if wanted != self._wanted:  # typed on meanwhile: the next answer is the one to show
                 return

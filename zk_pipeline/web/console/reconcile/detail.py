@@ -20,7 +20,7 @@ Refresh = Callable[[], Awaitable[None]]
 
 async def of_line(visit: Visit, line: PlanRow) -> None:
     """Open a line without conflict."""
-    told = await visit.ask(comparison.plan_line_detail, visit.runtime, line.day, line.key)
+    view = await visit.ask(comparison.plan_line_detail, visit.runtime, line.day, line.key)
     words = visit.words
     number = line.booking.ticket_number if line.booking else line.key
     with widgets.dialog(words("detail.line", what=number, day=words.day(line.day)), words("close"), wide=True):
@@ -30,36 +30,36 @@ async def of_line(visit: Visit, line: PlanRow) -> None:
             widgets.text("p", words("value.taken_back"), "zk-note zk-warn")
         if line.text:
             widgets.text("p", line.text, "zk-note")
-        _sides(visit, told.sides)
+        _sides(visit, view.sides)
         _links(visit, line.booking.ticket_url if line.booking else None, _url(line), line.day_url, line.key)
 
 
 async def of_conflict(visit: Visit, conflict_id: int, decided: Refresh) -> None:
     """Open a conflict; `decided` is called after a decision."""
-    told = await visit.ask(conflicts.conflict_view, visit.runtime, conflict_id)
-    conflict, words = told.conflict, visit.words
+    view = await visit.ask(conflicts.conflict_view, visit.runtime, conflict_id)
+    conflict, words = view.conflict, visit.words
     reason = words.known(f"reason.{conflict.reason}", conflict.reason)
     title = f"{reason} · {conflict.ticket_number or conflict.key} · {words.day(conflict.entry_date)}"
     with widgets.dialog(title, words("close"), wide=True) as dialog:
-        _ConflictDialog(visit, told, dialog, decided).show()
+        _ConflictDialog(visit, view, dialog, decided).show()
 
 
 class _ConflictDialog:
-    def __init__(self, visit: Visit, told: ConflictView, dialog: ui.dialog, decided: Refresh) -> None:
-        self._visit, self._words, self._told = visit, visit.words, told
+    def __init__(self, visit: Visit, view: ConflictView, dialog: ui.dialog, decided: Refresh) -> None:
+        self._visit, self._words, self._view = visit, visit.words, view
         self._dialog, self._decided = dialog, decided
         self._candidate: ui.radio | None = None
         self._booking: ui.radio | None = None
         self._key = new_key()
 
     def show(self) -> None:
-        conflict, words = self._told.conflict, self._words
+        conflict, words = self._view.conflict, self._words
         if conflict.ticket_title:
             widgets.text("p", conflict.ticket_title, "zk-lead")
         with widgets.box("zk-note"):
             widgets.text("p", words.known(f"next.{conflict.reason}", ""))
             widgets.text("p", conflict.text, "zk-muted")
-        _sides(self._visit, self._told.sides)
+        _sides(self._visit, self._view.sides)
         self._candidates()
         self._bookings()
         self._choices()
@@ -67,20 +67,20 @@ class _ConflictDialog:
         self._history()
 
     def _candidates(self) -> None:
-        candidates, words = self._told.candidates, self._words
+        candidates, words = self._view.candidates, self._words
         if not candidates:
             return
         widgets.text("h3", words("detail.candidates"), "zk-card-title")
         columns = [Column(words(f"detail.{name}")) for name in ("sheet", "score")]
         columns += [Column(words(f"field.{name}")) for name in ("begin", "duration", "description")]
         widgets.table(words("detail.candidates"), columns, [self._candidate_row(row) for row in candidates])
-        if len(candidates) > 1 and self._told.conflict.kimai_id is None:
+        if len(candidates) > 1 and self._view.conflict.kimai_id is None:
             names = {row.timesheet_id: words("reconcile.sheet", id=row.timesheet_id) for row in candidates}
             self._candidate = self._radio(words("detail.which"), names)
 
     def _bookings(self) -> None:
         """The bookings that a correction may be about, best first; one of them is chosen."""
-        bookings, words = self._told.bookings, self._words
+        bookings, words = self._view.bookings, self._words
         if not bookings:
             return
         title = words("detail.bookings")
@@ -115,8 +115,8 @@ class _ConflictDialog:
         return [sheet, self._words.number(partner.score), *fields]
 
     def _choices(self) -> None:
-        conflict, words = self._told.conflict, self._words
-        if not self._told.choices:
+        conflict, words = self._view.conflict, self._words
+        if not self._view.choices:
             widgets.text("p", words("detail.closed", by=conflict.decided_by or ""), "zk-note")
             self._way_back()
             return
@@ -124,7 +124,7 @@ class _ConflictDialog:
             return
         widgets.text("h3", words("detail.decide"), "zk-card-title")
         with widgets.box("zk-choices"):
-            for number, option in enumerate(self._told.choices):
+            for number, option in enumerate(self._view.choices):
                 self._choice(option, suggested=number == 0)
 
     def _choice(self, option: ChoiceOption, *, suggested: bool) -> None:
@@ -138,7 +138,7 @@ class _ConflictDialog:
 
     def _way_back(self) -> None:
         """Taking back a decision that wrote nothing by itself."""
-        conflict = self._told.conflict
+        conflict = self._view.conflict
         holds = conflict.resolution_status in {"decided", "carried_out"} and conflict.decision is not None
         if not holds or not self._visit.may(Role.OPERATOR):
             return
@@ -149,13 +149,13 @@ class _ConflictDialog:
 
     async def _reopen(self) -> None:
         visit = self._visit
-        done = await visit.once(self._key, conflicts.reopen, visit.runtime, visit.actor, self._told.conflict.id)
+        done = await visit.once(self._key, conflicts.reopen, visit.runtime, visit.actor, self._view.conflict.id)
         self._dialog.close()
-        visit.tell(self._words("detail.reopened", day=self._words.day(done.day)))
+        visit.notify(self._words("detail.reopened", day=self._words.day(done.day)))
         await self._decided()
 
     async def _decide(self, choice: Choice) -> None:
-        visit, conflict = self._visit, self._told.conflict
+        visit, conflict = self._visit, self._view.conflict
         timesheet = self._candidate.value if self._candidate and choice is Choice.LINK else None
         booking = self._booking.value if self._booking and choice is Choice.REDUCE else None
         done = await visit.once(
@@ -170,11 +170,13 @@ class _ConflictDialog:
             seen=conflict.facts_hash,
         )
         self._dialog.close()
-        visit.tell(self._words("detail.decided", choice=self._words(f"choice.{choice}"), day=self._words.day(done.day)))
+        visit.notify(
+            self._words("detail.decided", choice=self._words(f"choice.{choice}"), day=self._words.day(done.day))
+        )
         await self._decided()
 
     def _history(self) -> None:
-        words, past = self._words, [row for row in self._told.history if row.id != self._told.conflict.id]
+        words, past = self._words, [row for row in self._view.history if row.id != self._view.conflict.id]
         if not past:
             return
         widgets.text("h3", words("detail.history"), "zk-card-title")

@@ -183,7 +183,7 @@ class Bulk:
                     key, conflicts.decide_matching, visit.runtime, visit.actor, choice, wanted, found.digest
                 )
                 dialog.close()
-                await self._told(outcome)
+                await self._report(outcome)
 
             with widgets.actions():
                 widgets.button(words("cancel"), dialog.close)
@@ -196,17 +196,17 @@ class Bulk:
     def _facts(self, found: DecisionPreview) -> list[tuple[str, Cell]]:
         words = self._words
         numbers = {name: getattr(found, name) for name in (*_WRITES, "left")}
-        told: list[tuple[str, Cell]] = [
+        facts: list[tuple[str, Cell]] = [
             (words(f"bulk.{name}"), words.number(number)) for name, number in numbers.items() if number
         ]
         if found.adjusts:
-            return told  # The text of each says how many minutes are owed.
-        return [*told, (words("bulk.minutes"), words.minutes(found.minutes))]
+            return facts  # The text of each says how many minutes are owed.
+        return [*facts, (words("bulk.minutes"), words.minutes(found.minutes))]
 
-    async def _told(self, outcome: BulkResult) -> None:
+    async def _report(self, outcome: BulkResult) -> None:
         words = self._words
         self.clear()
-        self._visit.tell(words("bulk.decided", number=words.number(len(outcome.decided))))
+        self._visit.notify(words("bulk.decided", number=words.number(len(outcome.decided))))
         if outcome.left:
             title = words("bulk.not_decided", number=words.number(len(outcome.left)))
             with widgets.dialog(title, words("close")):
@@ -240,7 +240,7 @@ class Listing:
         await self.refresh()
         named = self._visit.client.request.query_params.get("conflict", "")
         if named.isdecimal():
-            with self._visit.telling():
+            with self._visit.showing_errors():
                 await detail.of_conflict(self._visit, int(named), self.refresh)
 
     async def refresh(self) -> None:

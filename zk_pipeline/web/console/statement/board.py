@@ -156,13 +156,13 @@ class Board:
     async def _look(self) -> None:
         """Look at the run; once it has ended, show the result and load what it made."""
         visit = self._visit
-        with visit.telling():
+        with visit.showing_errors():
             status = (await visit.ask(runs.statuses, visit.runtime, [self._run_id]))[self._run_id]
             if status not in run_table.ENDED:
                 return
             self._again.active, self._run_id = False, ""
             if status == "success":
-                visit.tell(visit.words("statement.refreshed"))
+                visit.notify(visit.words("statement.refreshed"))
             else:
                 visit.warn(visit.words("statement.not_refreshed"))
             await self.refresh()

@@ -41,9 +41,9 @@ def verdict(visit: Visit, statement: Statement) -> None:
     words, found = visit.words, statement.verdict
     with widgets.box("zk-row"):
         nothing_waits = found is Verdict.WAITING and not any(line.amounts.waiting for line in statement.lines)
-        told = "draft" if nothing_waits else found.value
-        widgets.chip(words(f"statement.verdict.{told}"), _TONES[found])
-        widgets.text("span", words(f"statement.{told}"))
+        key = "draft" if nothing_waits else found.value
+        widgets.chip(words(f"statement.verdict.{key}"), _TONES[found])
+        widgets.text("span", words(f"statement.{key}"))
         if found is Verdict.WAITING:
             widgets.link(words("statement.decide"), "/reconcile?view=conflicts")
     equation(visit, statement)
@@ -110,7 +110,7 @@ def _offer_acceptance(visit: Visit, row: Money) -> None:
                     difference=found.difference,
                 )
                 dialog.close()
-                visit.tell(words("statement.accept.done"))
+                visit.notify(words("statement.accept.done"))
 
             with widgets.actions():
                 widgets.button(words("cancel"), dialog.close)
