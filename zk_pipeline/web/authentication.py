@@ -156,7 +156,7 @@ def _origin(url: str) -> str:
 # Who a request comes from: the bearer of an API token or of a session's token, or a browser with its cookies.
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
-_IN_URL = frozenset({"token", "access_token", "refresh_token", "api_token", "api_key"})
+SECRETS_IN_URL = frozenset({"token", "access_token", "refresh_token", "api_token", "api_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ def require_confirmed(request: Request) -> None:
 def refuse_token_in_url(request: HTTPConnection) -> None:
     """Refuse a token where logs and histories keep it. Raises `ProblemError` with 400."""
     for name in request.query_params:
-        if name.lower() in _IN_URL:
+        if name.lower() in SECRETS_IN_URL:
             raise ProblemError(
                 400,
                 f"The address holds a {name}, where logs keep it. Send it in the header Authorization and renew it.",

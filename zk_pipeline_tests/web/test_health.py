@@ -99,7 +99,7 @@ def test_a_system_that_fails_is_told_until_it_answers_or_has_another_token(
     refused: bool,
     status: str,
 ) -> None:
-    monkeypatch.setattr(measurements, "SECONDS_BETWEEN_LOOKS", 0.2)
+    monkeypatch.setattr(measurements, "SECONDS_BETWEEN_MEASUREMENTS", 0.2)
     problem, now = "https://kimai.example.com answered 503.", datetime.now(UTC)
     read(database, "kimai", "1 second")
     with database.transaction() as connection:

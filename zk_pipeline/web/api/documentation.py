@@ -13,7 +13,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from zk_pipeline.web.authentication import Recognizing, Viewer
+from zk_pipeline.web.authentication import SECRETS_IN_URL, SESSION, Recognizing, Viewer, cookie_name
 from zk_pipeline.web.errors import ProblemError
 
 SCHEMA = "/api/openapi.json"
@@ -30,12 +30,10 @@ often it is sent, and answered with the first answer; the same key with another 
 form `{"detail", "status_code", "timestamp", "request_id"}`.
 """
 
-_SIGNING_IN = {
-    "token": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An API token (*Account*, or `POST /api/v1/tokens`), or the access token of a sign-in.",
-    },
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API token (*Account*, or `POST /api/v1/tokens`), or the access token of a sign-in.",
 }
 _PROBLEM = {
     "type": "object",
@@ -74,6 +72,7 @@ def install(app: FastAPI) -> None:
 def described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of the routes under `/api`: how one signs in, and the one form of every error."""
     document = app.openapi()
+    cookie = {"type": "apiKey", "in": "cookie", "name": cookie_name(app.state.runtime.settings, SESSION)}
     of_api = {
         path: {method: _with_errors(path, operation) for method, operation in operations.items()}
         for path, operations in document["paths"].items()
@@ -86,8 +85,11 @@ def described(app: FastAPI) -> dict[str, Any]:
         **document,
         "info": {"title": TITLE, "version": "1", "description": INTRODUCTION},
         "paths": of_api,
-        "components": {"schemas": {**schemas, "Problem": _PROBLEM}, "securitySchemes": _SIGNING_IN},
-        "security": [{name: []} for name in _SIGNING_IN],
+        "components": {
+            "schemas": {**schemas, "Problem": _PROBLEM},
+            "securitySchemes": {"token": _TOKEN, "session": cookie},
+        },
+        "security": [{"token": []}, {"session": []}],
     }
 
 
@@ -102,7 +104,7 @@ def refuse_unknown_parameters(request: Request) -> None:
         return
     known = [row["name"] for row in operation.get("parameters", ()) if row["in"] == "query"]
     for name in given:
-        if name not in known:
+        if name not in known and name.lower() not in SECRETS_IN_URL:  # Those are refused with a reason of their own.
             meant = get_close_matches(name, known, 1)
             remedy = f"Did you mean {meant[0]}?" if meant else f"Known are: {', '.join(known) or 'none'}."
             raise ProblemError(422, f"query.{name[:80]}: there is no such parameter here. {remedy}")

@@ -84,7 +84,7 @@ def test_each_operation_names_the_errors_in_the_form_that_they_have(document: di
     assert as_role("viewer").get("/api/v1/conflicts/0").json().keys() == set(
         document["components"]["schemas"]["Problem"]["properties"]
     )
-    assert document["security"] == [{"token": []}]
+    assert document["security"] == [{"token": []}, {"session": []}]
     assert "HTTPValidationError" not in str(document)
 
 

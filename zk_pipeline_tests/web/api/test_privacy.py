@@ -42,14 +42,14 @@ def test_an_erasure_is_planned_and_carried_out(admin: httpx.Client, web: Web) ->
 
 
 def test_another_plan_than_the_one_shown_is_refused(admin: httpx.Client, web: Web) -> None:
-    refused(admin.post(f"{PATH}/erasures", json={**ANNA, "plan_hash": "other"}), 409, "Look at it again")
+    refused(admin.post(f"{PATH}/erasures", json={**ANNA, "plan_hash": "other"}), 409, "Look at the plan again")
     assert web.rows("SELECT name FROM zammad.agents") == [("Anna Example",)]
 
 
 @pytest.mark.parametrize("path", ["/exports", "/erasures/plan"])
 def test_a_stranger_is_answered_with_404_and_no_address_with_422(admin: httpx.Client, path: str) -> None:
     refused(admin.post(PATH + path, json={"email": "nobody@example.com"}), 404, "nothing is stored")
-    refused(admin.post(PATH + path, json={"email": "nobody"}), 422, "no e-mail address")
+    refused(admin.post(PATH + path, json={"email": "nobody"}), 422, "is not an e-mail address")
     refused(admin.post(PATH + path, json={**ANNA, "role": "admin"}), 422, "role")
 
 
