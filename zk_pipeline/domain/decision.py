@@ -60,7 +60,7 @@ def decide(
 
     If the answer to a write was lost, the time sheet is either what `rounding` makes of it, or a person edited it.
     """
-    if ledger is None or ledger.asked is None:
+    if ledger is None:
         return _without_history(difference(desired, target, WHOLE_MINUTES), locked=locked)
     base = ledger.base or as_sent(ledger.asked, ledger.placed_at, target, rounding)
     target_edited = owned(target) != owned(base)

@@ -87,21 +87,32 @@ class LedgerRow:
     `asked` is what was sent last, `base` what the target returned for it. An unconfirmed create has no `base`; an
     update keeps the confirmed values of both until its own outcome is known. `placed_at` is the begin that a create was
     sent with, after any move that the target's rules required. `sent_hash` is of the last attempt, whatever its
-    outcome. `as_found`: an existing time sheet was taken over and nothing was sent. `by_hand` is what people had set in
-    the target and an update in progress sends back.
+    outcome; storing a row computes it. `by_hand` is what people had set in the target and an update in progress sends
+    back.
     """
 
     source_id: str
     state: PushState
     kimai_id: int | None
-    asked: Desired | None
+    asked: Desired
     base: Timesheet | None
     facts_hash: str
-    message: str
-    as_found: bool = False
+    message: str = ""
+    operation: str = ""
+    entry_date: date | None = None
     placed_at: datetime | None = None
     sent_hash: str = ""
     by_hand: ManualFields = field(default_factory=ManualFields)
+
+    def asked_json(self) -> dict[str, Any]:
+        """What was asked for, and where it was placed, as JSON for the ledger."""
+        placed = {"placed_at": self.placed_at.astimezone(UTC).isoformat()} if self.placed_at else {}
+        return {**self.asked.to_json(), **placed}
+
+    @property
+    def as_found(self) -> bool:
+        """Whether an existing time sheet was taken over and nothing was sent."""
+        return self.operation == Operation.LINK
 
     @property
     def bound(self) -> int | None:
@@ -117,7 +128,7 @@ class LedgerRow:
     def answer(self) -> RoundingSample | None:
         """What the target made of the times we sent, if nobody edited the time sheet since."""
         row = self.base
-        if self.asked is None or row is None or row.end is None or self.as_found or row.faults or row.break_seconds:
+        if row is None or row.end is None or self.as_found or row.faults or row.break_seconds:
             return None
         begin = self.placed_at or self.asked.begin
         return RoundingSample(int(begin.timestamp()), self.asked.seconds, TimesheetTimes.of(row))

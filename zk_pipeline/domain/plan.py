@@ -8,13 +8,13 @@ from typing import Any
 
 from zk_pipeline.domain.adjustments import Adjustment, OutstandingAdjustment
 from zk_pipeline.domain.decision import Action, Difference, Owned, Status
-from zk_pipeline.domain.entries import Entry
+from zk_pipeline.domain.entries import Entry, stable_hash
 from zk_pipeline.domain.ledger import Desired, LedgerRow, Original
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.matching import Candidate
 from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
-from zk_pipeline.domain.records import TargetServer, Timesheet
+from zk_pipeline.domain.records import TargetServer, Timesheet, TimesheetDraft
 from zk_pipeline.domain.rounding import ANY, Forecast, Rounding, RoundingSample
 
 MERGE = "merge:"
@@ -23,13 +23,34 @@ MERGE = "merge:"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Everything that a write needs; `span` is where the time sheet will be placed."""
+    """Everything that a write needs; `span` is where the time sheet will be placed.
+
+    `obstacles` are reasons why the target may refuse it, as sentences. They are not stored with the plan.
+    """
 
     desired: Desired
     span: TimeSpan
     project: ProjectPlan
     description: str
     tags: tuple[str, ...]
+    obstacles: str = field(default="", compare=False)
+
+    @property
+    def facts_hash(self) -> str:
+        """Identifies a refusal of this write: it changes with the wanted values and with the obstacles."""
+        return stable_hash({"desired": self.desired.hash, "obstacles": self.obstacles})
+
+    def timesheet(self) -> TimesheetDraft:
+        """The body of a new time sheet."""
+        return TimesheetDraft(
+            user_id=self.desired.user_id,
+            project_id=self.desired.project_id or 0,
+            activity_id=self.desired.activity_id,
+            begin=self.span.begin,
+            end=self.span.end,
+            description=self.description,
+            tags=self.tags,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON for the stored plan."""
@@ -84,6 +105,18 @@ class PlanLine:
     again: bool = False
     reducible: bool = False
     rounding_minutes: Decimal | None = None
+
+    @property
+    def entry_id(self) -> str:
+        """The id of the entry that the line is for; empty for a time sheet without entry."""
+        return self.source_id or ""
+
+    @property
+    def to_write(self) -> Draft:
+        """The draft of a line that is written. Raises `ValueError` if the plan has none."""
+        if self.draft is None:
+            raise ValueError(f"The plan's line {self.key} of {self.entry_date} is to be written but has no draft.")
+        return self.draft
 
     @property
     def key(self) -> str:

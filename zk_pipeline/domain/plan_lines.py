@@ -78,15 +78,6 @@ NAMED = 3
 """At most this many candidates are named in a sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedDraft:
-    """A draft with the obstacles to it; `facts_hash` changes with the wanted values and with the obstacles."""
-
-    draft: Draft
-    obstacles: str
-    facts_hash: str
-
-
 def excluded(entry: Entry) -> Reason:
     """Why an entry needs no time sheet."""
     if entry.booked_minutes < 0:
@@ -94,10 +85,9 @@ def excluded(entry: Entry) -> Reason:
     return Reason.CORRECTED_TO_ZERO if entry.booked_minutes else Reason.ZERO
 
 
-def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: CheckedDraft | None) -> PlanLine:
+def decided(entry: Entry, decision: Decision, ours: Timesheet, draft: Draft | None) -> PlanLine:
     """An entry with its time sheet, as `decide` says."""
     facts = {"entry": entry.owned_hash, "diff": decision.diff, "kimai": facts_of(ours)}
-    writes = decision.action is Action.UPDATE and prepared is not None
     return PlanLine(
         entry.entry_date,
         entry.source_id,
@@ -108,18 +98,16 @@ def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Checked
         decision.reason,
         shortened(ours) if "break" in decision.diff else "",
         diff=decision.diff,
-        draft=in_place(prepared.draft, ours, decision) if prepared else None,
-        facts_hash=prepared.facts_hash if writes and prepared else stable_hash(facts),
+        draft=in_place(draft, ours, decision) if draft else None,
+        facts_hash=draft.facts_hash if draft and decision.action is Action.UPDATE else stable_hash(facts),
     )
 
 
-def changed_after_billing(
-    entry: Entry, decision: Decision, ours: Timesheet, prepared: CheckedDraft, before: Owned
-) -> PlanLine:
+def changed_after_billing(entry: Entry, decision: Decision, ours: Timesheet, draft: Draft, before: Owned) -> PlanLine:
     """An entry whose time sheet changed since it was billed or closed, with the difference in minutes."""
     minutes = Decimal(ours.duration_seconds - before[2]) / 60
     text = f"Changed after billing: {minutes.normalize():+f} min." if minutes else "Its minutes are the same."
-    line = decided(entry, decision, ours, prepared)
+    line = decided(entry, decision, ours, draft)
     return replace(line, text=" ".join(filter(None, (text, line.text))))
 
 
@@ -158,18 +146,16 @@ def in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
     return replace(draft, span=TimeSpan(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))
 
 
-def is_parked(ledger: LedgerRow | None, prepared: CheckedDraft) -> bool:
+def is_parked(ledger: LedgerRow | None, draft: Draft) -> bool:
     """Whether exactly this write was refused before."""
-    return ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == prepared.facts_hash
+    return ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == draft.facts_hash
 
 
-def refused(
-    entry: Entry, status: Status, message: str, prepared: CheckedDraft, *, kimai_id: int | None = None
-) -> PlanLine:
+def refused(entry: Entry, status: Status, message: str, draft: Draft, *, kimai_id: int | None = None) -> PlanLine:
     """A write that the target refused or will refuse, with its reason."""
-    result = review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
+    result = review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=draft)
     # A known obstacle is waited for. The target's own rules are unknown, so each run tries once.
-    return replace(result, facts_hash=prepared.facts_hash, again=not prepared.obstacles)
+    return replace(result, facts_hash=draft.facts_hash, again=not draft.obstacles)
 
 
 def tried_again(line: PlanLine) -> PlanLine:

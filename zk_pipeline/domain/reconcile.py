@@ -158,19 +158,18 @@ class Reconciler:
             return plan_lines.review(
                 entry, status, assignment.reason, assignment.text, kimai_id=ours.id if ours else None
             )
-        prepared = self._prepared(entry, assignment, inputs)
-        draft = prepared.draft
+        draft = self._draft(entry, assignment, inputs)
         if entry.source_id in inputs.adjusted:
             status = Status.MISMATCH if ours else Status.MISSING
             line = plan_lines.review(entry, status, Reason.BILLED, kimai_id=ours.id if ours else None, draft=draft)
             return self._billed(line, entry, ours, inputs)
         if ours is not None:
-            return self._existing(entry, ours, prepared, inputs)
-        return self._unmatched(entry, prepared, found, inputs)
+            return self._existing(entry, ours, draft, inputs)
+        return self._unmatched(entry, draft, found, inputs)
 
-    def _unmatched(self, entry: Entry, prepared: plan_lines.CheckedDraft, found: Match, inputs: DayInputs) -> PlanLine:
+    def _unmatched(self, entry: Entry, draft: Draft, found: Match, inputs: DayInputs) -> PlanLine:
         """A booking without time sheet. Nothing is created if its time sheet was deleted or may be unreadable."""
-        ledger, draft = inputs.ledger.get(entry.source_id), prepared.draft
+        ledger = inputs.ledger.get(entry.source_id)
         bound = inputs.bound_to(entry.source_id)
         if self._locks(inputs).is_closed(entry.entry_date):
             # The day takes no writes, links or deletions any more; its time can be booked elsewhere.
@@ -183,31 +182,27 @@ class Reconciler:
             return plan_lines.review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
         if found.ambiguous or found.timesheet is not None:
             return plan_lines.offered(entry, found, draft)
-        return self._adjustable(self._missing(entry, prepared, ledger), entry, None, inputs)
+        return self._adjustable(self._missing(entry, draft, ledger), entry, None, inputs)
 
-    def _existing(
-        self, entry: Entry, ours: Timesheet, prepared: plan_lines.CheckedDraft, inputs: DayInputs
-    ) -> PlanLine:
+    def _existing(self, entry: Entry, ours: Timesheet, draft: Draft, inputs: DayInputs) -> PlanLine:
         ledger = inputs.ledger.get(entry.source_id)
         locked = self._is_locked(ours, inputs, entry.entry_date)
         rounding = inputs.rounding_of(entry.source_id)
-        decision = decide(ledger, prepared.draft.desired, ours, locked=locked, rounding=rounding)
+        decision = decide(ledger, draft.desired, ours, locked=locked, rounding=rounding)
         if decision.reason is Reason.BILLED:
-            return self._billed(plan_lines.decided(entry, decision, ours, prepared), entry, ours, inputs)
+            return self._billed(plan_lines.decided(entry, decision, ours, draft), entry, ours, inputs)
         before = inputs.locked_as.get(ours.id) if locked and decision.status is Status.IN_SYNC else None
         if before is not None and (changed := changed_since(before, ours)):
-            return plan_lines.changed_after_billing(entry, changed, ours, prepared, before)
+            return plan_lines.changed_after_billing(entry, changed, ours, draft, before)
         mistyped = typing_error(entry.time_minutes)
         if decision.action is Action.UPDATE and mistyped:
-            refused = plan_lines.refused(entry, Status.MISMATCH, mistyped, prepared, kimai_id=ours.id)
+            refused = plan_lines.refused(entry, Status.MISMATCH, mistyped, draft, kimai_id=ours.id)
             return replace(refused, diff=decision.diff, draft=None)
-        if decision.action is Action.UPDATE and plan_lines.is_parked(ledger, prepared):
-            line = plan_lines.refused(
-                entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id
-            )
-            line = replace(line, diff=decision.diff, draft=plan_lines.in_place(prepared.draft, ours, decision))
+        if decision.action is Action.UPDATE and plan_lines.is_parked(ledger, draft):
+            line = plan_lines.refused(entry, Status.MISMATCH, ledger.message if ledger else "", draft, kimai_id=ours.id)
+            line = replace(line, diff=decision.diff, draft=plan_lines.in_place(draft, ours, decision))
             return self._adjustable(line, entry, ours, inputs)
-        return plan_lines.decided(entry, decision, ours, prepared)
+        return plan_lines.decided(entry, decision, ours, draft)
 
     def _unwanted(self, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> PlanLine:
         if ours is not None:
@@ -230,19 +225,18 @@ class Reconciler:
             plan_lines.excluded(entry),
         )
 
-    def _missing(self, entry: Entry, prepared: plan_lines.CheckedDraft, ledger: LedgerRow | None) -> PlanLine:
-        draft = prepared.draft
+    def _missing(self, entry: Entry, draft: Draft, ledger: LedgerRow | None) -> PlanLine:
         mistyped = typing_error(entry.time_minutes)
         if mistyped:
-            return replace(plan_lines.refused(entry, Status.MISSING, mistyped, prepared), draft=None)
-        if plan_lines.is_parked(ledger, prepared):
-            return plan_lines.refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
+            return replace(plan_lines.refused(entry, Status.MISSING, mistyped, draft), draft=None)
+        if plan_lines.is_parked(ledger, draft):
+            return plan_lines.refused(entry, Status.MISSING, ledger.message if ledger else "", draft)
         size = len(draft.description.encode())
         if size > DESCRIPTION_BYTES:
             limit = f"Kimai takes {DESCRIPTION_BYTES}"
             text = f"The description has {size} bytes, {limit}: shorten the ticket's title or ZK_DESCRIPTION."
             # Without draft: no decision can make Kimai accept it.
-            return replace(plan_lines.refused(entry, Status.MISSING, text, prepared), draft=None)
+            return replace(plan_lines.refused(entry, Status.MISSING, text, draft), draft=None)
         return PlanLine(
             entry.entry_date,
             entry.source_id,
@@ -250,18 +244,12 @@ class Reconciler:
             Status.MISSING,
             Action.CREATE,
             entry.time_minutes,
-            text=prepared.obstacles,
+            text=draft.obstacles,
             draft=draft,
-            facts_hash=prepared.facts_hash,
+            facts_hash=draft.facts_hash,
         )
 
-    def _prepared(self, entry: Entry, assignment: Assignment, inputs: DayInputs) -> plan_lines.CheckedDraft:
-        draft = self._draft(entry, assignment)
-        obstacles = " ".join(self._resolver.obstacles(assignment, inputs.today, entry.entry_date))
-        facts = {"desired": draft.desired.hash, "obstacles": obstacles}
-        return plan_lines.CheckedDraft(draft, obstacles, stable_hash(facts))
-
-    def _draft(self, entry: Entry, assignment: Assignment) -> Draft:
+    def _draft(self, entry: Entry, assignment: Assignment, inputs: DayInputs) -> Draft:
         seconds = whole_seconds(entry.time_minutes)
         desired = Desired(
             user_id=assignment.user.id,
@@ -272,7 +260,8 @@ class Reconciler:
             seconds=seconds,
         )
         span = TimeSpan(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
-        return Draft(desired, span, assignment.project, entry.description, entry.tags)
+        obstacles = " ".join(self._resolver.obstacles(assignment, inputs.today, entry.entry_date))
+        return Draft(desired, span, assignment.project, entry.description, entry.tags, obstacles)
 
     def _moves(self, entry: Entry, inputs: DayInputs) -> Iterable[PlanLine]:
         """The offer to count a booking on the ticket that its own was merged into; its own line does not wait."""

@@ -1,9 +1,9 @@
 """The ledger of writes, which is the push's outbox, and the journal from which they are traced and undone."""
 
 import json
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, literal_column, null, select, text, update
@@ -31,31 +31,11 @@ from zk_pipeline.store.target import timesheet_from_json, timesheet_json
 
 # The ledger of writes: intent before the write, outcome after it, one row per entry (the outbox of the push).
 
-_READ = ("source_id", "state", "operation", "kimai_id", "asked", "payload_hash", "facts_hash", "message", "by_hand")
+_READ = (
+    *("source_id", "state", "operation", "entry_date", "kimai_id"),
+    *("asked", "payload_hash", "facts_hash", "message", "by_hand"),
+)
 _STAMPED = {"intended_at": "clock_timestamp()", "updated_at": "clock_timestamp()"}
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One write of one entry. `asked` are the wanted values; `kimai_id` and `base` are known afterwards.
-
-    `placed_at` is the begin that is sent, which the target's rules may have moved.
-    """
-
-    source_id: str
-    operation: str
-    entry_date: date
-    asked: Desired
-    facts_hash: str
-    kimai_id: int | None = None
-    base: Timesheet | None = None
-    placed_at: datetime | None = None
-    by_hand: ManualFields = field(default_factory=ManualFields)
-
-    def asked_json(self) -> dict[str, Any]:
-        """The JSON of what was asked for, and where it was placed."""
-        placed = {"placed_at": self.placed_at.astimezone(UTC).isoformat()} if self.placed_at else {}
-        return {**self.asked.to_json(), **placed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,31 +133,29 @@ def newest_confirmed(connection: Connection, connector: str, limit: int) -> dict
     return {row.kimai_id: row.source_id for row in connection.execute(query)}
 
 
-def intend(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
-    """Record that these writes are about to be sent. Commit it before sending the first one.
+def intend(connection: Connection, connector: str, intended: Sequence[LedgerRow], run_id: str) -> None:
+    """Record that these writes are about to be sent. Must be committed before the first of them is.
 
-    For an update, the confirmed values (`asked` and `base`) stay until the new outcome is known.
+    For an update, what was confirmed before (`asked` and `base`) stays until the new outcome is known.
     """
-    rows = list(writes)
-    creates = [write for write in rows if write.operation == "create"]
-    updates = [write for write in rows if write.operation != "create"]
-    _save(connection, connector, creates, PushState.INTENDED, run_id)
-    _save(connection, connector, updates, PushState.INTENDED, run_id, keep=("asked", "base", "kimai_id"))
+    creates = [row for row in intended if row.operation == Operation.CREATE]
+    updates = [row for row in intended if row.operation != Operation.CREATE]
+    _save(connection, connector, creates, run_id)
+    _save(connection, connector, updates, run_id, keep=("asked", "base", "kimai_id"))
 
 
-def confirm(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
-    """Record the outcome: the id and the row as the target returned it, without what people had set on it."""
-    rows = list(writes)
-    existing = [write.source_id for write in rows if write.operation != "create"]
+def confirm(connection: Connection, connector: str, confirmed: Sequence[LedgerRow], run_id: str) -> None:
+    """Record the outcome: the id and the row as the target returned it, but for what people had set on it."""
+    existing = [row.source_id for row in confirmed if row.operation != Operation.CREATE]
     known = rows_of(connection, connector, existing) if existing else {}
-    based = [_based(write, known.get(write.source_id)) for write in rows]
-    _save(connection, connector, based, PushState.CONFIRMED, run_id, keep=("intended_at", "attempts"))
+    based = [_based(row, known.get(row.source_id)) for row in confirmed]
+    _save(connection, connector, based, run_id, keep=("intended_at", "attempts"))
 
 
-def refuse(connection: Connection, connector: str, write: Write, state: PushState, message: str, run_id: str) -> None:
-    """Record that the target refused the write (`parked`) or failed (`failed`), with the reason."""
+def refuse(connection: Connection, connector: str, refused: LedgerRow, run_id: str) -> None:
+    """Record that the target refused the write (`parked`) or failed on it (`failed`); `message` says why."""
     keep = ("asked", "base", "kimai_id", "intended_at", "attempts")
-    _save(connection, connector, [write], state, run_id, keep=keep, message=message)
+    _save(connection, connector, [refused], run_id, keep=keep)
 
 
 def release(connection: Connection, connector: str, source_id: str, message: str, run_id: str) -> None:
@@ -192,42 +170,35 @@ def release(connection: Connection, connector: str, source_id: str, message: str
 
 
 def _save(
-    connection: Connection,
-    connector: str,
-    writes: Iterable[Write],
-    state: PushState,
-    run_id: str,
-    *,
-    keep: tuple[str, ...] = (),
-    message: str = "",
+    connection: Connection, connector: str, rows: Iterable[LedgerRow], run_id: str, *, keep: tuple[str, ...] = ()
 ) -> None:
     redactor = suppression.redactor(connection)
     values: list[dict[str, Any]] = [
         {
             "connector": connector,
-            "source_id": write.source_id,
-            "state": state,
-            "operation": write.operation,
-            "entry_date": write.entry_date,
-            "payload_hash": write.asked.hash,
-            "asked": write.asked_json(),
-            "kimai_id": write.kimai_id,
-            "base": redactor.value(timesheet_json(write.base)) if write.base else None,
-            "by_hand": write.by_hand.to_json() or None,
-            "facts_hash": write.facts_hash,
-            "message": message,
+            "source_id": row.source_id,
+            "state": row.state,
+            "operation": row.operation,
+            "entry_date": row.entry_date,
+            "payload_hash": row.asked.hash,
+            "asked": row.asked_json(),
+            "kimai_id": row.kimai_id,
+            "base": redactor.value(timesheet_json(row.base)) if row.base else None,
+            "by_hand": row.by_hand.to_json() or None,
+            "facts_hash": row.facts_hash,
+            "message": row.message,
             "attempts": 1,
             "run_id": run_id,
         }
-        for write in writes
+        for row in rows
     ]
     upsert(connection, pushes, values, keep=keep, add=("attempts",), stamped=_STAMPED)
 
 
-def _based(write: Write, known: LedgerRow | None) -> Write:
-    if known is None or write.base is None or known.kimai_id != write.kimai_id:
-        return write
-    return replace(write, base=as_base(write.base, known.base, known.by_hand), by_hand=ManualFields())
+def _based(row: LedgerRow, known: LedgerRow | None) -> LedgerRow:
+    if known is None or row.base is None or known.kimai_id != row.kimai_id:
+        return row
+    return replace(row, base=as_base(row.base, known.base, known.by_hand), by_hand=ManualFields())
 
 
 def _rows(connector: str) -> Select[Any]:
@@ -247,7 +218,8 @@ def _ledger_row(row: Any) -> LedgerRow:
         base=timesheet_from_json(row["base"]) if row["base"] else None,
         facts_hash=row["facts_hash"],
         message=row["message"],
-        as_found=row["operation"] == "link",
+        operation=row["operation"],
+        entry_date=row["entry_date"],
         placed_at=datetime.fromisoformat(placed_at) if placed_at else None,
         sent_hash=row["payload_hash"],
         by_hand=ManualFields.from_json(row["by_hand"]),

@@ -248,7 +248,7 @@ def test_what_is_owed_is_the_difference_of_what_kimai_bills(edit: Entry | None, 
 def test_an_adjustment_that_kimai_would_round_names_both_amounts() -> None:
     linked = replace(ours(), duration_seconds=20 * 60)
     facts = replace(Month(entry(minutes="28"), rule=QUARTERS).facts(), timesheets=[linked])
-    (line,) = RECONCILER.day(replace(facts, ledger={"6": ledger_row(base=linked, as_found=True)}))
+    (line,) = RECONCILER.day(replace(facts, ledger={"6": ledger_row(base=linked, operation="link")}))
     assert line.action is Action.REVIEW
     assert "To be adjusted: +10 min. Kimai would round the 10 min to 15." in line.text
 
@@ -264,7 +264,7 @@ def test_where_the_rounding_is_not_certain_all_amounts_are_named() -> None:
     month = Month(entry(minutes="60"))
     begin = int(at("2025-08-16T08:00").timestamp())
     seen = [RoundingSample(begin, 20 * 60, TimesheetTimes(begin, begin + 20 * 60, 30 * 60))]
-    (line,) = RECONCILER.day(replace(month.facts(), ledger={"6": ledger_row(as_found=True)}, answers=seen))
+    (line,) = RECONCILER.day(replace(month.facts(), ledger={"6": ledger_row(operation="link")}, answers=seen))
     assert line.owed is not None
     assert [amount.minutes for amount in line.owed.amounts] == [45]
     (line,) = RECONCILER.day(replace(month.facts(), entries=[entry(minutes="35")], ledger={}, answers=seen))
@@ -302,7 +302,7 @@ def test_a_difference_that_was_written_off_stays_so_although_the_time_sheet_was_
     month.booking = entry(minutes="80")
     waiting = month.line()
     assert waiting is not None
-    kept = ledger_row(base=month.sheet, as_found=True, facts_hash=waiting.facts_hash)
+    kept = ledger_row(base=month.sheet, operation="link", facts_hash=waiting.facts_hash)
     assert RECONCILER.day(replace(month.facts(), ledger={"6": kept}))[0].action is Action.NONE
 
 

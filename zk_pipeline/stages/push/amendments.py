@@ -19,8 +19,8 @@ from zk_pipeline.domain.plan_lines import shortened
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.rounding import ANY
 from zk_pipeline.domain.write_protection import WriteProtection
-from zk_pipeline.stages.push.delivery import PlannedWrite
-from zk_pipeline.stages.push.outcomes import OutcomeRecorder, PushReport, Refusal, WriteOutcome, refusal_of
+from zk_pipeline.stages.push.delivery import Outcome
+from zk_pipeline.stages.push.outcomes import OutcomeRecorder, PushReport, refusal_of
 
 _SENT_BACK = frozenset({"billable", "hourlyRate", "fixedRate"})
 
@@ -33,61 +33,61 @@ class Amendment:
         self._recorder = recorder
         self._locks = locks
 
-    def carry_out(self, planned: PlannedWrite, known: LedgerRow | None) -> PushReport:
+    def carry_out(self, line: PlanLine, known: LedgerRow | None) -> PushReport:
         """Write our fields that differ. Repeating it is harmless, so an unknown outcome is left to the next run."""
-        current = self._target.get(planned.line.kimai_id or 0)
-        if current is None or self._locks.why(current) or self._edited_since(current, planned, known):
+        current = self._target.get(line.kimai_id or 0)
+        if current is None or self._locks.why(current) or self._edited_since(current, line, known):
             return PushReport(left=1)
-        moves = not planned.line.diff.keys().isdisjoint(RESETTING)
+        moves = not line.diff.keys().isdisjoint(RESETTING)
         theirs = set_by_hand(current, known.base if known else None) if moves else NOTHING
-        self._recorder.intend([planned], Action.UPDATE, theirs)
+        self._recorder.intend([line], Action.UPDATE, theirs)
         try:
-            row = self._sent(planned, current, theirs)
+            row = self._sent(line, current, theirs)
         except NotFoundError:
             return PushReport(left=1)
         except (ValidationFailedError, PermissionDeniedError) as error:
-            self._recorder.refuse(planned, Action.UPDATE, self._refusal(planned, theirs, error))
+            self._recorder.refuse(line, Action.UPDATE, self._refusal(line, theirs, error))
             return PushReport(parked=1)
         except ConnectorError as error:
             if not error.outcome_unknown:
                 raise
             return PushReport(failed=1, problems=(str(error),))
-        if not _reached(planned, current, row):
-            minutes, wanted = (f"{seconds / 60:g}" for seconds in (row.duration_seconds, planned.draft.desired.seconds))
+        if not _reached(line, current, row):
+            minutes, wanted = (f"{seconds / 60:g}" for seconds in (row.duration_seconds, line.to_write.desired.seconds))
             why = shortened(row) or "No rounding explains that."
             text = f"Kimai made {minutes} minutes of it instead of {wanted}. {why}"
-            self._recorder.refuse(planned, Action.UPDATE, Refusal(text), current=row)
+            self._recorder.refuse(line, Action.UPDATE, text, current=row)
             return PushReport(parked=1)
-        self._recorder.confirm([WriteOutcome(planned, row, current)], "kimai.timesheet.updated", Action.UPDATE)
-        return PushReport(updated=1, minutes=planned.line.minutes)
+        self._recorder.confirm([Outcome(line, row, current)], "kimai.timesheet.updated", Action.UPDATE)
+        return PushReport(updated=1, minutes=line.minutes)
 
-    def kept(self, planned: PlannedWrite, known: LedgerRow) -> Timesheet | None:
+    def kept(self, line: PlanLine, known: LedgerRow) -> Timesheet | None:
         """The time sheet, if our move took effect but its answer was lost, after restoring what people had set."""
-        current = self._target.get(planned.line.kimai_id or 0)
+        current = self._target.get(line.kimai_id or 0)
         if current is None or self._locks.why(current):
             return current
         return self._target.update(current, known.by_hand.on(TimesheetChange()))
 
-    def _sent(self, planned: PlannedWrite, current: Timesheet, theirs: ManualFields) -> Timesheet:
-        change = _change(planned, current)
+    def _sent(self, line: PlanLine, current: Timesheet, theirs: ManualFields) -> Timesheet:
+        change = _change(line, current)
         try:
             return self._target.update(current, theirs.on(change))
         except WithheldError as error:
-            if not (planned.line.decided and error.fields <= _SENT_BACK):
+            if not (line.decided and error.fields <= _SENT_BACK):
                 raise
             # A person decided to move it, although it then gets Kimai's own rate.
             return self._target.update(current, change)
 
-    def _refusal(self, planned: PlannedWrite, theirs: ManualFields, error: ConnectorError) -> Refusal:
+    def _refusal(self, line: PlanLine, theirs: ManualFields, error: ConnectorError) -> str:
         if not isinstance(error, WithheldError) or not error.fields <= _SENT_BACK:
             return refusal_of(error)
-        usual, currency = self._recorder.usual_rate(planned)
-        text = unkept_fields_text(theirs, planned.draft.desired.seconds, usual, currency)
-        return Refusal(f"{text} {error.problem} {error.remedy} Or decide: update moves it and leaves that to Kimai.")
+        usual, currency = self._recorder.usual_rate(line)
+        text = unkept_fields_text(theirs, line.to_write.desired.seconds, usual, currency)
+        return f"{text} {error.problem} {error.remedy} Or decide: update moves it and leaves that to Kimai."
 
-    def _edited_since(self, current: Timesheet, planned: PlannedWrite, known: LedgerRow | None) -> bool:
+    def _edited_since(self, current: Timesheet, line: PlanLine, known: LedgerRow | None) -> bool:
         """Whether somebody edited the time sheet since the plan read it."""
-        if planned.line.decided:
+        if line.decided:
             return not _unchanged(current, self._recorder.mirrored(current.id))
         seen = known.base if known is not None and known.base is not None else self._recorder.mirrored(current.id)
         return seen is None or owned(current) != owned(seen)
@@ -104,14 +104,14 @@ class Adoption:
         self._source_name = source_name
         self._locks = locks
 
-    def carry_out(self, planned: PlannedWrite) -> PushReport:
+    def carry_out(self, line: PlanLine) -> PushReport:
         """Add the marker; everything else stays as its author wrote it. Repeating it is harmless.
 
         A time sheet that was billed meanwhile is only linked in the ledger, because nothing may be written to it.
         """
-        current = self._target.get(planned.line.kimai_id or 0)
-        mark = marker(self._source_name, planned.source_id)
-        if current is None or not (mark in current.description or self._is_free(current, planned.source_id)):
+        current = self._target.get(line.kimai_id or 0)
+        mark = marker(self._source_name, line.entry_id)
+        if current is None or not (mark in current.description or self._is_free(current, line.entry_id)):
             return PushReport(left=1)
         row = current
         if mark not in current.description and not self._locks.why(current):
@@ -119,7 +119,7 @@ class Adoption:
                 row = self._target.update(current, TimesheetChange(description=f"{current.description} {mark}".strip()))
             except (NotFoundError, ValidationFailedError, PermissionDeniedError) as error:
                 return PushReport(left=1, problems=(f"Time sheet {current.id} could not be linked. {error}",))
-        done = WriteOutcome(planned, row, current, written=row is not current)
+        done = Outcome(line, row, current, written=row is not current)
         self._recorder.confirm([done], "kimai.timesheet.linked", Action.LINK)
         return PushReport(linked=1)
 
@@ -167,23 +167,23 @@ def _unchanged(current: Timesheet, seen: Timesheet | None) -> bool:
     return seen is not None and (*owned(current), current.description) == (*owned(seen), seen.description)
 
 
-def _reached(planned: PlannedWrite, current: Timesheet, row: Timesheet) -> bool:
+def _reached(line: PlanLine, current: Timesheet, row: Timesheet) -> bool:
     """Whether the time sheet has the wanted length, within rounding.
 
     Somebody may have entered a break between our read and our write.
     """
-    sent, moved = planned.draft.desired.seconds, not planned.line.diff.keys().isdisjoint({"begin", "duration"})
+    sent, moved = line.to_write.desired.seconds, not line.diff.keys().isdisjoint({"begin", "duration"})
     if not moved or row.duration_seconds == sent:
         return True
     return row.break_seconds == current.break_seconds and ANY.explains(row.begin, sent, row)
 
 
-def _change(planned: PlannedWrite, current: Timesheet) -> TimesheetChange:
+def _change(line: PlanLine, current: Timesheet) -> TimesheetChange:
     """Only our fields that differ; what people keep there (text, tags, a break) stays.
 
     A break is subtracted from the time between begin and end.
     """
-    diff, draft = planned.line.diff, planned.draft
+    diff, draft = line.diff, line.to_write
     begin = draft.span.begin if "begin" in diff else current.begin
     moved = "begin" in diff or "duration" in diff
     length = timedelta(seconds=draft.desired.seconds + current.break_seconds)

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.connectors.request_records import listening
-from zk_pipeline.domain.plan import Draft, PlanLine
-from zk_pipeline.domain.records import Timesheet, TimesheetDraft
+from zk_pipeline.domain.plan import PlanLine
+from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.requests import RequestRecord
 from zk_pipeline.runtime import logs
 from zk_pipeline.store import request_log
@@ -73,30 +73,28 @@ class RequestRecorder:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedWrite:
-    """A line of the plan with the draft to send for it."""
-
-    line: PlanLine
-    draft: Draft
-
-    @property
-    def source_id(self) -> str:
-        """The id of the entry that it is for."""
-        return self.line.source_id or ""
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of one write.
+    """The outcome of one line of the plan.
 
-    Exactly one of: the row as the target returned it, a refusal of the content, or doubt whether it was written. With
-    none of them it certainly was not written.
+    `row` is the time sheet that the target has for it now, `before` what it was before; `written` is false if it was
+    already so. `base` is the row as it was written, if it was edited since. Without a row, the target refused the
+    content (`refusal`), or it is unknown whether it was written (`doubt`). With none of them it certainly was not.
     """
 
-    planned: PlannedWrite
-    timesheet: Timesheet | None = None
+    line: PlanLine
+    row: Timesheet | None = None
+    before: Timesheet | None = None
+    written: bool = True
+    base: Timesheet | None = None
     refusal: ConnectorError | None = None
     doubt: ConnectorError | None = None
+
+    @property
+    def timesheet(self) -> Timesheet:
+        """The row. Raises `ValueError` if there is none."""
+        if self.row is None:
+            raise ValueError(f"Nothing is known to be written for booking {self.line.key}.")
+        return self.row
 
 
 class WriteSender:
@@ -122,7 +120,7 @@ class WriteSender:
         self.stopped_by = self.stopped_by or error
 
     def send(
-        self, planned_writes: Sequence[PlannedWrite], announce: Callable[[Sequence[PlannedWrite]], None], chunk: int
+        self, lines: Sequence[PlanLine], announce: Callable[[Sequence[PlanLine]], None], chunk: int
     ) -> Iterator[list[Outcome]]:
         """Send all writes and yield their outcomes in batches, one outcome for each announced write.
 
@@ -130,16 +128,14 @@ class WriteSender:
         writes of the previous one are in progress, so that sending never pauses. An error that stops everything (an
         expired token, no connection) is in `stopped_by` afterwards.
         """
-        waiting = iter([planned_writes[start : start + chunk] for start in range(0, len(planned_writes), chunk)])
-        pending: dict[Future[Outcome], PlannedWrite] = {}
+        waiting = iter([lines[start : start + chunk] for start in range(0, len(lines), chunk)])
+        pending: dict[Future[Outcome], PlanLine] = {}
         while True:
             if len(pending) <= self._concurrency and self.stopped_by is None:
                 following = next(waiting, ())
                 if following:
                     announce(following)
-                    pending |= {
-                        self._pool.submit(copy_context().run, self._create, planned): planned for planned in following
-                    }
+                    pending |= {self._pool.submit(copy_context().run, self._create, line): line for line in following}
             if not pending:
                 return
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -149,42 +145,32 @@ class WriteSender:
                 outcomes += [Outcome(pending.pop(future)) for future in unsent]
             yield outcomes
 
-    def _outcome(self, future: Future[Outcome], planned: PlannedWrite) -> Outcome:
+    def _outcome(self, future: Future[Outcome], line: PlanLine) -> Outcome:
         error = future.exception()
         if error is None:
             return future.result()
         if not isinstance(error, ConnectorError):
             raise error
         self.stop(error)
-        return Outcome(planned)
+        return Outcome(line)
 
-    def _create(self, planned: PlannedWrite) -> Outcome:
-        draft = planned.draft
-        body = TimesheetDraft(
-            user_id=draft.desired.user_id,
-            project_id=draft.desired.project_id or 0,
-            activity_id=draft.desired.activity_id,
-            begin=draft.span.begin,
-            end=draft.span.end,
-            description=draft.description,
-            tags=draft.tags,
-        )
+    def _create(self, line: PlanLine) -> Outcome:
         try:
-            with self._request_recorder.of(planned.source_id):
-                return Outcome(planned, timesheet=self._target.create(body))
+            with self._request_recorder.of(line.entry_id):
+                return Outcome(line, self._target.create(line.to_write.timesheet()))
         except (ValidationFailedError, PermissionDeniedError) as error:
-            return Outcome(planned, refusal=error)
+            return Outcome(line, refusal=error)
         except ConnectorError as error:
             if not error.outcome_unknown:
                 raise
-            return Outcome(planned, doubt=error)
+            return Outcome(line, doubt=error)
 
 
-def rounds(planned_writes: Sequence[PlannedWrite], *, serial_users: bool) -> list[list[PlannedWrite]]:
+def rounds(lines: Sequence[PlanLine], *, serial_users: bool) -> list[list[PlanLine]]:
     """All writes at once, or, if overlaps are forbidden, rounds in which no user appears twice."""
     if not serial_users:
-        return [list(planned_writes)]
-    by_user: dict[int, list[PlannedWrite]] = {}
-    for planned in planned_writes:
-        by_user.setdefault(planned.draft.desired.user_id, []).append(planned)
-    return [[planned for planned in turn if planned is not None] for turn in zip_longest(*by_user.values())]
+        return [list(lines)]
+    by_user: dict[int, list[PlanLine]] = {}
+    for line in lines:
+        by_user.setdefault(line.to_write.desired.user_id, []).append(line)
+    return [[line for line in turn if line is not None] for turn in zip_longest(*by_user.values())]

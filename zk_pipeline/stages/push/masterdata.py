@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
 from sqlalchemy import Connection
 
@@ -13,24 +13,10 @@ from zk_pipeline.domain.mapping import ProjectPlan
 from zk_pipeline.domain.plan import Draft
 from zk_pipeline.domain.records import Customer, Project
 from zk_pipeline.stages.push.delivery import RequestRecorder
-from zk_pipeline.stages.push.outcomes import Refusal, refusal_of
+from zk_pipeline.stages.push.outcomes import PushReport, refusal_of
 from zk_pipeline.store import audit, ledger, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """What was created in the target for the entries of a push."""
-
-    customers: int = 0
-    projects: int = 0
-
-    def with_one_more(self, made: Customer | Project) -> "Created":
-        """The same with one more."""
-        if isinstance(made, Customer):
-            return replace(self, customers=self.customers + 1)
-        return replace(self, projects=self.projects + 1)
 
 
 class MasterData:
@@ -45,9 +31,9 @@ class MasterData:
         self._run_id = run_id
         self._project_ids: dict[str, int] = {}
         self._customer_ids: dict[str, int] = {}
-        self._refusals: dict[str, Refusal] = {}
+        self._refusals: dict[str, str] = {}
         self._tags: set[str] = set()
-        self.created = Created()
+        self.created = PushReport()
         self._warnings: list[str] = []
 
     def prepare(self, drafts: Iterable[Draft]) -> None:
@@ -65,7 +51,7 @@ class MasterData:
             for plan in wanted:
                 self._create(plan)
 
-    def refusal(self, draft: Draft) -> Refusal | None:
+    def refusal(self, draft: Draft) -> str | None:
         """Why the draft's project could not be created, or `None`."""
         return self._refusals.get(draft.project.number) if draft.project.id is None else None
 
@@ -127,7 +113,8 @@ class MasterData:
             if new:
                 self._journal(connection, record)
         if new:
-            self.created = self.created.with_one_more(record)
+            is_customer = isinstance(record, Customer)
+            self.created += PushReport(customers=1) if is_customer else PushReport(projects=1)
 
     def _journal(self, connection: Connection, made: Customer | Project) -> None:
         operation = Operation.CREATE_CUSTOMER if isinstance(made, Customer) else Operation.CREATE_PROJECT

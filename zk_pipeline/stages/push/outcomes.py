@@ -16,35 +16,13 @@ from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.stages.push.delivery import PlannedWrite, RequestRecorder
+from zk_pipeline.stages.push.delivery import Outcome, RequestRecorder
 from zk_pipeline.store import approvals, audit, conflicts, ledger, mappings, plans, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.ledger import Write
 
 FAR_AWAY = timedelta(hours=1)
 """No rounding moves a time sheet this far (docs/kimai.md §5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why the target refused an entry, as a sentence."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class WriteOutcome:
-    """The row that the target has for a write, and what it had before; `written` is false if it was already so.
-
-    `base` is the row as it was written, if it was edited since.
-    """
-
-    planned: PlannedWrite
-    row: Timesheet
-    before: Timesheet | None = None
-    written: bool = True
-    base: Timesheet | None = None
 
 
 class OutcomeRecorder:
@@ -69,9 +47,9 @@ class OutcomeRecorder:
         with self._database.transaction() as connection:
             return bool(ledger.rows_of_timesheets(connection, self._target, [kimai_id]).keys() - {source_id})
 
-    def usual_rate(self, planned: PlannedWrite) -> tuple[Decimal | None, str]:
+    def usual_rate(self, line: PlanLine) -> tuple[Decimal | None, str]:
         """The price of an hour where the time sheet would go, as another one there shows, and the currency."""
-        desired, kimai_id = planned.draft.desired, planned.line.kimai_id or 0
+        desired, kimai_id = line.to_write.desired, line.kimai_id or 0
         with self._database.transaction() as connection:
             place = (desired.user_id, desired.project_id or 0, desired.activity_id)
             sheet = target.newest_priced(connection, self._target, *place, other_than=kimai_id)
@@ -79,35 +57,36 @@ class OutcomeRecorder:
                 connection, self._target, place[1]
             )
 
-    def intend(self, planned_writes: Sequence[PlannedWrite], operation: Action, theirs: ManualFields = NOTHING) -> None:
+    def intend(self, lines: Sequence[PlanLine], operation: Action, theirs: ManualFields = NOTHING) -> None:
         """Commit that these writes are about to be sent; of an update, also what people had set."""
-        writes = [replace(_write(planned, operation), by_hand=theirs) for planned in planned_writes]
+        rows = [replace(_row(line, operation), by_hand=theirs) for line in lines]
         with self._database.transaction() as connection:
-            ledger.intend(connection, self._target, writes, self._run_id)
+            ledger.intend(connection, self._target, rows, self._run_id)
 
-    def confirm(self, done: Sequence[WriteOutcome], event: str, operation: Action) -> None:
+    def confirm(self, done: Sequence[Outcome], event: str, operation: Action) -> None:
         """Commit the rows that the target returned, the rows before, and that the decisions are carried out."""
         if not done:
             return
-        writes = [
+        rows = [
             replace(
-                _write(item.planned, operation),
+                _row(item.line, operation),
+                state=PushState.CONFIRMED,
                 asked=_asked(item, operation),
-                kimai_id=item.row.id,
-                base=item.base or item.row,
+                kimai_id=item.timesheet.id,
+                base=item.base or item.timesheet,
             )
             for item in done
         ]
         with self._request_recorder.committed() as connection:
-            ledger.confirm(connection, self._target, writes, self._run_id)
-            target.save_timesheets(connection, self._target, [item.row for item in done])
+            ledger.confirm(connection, self._target, rows, self._run_id)
+            target.save_timesheets(connection, self._target, [item.timesheet for item in done])
             ledger.record(
                 connection, self._target, [_entry(item, operation) for item in done if item.written], self._run_id
             )
-            mappings.remember(connection, self._source, self._target, [write.source_id for write in writes])
-            self._carried_out(connection, [item.planned.line for item in done])
-            conflicts.settle_refusals(connection, self._target, [item.planned.line for item in done])
-            audit.append(connection, [self._event(event, item.planned, item.row) for item in done])
+            mappings.remember(connection, self._source, self._target, [row.source_id for row in rows])
+            self._carried_out(connection, [item.line for item in done])
+            conflicts.settle_refusals(connection, self._target, [item.line for item in done])
+            audit.append(connection, [self._event(event, item.line, item.timesheet) for item in done])
 
     def delete(self, line: PlanLine, gone: Timesheet | None, bound: LedgerRow | None) -> None:
         """Commit that a time sheet is gone from the target; `bound` is the ledger row of its booking."""
@@ -125,37 +104,36 @@ class OutcomeRecorder:
             event = AuditEvent("kimai.timesheet.deleted", "pipeline", f"timesheet:{kimai_id}", detail, self._run_id)
             audit.append(connection, [event])
 
-    def refuse(
-        self, planned: PlannedWrite, operation: Action, refusal: Refusal, *, current: Timesheet | None = None
-    ) -> None:
+    def refuse(self, line: PlanLine, operation: Action, refusal: str, *, current: Timesheet | None = None) -> None:
         """Park an entry that the target refused, and open a conflict for it.
 
         `current` is the time sheet if something was written, but not what was wanted.
         """
-        known = planned.line.text
-        if planned.line.reason is Reason.REFUSED_BY_KIMAI:
+        known = line.text
+        if line.reason is Reason.REFUSED_BY_KIMAI:
             # Its text is that of the last refusal, so the sentence is not repeated.
-            known = known.replace(refusal.text, "").strip() if refusal.text in known else ""
-        text = " ".join(part for part in (refusal.text, known) if part)
-        line = replace(planned.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
+            known = known.replace(refusal, "").strip() if refusal in known else ""
+        text = " ".join(part for part in (refusal, known) if part)
+        question = replace(line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
         with self._request_recorder.committed() as connection:
-            ledger.refuse(connection, self._target, _write(planned, operation), PushState.PARKED, text, self._run_id)
+            parked = replace(_row(line, operation), state=PushState.PARKED, message=text)
+            ledger.refuse(connection, self._target, parked, self._run_id)
             target.save_timesheets(connection, self._target, [current] if current is not None else [])
-            approvals.spend(connection, self._target, [planned.line], self._run_id)
-            if planned.line.reason is Reason.REFUSED_BY_KIMAI:
+            approvals.spend(connection, self._target, [line], self._run_id)
+            if line.reason is Reason.REFUSED_BY_KIMAI:
                 # A person had decided to try again; the new refusal is a new question.
-                conflicts.carry_out(connection, self._target, [planned.line])
-            conflicts.open_lines(connection, self._target, [line])
-            audit.append(connection, [self._event("kimai.timesheet.refused", planned, None, refusal.text)])
+                conflicts.carry_out(connection, self._target, [line])
+            conflicts.open_lines(connection, self._target, [question])
+            audit.append(connection, [self._event("kimai.timesheet.refused", line, None, refusal)])
 
-    def fail(self, planned_writes: Sequence[PlannedWrite], operation: Action, message: str) -> None:
+    def fail(self, lines: Sequence[PlanLine], operation: Action, message: str) -> None:
         """Record entries that were certainly not written and will be tried again."""
-        if not planned_writes:
+        if not lines:
             return
         with self._request_recorder.committed() as connection:
-            for planned in planned_writes:
-                write = _write(planned, operation)
-                ledger.refuse(connection, self._target, write, PushState.FAILED, message, self._run_id)
+            for line in lines:
+                failed = replace(_row(line, operation), state=PushState.FAILED, message=message)
+                ledger.refuse(connection, self._target, failed, self._run_id)
 
     def _carried_out(self, connection: Connection, lines: Sequence[PlanLine]) -> None:
         """What was decided and approved is done, in the transaction of the write's outcome.
@@ -167,27 +145,27 @@ class OutcomeRecorder:
         plans.carry_out(connection, self._target, lines)
         approvals.spend(connection, self._target, lines, self._run_id)
 
-    def _event(self, event: str, planned: PlannedWrite, row: Timesheet | None, message: str = "") -> AuditEvent:
+    def _event(self, event: str, line: PlanLine, row: Timesheet | None, message: str = "") -> AuditEvent:
         detail = {
-            "day": str(planned.line.entry_date),
+            "day": str(line.entry_date),
             "kimai_id": row.id if row else None,
-            "minutes": str(planned.line.minutes),
-            "asked": planned.draft.desired.to_json(),
-            "changed": dict(planned.line.diff),
+            "minutes": str(line.minutes),
+            "asked": line.to_write.desired.to_json(),
+            "changed": dict(line.diff),
             "message": message,
         }
-        return AuditEvent(event, "pipeline", f"booking:{planned.source_id}", detail, self._run_id)
+        return AuditEvent(event, "pipeline", f"booking:{line.entry_id}", detail, self._run_id)
 
 
-def _asked(item: WriteOutcome, operation: Action) -> Desired:
+def _asked(item: Outcome, operation: Action) -> Desired:
     """What counts as asked for; by a person's decision the row is what the booking wants, whatever it says.
 
     Of fields that were not sent the row may say what a person decided before.
     """
-    line, desired = item.planned.line, item.planned.draft.desired
+    line, desired = item.line, item.line.to_write.desired
     if line.decided in {Choice.KEEP, Choice.LINK} or item.base is not None:
         return desired
-    found = asked_of(item.planned.draft, item.row)
+    found = asked_of(item.line.to_write, item.timesheet)
     if operation is Action.CREATE:
         return found
     return replace(
@@ -200,10 +178,10 @@ def _asked(item: WriteOutcome, operation: Action) -> Desired:
     )
 
 
-def _entry(item: WriteOutcome, operation: Action) -> JournalEntry:
-    line = item.planned.line
-    written = item.base or item.row
-    return JournalEntry(operation, line.source_id, item.row.id, line.entry_date, item.before, written)
+def _entry(item: Outcome, operation: Action) -> JournalEntry:
+    line = item.line
+    written = item.base or item.timesheet
+    return JournalEntry(operation, line.source_id, item.timesheet.id, line.entry_date, item.before, written)
 
 
 def asked_of(draft: Draft, row: Timesheet) -> Desired:
@@ -222,27 +200,28 @@ def asked_of(draft: Draft, row: Timesheet) -> Desired:
     )
 
 
-def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
+def refusal_of(error: ConnectorError, what: str = "") -> str:
     """A refusal for people: the fields in the target's words and a remedy, or the error's own sentences."""
     text = str(error)
     if isinstance(error, ValidationFailedError) and error.fields:
         fields = "; ".join(f"{name or 'time sheet'}: {' '.join(texts)}" for name, texts in error.fields.items())
         text = f"Kimai says: {fields.rstrip('.')}. {error.remedy}".strip()
-    return Refusal(f"{what} {text}".strip())
+    return f"{what} {text}".strip()
 
 
-def _write(planned: PlannedWrite, operation: Action) -> Write:
-    """The write before its outcome is known. A new time sheet is not linked to an existing one."""
-    line = planned.line
-    kimai_id = None if operation is Action.CREATE else line.kimai_id
-    return Write(
-        planned.source_id,
-        operation,
-        line.entry_date,
-        planned.draft.desired,
-        line.facts_hash,
-        kimai_id=kimai_id,
-        placed_at=planned.draft.span.begin if operation is Action.CREATE else None,
+def _row(line: PlanLine, operation: Action) -> LedgerRow:
+    """The ledger row before the outcome is known. A new time sheet is not linked to an existing one."""
+    creates = operation is Action.CREATE
+    return LedgerRow(
+        source_id=line.entry_id,
+        state=PushState.INTENDED,
+        kimai_id=None if creates else line.kimai_id,
+        asked=line.to_write.desired,
+        base=None,
+        facts_hash=line.facts_hash,
+        operation=operation,
+        entry_date=line.entry_date,
+        placed_at=line.to_write.span.begin if creates else None,
     )
 
 

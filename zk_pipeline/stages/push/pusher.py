@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.domain import decision
 from zk_pipeline.domain.approval import ApprovalCheck, Limits, limit_violation, permitted, writes
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.instants import days_window
@@ -25,10 +24,17 @@ from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.stages.push.amendments import Adoption, Amendment, Removal
-from zk_pipeline.stages.push.delivery import Outcome, PlannedWrite, RequestRecorder, WriteSender, rounds
+from zk_pipeline.stages.push.delivery import Outcome, RequestRecorder, WriteSender, rounds
 from zk_pipeline.stages.push.masterdata import MasterData
-from zk_pipeline.stages.push.outcomes import OutcomeRecorder, PushReport, WriteOutcome, refusal_of
-from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500, LookupGuard, OutcomeResolver, UnknownOutcome, as_sent
+from zk_pipeline.stages.push.outcomes import OutcomeRecorder, PushReport, refusal_of
+from zk_pipeline.stages.push.unknown_outcomes import (
+    ANSWERED_500,
+    LookupGuard,
+    OutcomeResolver,
+    UnknownOutcome,
+    adopted,
+    as_sent,
+)
 from zk_pipeline.stages.systems import push_lock
 from zk_pipeline.store import approvals, ledger, plans, target
 from zk_pipeline.store.approvals import ApprovedLine
@@ -140,26 +146,26 @@ class Pusher:
 
     def _links(self, lines: Sequence[PlanLine], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
         """Link time sheets in the ledger; those typed by hand that a person chose get the marker first."""
-        wanted = [line for line in lines if line.action is Action.LINK and not _is_settled(line, known)]
-        chosen = [_planned_write(line) for line in wanted if line.decided == Choice.LINK]
+        wanted = _unsettled(lines, Action.LINK, known)
+        chosen = [line for line in wanted if line.decided == Choice.LINK]
         report = PushReport()
         adoption = Adoption(self._target, self._recorder, self._settings.source, locks)
-        for planned in chosen:
-            with self._request_recorder.of(planned.source_id):
-                report += self._row_alone(planned.line, partial(adoption.carry_out, planned))
-        plain = [_planned_write(line) for line in wanted if line.decided != Choice.LINK]
+        for line in chosen:
+            with self._request_recorder.of(line.entry_id):
+                report += self._row_alone(line, partial(adoption.carry_out, line))
+        plain = [line for line in wanted if line.decided != Choice.LINK]
         with self._database.transaction() as connection:
-            found = target.timesheets_by_id(connection, self._name, [planned.line.kimai_id or 0 for planned in plain])
-        there = [planned for planned in plain if planned.line.kimai_id in found]
-        taken: dict[Action, list[WriteOutcome]] = {Action.CREATE: [], Action.UPDATE: [], Action.LINK: []}
+            found = target.timesheets_by_id(connection, self._name, [line.kimai_id or 0 for line in plain])
+        there = [line for line in plain if line.kimai_id in found]
+        taken: dict[Action, list[Outcome]] = {Action.CREATE: [], Action.UPDATE: [], Action.LINK: []}
         amendment = Amendment(self._target, self._recorder, locks)
-        for planned in there:
-            row = known.get(planned.source_id)
-            if row is not None and row.by_hand and row.state is PushState.INTENDED and not planned.line.decided:
-                with self._request_recorder.of(planned.source_id, in_doubt=True):
-                    kept = amendment.kept(planned, row)
+        for line in there:
+            row = known.get(line.entry_id)
+            if row is not None and row.by_hand and row.state is PushState.INTENDED and not line.decided:
+                with self._request_recorder.of(line.entry_id, in_doubt=True):
+                    kept = amendment.kept(line, row)
                 found |= {kept.id: kept} if kept else {}
-            operation, done = _taken_over(planned, found[planned.line.kimai_id or 0], row)
+            operation, done = _taken_over(line, found[line.kimai_id or 0], row)
             taken[operation].append(done)
         for operation, done in taken.items():
             self._recorder.confirm(done, _TAKEN_OVER[operation], operation)
@@ -179,17 +185,13 @@ class Pusher:
         return report
 
     def _updates(self, lines: Sequence[PlanLine], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
-        wanted = [
-            _planned_write(line) for line in lines if line.action is Action.UPDATE and not _is_settled(line, known)
-        ]
+        wanted = _unsettled(lines, Action.UPDATE, known)
         report, ready = self._ready(wanted, Action.UPDATE)
         amendment = Amendment(self._target, self._recorder, locks)
-        for planned in ready:
-            row = known.get(planned.source_id)
-            with self._request_recorder.of(
-                planned.source_id, in_doubt=row is not None and row.state is PushState.INTENDED
-            ):
-                report += self._row_alone(planned.line, partial(amendment.carry_out, planned, row))
+        for line in ready:
+            row = known.get(line.entry_id)
+            with self._request_recorder.of(line.entry_id, in_doubt=row is not None and row.state is PushState.INTENDED):
+                report += self._row_alone(line, partial(amendment.carry_out, line, row))
         return report
 
     def _row_alone(self, line: PlanLine, carry_out: Callable[[], PushReport]) -> PushReport:
@@ -212,83 +214,74 @@ class Pusher:
         return self._unknown_in_a_row > 2 * self._settings.concurrency
 
     def _creates(self, lines: Sequence[PlanLine], known: Mapping[str, LedgerRow], turn: HeldLock) -> PushReport:
-        planned_writes = [
-            _planned_write(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)
-        ]
-        wanted = [planned for planned in planned_writes if not _is_bound(known.get(planned.source_id), planned)]
+        planned = _unsettled(lines, Action.CREATE, known)
+        wanted = [line for line in planned if not _is_bound(known.get(line.entry_id), line)]
         unknown, new = self._resolver.split(wanted, known)
         report, absent = self._settle(unknown)
         sent, unknown = self._send([*new, *absent], turn)
         settled, absent = self._settle(unknown)
         again, unknown = self._send(absent, turn)
-        left = PushReport(left=len(planned_writes) - len(wanted))
+        left = PushReport(left=len(planned) - len(wanted))
         return report + sent + settled + again + self._give_up(unknown) + left
 
-    def _settle(self, unknown: Sequence[UnknownOutcome]) -> tuple[PushReport, Sequence[PlannedWrite]]:
-        settled = self._resolver.settle(unknown)
-        adopted = [_adopted(planned, row) for planned, row in settled.adopted]
-        self._recorder.confirm(adopted, "kimai.timesheet.adopted", Action.CREATE)
-        return PushReport(adopted=len(settled.adopted)), settled.absent
+    def _settle(self, unknown: Sequence[UnknownOutcome]) -> tuple[PushReport, Sequence[PlanLine]]:
+        found, absent = self._resolver.settle(unknown)
+        self._recorder.confirm(found, "kimai.timesheet.adopted", Action.CREATE)
+        return PushReport(adopted=len(found)), absent
 
-    def _send(self, planned_writes: Sequence[PlannedWrite], turn: HeldLock) -> tuple[PushReport, list[UnknownOutcome]]:
+    def _send(self, lines: Sequence[PlanLine], turn: HeldLock) -> tuple[PushReport, list[UnknownOutcome]]:
         """Send creates; returns the report and the unknown outcomes. Once all is recorded, raises what stopped it.
 
         What the ledger says about them is only true while we hold the day's lock.
         """
 
-        def announce(chunk: Sequence[PlannedWrite]) -> None:
+        def announce(chunk: Sequence[PlanLine]) -> None:
             turn.require()
             self._recorder.intend(chunk, Action.CREATE)
 
-        report, ready = self._ready(planned_writes, Action.CREATE)
+        report, ready = self._ready(lines, Action.CREATE)
         unknown: list[UnknownOutcome] = []
         with WriteSender(self._target, self._request_recorder, self._settings.concurrency) as delivery:
             for batch in rounds(ready, serial_users=self._settings.serial_users):
                 for outcomes in delivery.send(batch, announce, CHUNK):
                     report += self._book_outcomes(outcomes, delivery)
-                    unknown += [
-                        self._resolver.about(out.planned, out.doubt) for out in outcomes if out.doubt is not None
-                    ]
+                    unknown += [self._resolver.about(out.line, out.doubt) for out in outcomes if out.doubt is not None]
         if delivery.stopped_by is not None:
             raise delivery.stopped_by
         return report, unknown
 
-    def _ready(
-        self, planned_writes: Sequence[PlannedWrite], operation: Action
-    ) -> tuple[PushReport, list[PlannedWrite]]:
+    def _ready(self, lines: Sequence[PlanLine], operation: Action) -> tuple[PushReport, list[PlanLine]]:
         """The writes with the ids of their projects; those whose project was refused are parked."""
-        self._master.prepare([planned.draft for planned in planned_writes])
-        ready: list[PlannedWrite] = []
-        for planned in planned_writes:
-            refusal = self._master.refusal(planned.draft)
+        self._master.prepare([line.to_write for line in lines])
+        ready: list[PlanLine] = []
+        for line in lines:
+            refusal = self._master.refusal(line.to_write)
             if refusal is None:
-                ready.append(replace(planned, draft=self._master.with_project(planned.draft)))
+                ready.append(replace(line, draft=self._master.with_project(line.to_write)))
             else:
-                self._recorder.refuse(planned, operation, refusal)
-        return PushReport(parked=len(planned_writes) - len(ready)), ready
+                self._recorder.refuse(line, operation, refusal)
+        return PushReport(parked=len(lines) - len(ready)), ready
 
     def _book_outcomes(self, outcomes: Sequence[Outcome], delivery: WriteSender) -> PushReport:
-        done = [
-            WriteOutcome(outcome.planned, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None
-        ]
-        refused = [(outcome.planned, outcome.refusal) for outcome in outcomes if outcome.refusal is not None]
+        done = [outcome for outcome in outcomes if outcome.row is not None]
+        refused = [(outcome.line, outcome.refusal) for outcome in outcomes if outcome.refusal is not None]
         doubted = [outcome.doubt for outcome in outcomes if outcome.doubt is not None]
-        unsent = [out.planned for out in outcomes if not (out.timesheet or out.refusal or out.doubt)]
+        unsent = [out.line for out in outcomes if not (out.row or out.refusal or out.doubt)]
         self._recorder.confirm(done, "kimai.timesheet.created", Action.CREATE)
-        for planned, error in refused:
-            self._recorder.refuse(planned, Action.CREATE, refusal_of(error))
+        for line, error in refused:
+            self._recorder.refuse(line, Action.CREATE, refusal_of(error))
         self._recorder.fail(unsent, Action.CREATE, f"Not sent: {delivery.stopped_by}")
         self._unknown_in_a_row = 0 if done or refused else self._unknown_in_a_row + len(doubted)
         if doubted and self._is_the_systems():
             delivery.stop(doubted[-1])
-        minutes = sum((item.planned.line.minutes for item in done), Decimal(0))
+        minutes = sum((item.line.minutes for item in done), Decimal(0))
         return PushReport(created=len(done), parked=len(refused), minutes=minutes)
 
     def _give_up(self, unknown: Sequence[UnknownOutcome]) -> PushReport:
         """Sent twice without a good answer: reported now, looked up again by the next run."""
-        broken = [each.planned for each in unknown if each.cause is not None and each.cause.status == ANSWERED_500]
+        broken = [each.line for each in unknown if each.cause is not None and each.cause.status == ANSWERED_500]
         self._recorder.fail(broken, Action.CREATE, "Kimai answered 500 twice.")
-        problems = tuple(f"Booking {each.planned.source_id}: {each.cause}" for each in unknown)
+        problems = tuple(f"Booking {each.line.entry_id}: {each.cause}" for each in unknown)
         return PushReport(failed=len(unknown), problems=problems)
 
 
@@ -305,42 +298,41 @@ def _closed_since(lines: Sequence[PlanLine], locks: WriteProtection) -> tuple[st
     return tuple(f"Booking {line.key} is left out. {locks.why_day(line.entry_date)}" for line in lines)
 
 
-def _planned_write(line: PlanLine) -> PlannedWrite:
-    if line.draft is None:
-        raise ValueError(f"The plan's line {line.key} of {line.entry_date} is to be written but has no draft.")
-    return PlannedWrite(line, line.draft)
-
-
-def _adopted(planned: PlannedWrite, row: Timesheet) -> WriteOutcome:
-    """The time sheet of a create whose answer was lost; the next run sees later edits as such."""
-    desired, span = planned.draft.desired, planned.draft.span
-    return WriteOutcome(planned, row, base=decision.as_sent(desired, span.begin, row))
-
-
-def _taken_over(planned: PlannedWrite, row: Timesheet, known: LedgerRow | None) -> tuple[Action, WriteOutcome]:
+def _taken_over(line: PlanLine, row: Timesheet, known: LedgerRow | None) -> tuple[Action, Outcome]:
     """A time sheet that is already as planned: by our own write whose answer was lost, or by somebody else's.
 
     A lost write is recorded as a write, so that it can be undone and counts as an example of the target's rounding.
     """
-    if known is not None and known.asked is not None and known.state is PushState.INTENDED and not planned.line.decided:
+    if known is not None and known.state is PushState.INTENDED and not line.decided:
         if known.base is None:
-            return Action.CREATE, _adopted(as_sent(planned, known), row)
-        return Action.UPDATE, WriteOutcome(planned, row, known.base)
-    return Action.LINK, WriteOutcome(planned, row, written=False)
+            return Action.CREATE, adopted(as_sent(line, known), row)
+        return Action.UPDATE, Outcome(line, row, known.base)
+    return Action.LINK, Outcome(line, row, written=False)
 
 
-def _is_bound(row: LedgerRow | None, planned: PlannedWrite) -> bool:
+def _is_bound(row: LedgerRow | None, line: PlanLine) -> bool:
     """Whether another run created the entry since it was planned, with other values than this plan's."""
     if row is None or row.bound is None:
         return False
     # A person decided to create it again in place of a deleted one.
-    return not (planned.line.reason is Reason.DELETED_IN_KIMAI and planned.line.kimai_id == row.kimai_id)
+    return not (line.reason is Reason.DELETED_IN_KIMAI and line.kimai_id == row.kimai_id)
+
+
+def _unsettled(lines: Sequence[PlanLine], action: Action, known: Mapping[str, LedgerRow]) -> list[PlanLine]:
+    """The lines of an action that no other run has carried out since they were planned.
+
+    Raises `ValueError`, before anything is sent, if the plan has no draft for one of them.
+    """
+    wanted = [line for line in lines if line.action is action and not _is_settled(line, known)]
+    for line in wanted:
+        _ = line.to_write
+    return wanted
 
 
 def _is_settled(line: PlanLine, known: Mapping[str, LedgerRow]) -> bool:
     """Whether another run carried the line out since it was planned."""
     row = known.get(line.source_id or "")
-    if row is None or line.draft is None or row.state is not PushState.CONFIRMED or row.asked is None:
+    if row is None or line.draft is None or row.state is not PushState.CONFIRMED:
         return False
     if line.decided or (line.action is Action.LINK and row.kimai_id != line.kimai_id):
         return False

@@ -20,23 +20,22 @@ from zk_pipeline.connectors.errors import (
 from zk_pipeline.domain import undo
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.ledger import Desired, JournalEntry, LedgerRow, Operation, StoredJournalEntry
-from zk_pipeline.domain.manual_fields import set_by_hand
+from zk_pipeline.domain.ledger import Desired, JournalEntry, LedgerRow, Operation, PushState, StoredJournalEntry
+from zk_pipeline.domain.manual_fields import ManualFields, set_by_hand
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.plan import Draft, PlanLine
-from zk_pipeline.domain.records import Timesheet, TimesheetChange, TimesheetDraft
+from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import CurrentState, Reversal, UndoStep, asked_before
 from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.stages.push.delivery import PlannedWrite, RequestRecorder
+from zk_pipeline.stages.push.delivery import RequestRecorder
 from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500, LookupGuard, OutcomeResolver, lookup_guard_now
 from zk_pipeline.stages.systems import locks_now, push_lock
 from zk_pipeline.store import approvals, audit, ledger, plans, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.ledger import Write
 
 # Records an undo: the result of each step goes into ledger, mirror, journal, audit and request log in one transaction.
 
@@ -63,10 +62,20 @@ class UndoRecorder:
         """A time sheet that the run had updated has its old values again."""
         entry = step.write.entry
         with self.request_recorder.committed() as connection:
-            if known is not None and known.asked is not None and known.kimai_id == row.id and entry.entry_date:
+            if known is not None and known.kimai_id == row.id and entry.entry_date:
                 asked = asked_before(known.asked, entry)
-                write = Write(known.source_id, Operation.UPDATE, entry.entry_date, asked, known.facts_hash, row.id, row)
-                ledger.confirm(connection, self.target, [write], self.run_id)
+                restored = replace(
+                    known,
+                    state=PushState.CONFIRMED,
+                    asked=asked,
+                    base=row,
+                    message="",
+                    operation=Operation.UPDATE,
+                    entry_date=entry.entry_date,
+                    placed_at=None,
+                    by_hand=ManualFields(),
+                )
+                ledger.confirm(connection, self.target, [restored], self.run_id)
             target.save_timesheets(connection, self.target, [row])
             written = None if row is current else self._entry(entry, Operation.UPDATE, current, row)
             self._close(connection, step, written)
@@ -87,7 +96,7 @@ class UndoRecorder:
             written = None if row is current else self._entry(step.write.entry, Operation.UNTAG, current, row)
             self._close(connection, step, written)
 
-    def intend(self, write: Write) -> None:
+    def intend(self, write: LedgerRow) -> None:
         """Commit that a time sheet is about to be created again."""
         with self.request_recorder.committed() as connection:
             ledger.intend(connection, self.target, [write], self.run_id)
@@ -97,7 +106,7 @@ class UndoRecorder:
         with self.request_recorder.committed() as connection:
             ledger.release(connection, self.target, source_id, TAKEN_BACK, self.run_id)
 
-    def created(self, step: UndoStep, write: Write, row: Timesheet) -> None:
+    def created(self, step: UndoStep, write: LedgerRow, row: Timesheet) -> None:
         """A time sheet that the run had deleted exists again, with another id."""
         entry = JournalEntry(Operation.CREATE, write.source_id, row.id, write.entry_date, after=row)
         with self.request_recorder.committed() as connection:
@@ -337,41 +346,38 @@ class UndoExecutor:
 
     def _create(self, step: UndoStep, known: LedgerRow | None) -> UndoStep:
         """Create a deleted time sheet again. An unknown outcome is looked up when the undo is run again."""
-        planned_write = _planned_write(step.write, known, self._settings)
-        write = Write(
-            planned_write.source_id, Operation.CREATE, planned_write.line.entry_date, planned_write.draft.desired, ""
+        line = _created_again(step.write, known, self._settings)
+        write = LedgerRow(
+            source_id=line.entry_id,
+            state=PushState.INTENDED,
+            kimai_id=None,
+            asked=line.to_write.desired,
+            base=None,
+            facts_hash="",
+            operation=Operation.CREATE,
+            entry_date=line.entry_date,
         )
-        unknown, _ = self._resolver.split([planned_write], {planned_write.source_id: known} if known else {})
-        adopted = self._resolver.settle(unknown).adopted
-        if adopted:
-            row = adopted[0][1]
+        unknown, _ = self._resolver.split([line], {line.entry_id: known} if known else {})
+        found, _ = self._resolver.settle(unknown)
+        if found:
+            row = found[0].timesheet
         else:
             self._recorder.intend(write)
-            row = self._sent(planned_write)
+            row = self._sent(line)
         text = f"Time sheet {row.id} stands for it now."
         before = step.write.entry.before
         if before is not None and row.billable != before.billable:
             row, note = self._with_billable(row, billable=before.billable)
             text = f"{text} {note}".strip()
-        self._recorder.created(step, replace(write, kimai_id=row.id, base=row), row)
+        self._recorder.created(step, replace(write, state=PushState.CONFIRMED, kimai_id=row.id, base=row), row)
         return replace(step, text=text)
 
-    def _sent(self, planned_write: PlannedWrite) -> Timesheet:
-        desired, span = planned_write.draft.desired, planned_write.draft.span
-        draft = TimesheetDraft(
-            user_id=desired.user_id,
-            project_id=desired.project_id or 0,
-            activity_id=desired.activity_id,
-            begin=span.begin,
-            end=span.end,
-            description=planned_write.draft.description,
-            tags=planned_write.draft.tags,
-        )
+    def _sent(self, line: PlanLine) -> Timesheet:
         try:
-            return self._target.create(draft)
+            return self._target.create(line.to_write.timesheet())
         except ConnectorError as error:
             if not error.outcome_unknown:
-                self._recorder.withdraw(planned_write.source_id)
+                self._recorder.withdraw(line.entry_id)
             raise
 
     def _with_billable(self, row: Timesheet, *, billable: bool) -> tuple[Timesheet, str]:
@@ -433,7 +439,7 @@ def _sightings(target: TargetConnector, writes: Sequence[StoredJournalEntry], zo
     return found
 
 
-def _planned_write(write: StoredJournalEntry, known: LedgerRow | None, settings: UndoSettings) -> PlannedWrite:
+def _created_again(write: StoredJournalEntry, known: LedgerRow | None, settings: UndoSettings) -> PlanLine:
     """The deleted time sheet as a create: with the old values, and with the marker even if it had lost it."""
     before, day = write.entry.before, write.entry.entry_date
     source_id = undo.booking_of(write.entry, settings.source)
@@ -450,4 +456,4 @@ def _planned_write(write: StoredJournalEntry, known: LedgerRow | None, settings:
     project = ProjectPlan(before.project_id, number, "", CustomerPlan(None, "", ""))
     draft = Draft(desired, span, project, text, before.tags)
     minutes = Decimal(before.duration_seconds) / 60
-    return PlannedWrite(PlanLine(day, source_id, None, Status.MISSING, Action.CREATE, minutes, draft=draft), draft)
+    return PlanLine(day, source_id, None, Status.MISSING, Action.CREATE, minutes, draft=draft)

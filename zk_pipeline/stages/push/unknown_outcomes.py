@@ -9,11 +9,13 @@ from sqlalchemy import Connection
 
 from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain import decision
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.normalize import TimeSpan
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.stages.push.delivery import PlannedWrite, RequestRecorder
+from zk_pipeline.stages.push.delivery import Outcome, RequestRecorder
 from zk_pipeline.store import ledger, target
 
 LONGEST_PAUSE = 5.0
@@ -28,33 +30,29 @@ class UnknownOutcome:
     `sent` is the ledger row of an earlier run that sent it; the booking may have changed since.
     """
 
-    planned: PlannedWrite
+    line: PlanLine
     certain_at: float
     cause: ConnectorError | None = None
     sent: LedgerRow | None = None
 
     @property
-    def as_sent(self) -> PlannedWrite:
+    def as_sent(self) -> PlanLine:
         """The write with the values that were sent."""
-        return as_sent(self.planned, self.sent) if self.sent else self.planned
+        return as_sent(self.line, self.sent) if self.sent else self.line
 
 
-def as_sent(planned: PlannedWrite, sent: LedgerRow) -> PlannedWrite:
+def as_sent(line: PlanLine, sent: LedgerRow) -> PlanLine:
     """The write with the values and placement that the ledger says were sent."""
     asked = sent.asked
-    if asked is None:
-        return planned
     begin = sent.placed_at or asked.begin
     span = TimeSpan(begin, begin + timedelta(seconds=asked.seconds))
-    return replace(planned, draft=replace(planned.draft, desired=asked, span=span))
+    return replace(line, draft=replace(line.to_write, desired=asked, span=span))
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedOutcomes:
-    """The result of the look-ups: rows that exist, and writes that certainly did not take effect."""
-
-    adopted: tuple[tuple[PlannedWrite, Timesheet], ...]
-    absent: tuple[PlannedWrite, ...]
+def adopted(line: PlanLine, row: Timesheet) -> Outcome:
+    """The time sheet of a create whose answer was lost; the next run sees what was edited since."""
+    draft = line.to_write
+    return Outcome(line, row, base=decision.as_sent(draft.desired, draft.span.begin, row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +96,8 @@ class OutcomeResolver:
         self._restored_at = lookup_guard.restored_at
 
     def split(
-        self, planned_writes: Sequence[PlannedWrite], known: Mapping[str, LedgerRow]
-    ) -> tuple[list[UnknownOutcome], list[PlannedWrite]]:
+        self, lines: Sequence[PlanLine], known: Mapping[str, LedgerRow]
+    ) -> tuple[list[UnknownOutcome], list[PlanLine]]:
         """Split writes into those that an earlier attempt may have sent, and those certainly never sent.
 
         No one else sends while the day is locked, so the wait counts from now. It cannot count from the intent, because
@@ -108,20 +106,20 @@ class OutcomeResolver:
         now = time.monotonic()
         certain_at = {PushState.INTENDED: now + self._time_limit, PushState.FAILED: now}
         unknown: list[UnknownOutcome] = []
-        new: list[PlannedWrite] = []
-        for planned in planned_writes:
-            row = known.get(planned.source_id)
+        new: list[PlanLine] = []
+        for line in lines:
+            row = known.get(line.entry_id)
             if row is not None and row.state in certain_at:
-                unknown.append(UnknownOutcome(planned, certain_at[row.state], sent=row))
-            elif self._may_be_forgotten(planned):
-                unknown.append(UnknownOutcome(planned, now + self._wait_after_restoration()))
+                unknown.append(UnknownOutcome(line, certain_at[row.state], sent=row))
+            elif self._may_be_forgotten(line):
+                unknown.append(UnknownOutcome(line, now + self._wait_after_restoration()))
             else:
-                new.append(planned)
+                new.append(line)
         return unknown, new
 
-    def _may_be_forgotten(self, planned: PlannedWrite) -> bool:
+    def _may_be_forgotten(self, line: PlanLine) -> bool:
         """Whether the booking is older than the restoration. No zone is a day or more ahead of UTC."""
-        return self._restored_at is not None and planned.line.entry_date <= self._restored_at.astimezone(
+        return self._restored_at is not None and line.entry_date <= self._restored_at.astimezone(
             UTC
         ).date() + timedelta(days=1)
 
@@ -130,29 +128,30 @@ class OutcomeResolver:
         assert self._restored_at is not None  # noqa: S101 - only called after a restoration
         return max(0.0, self._time_limit - (datetime.now(UTC) - self._restored_at).total_seconds())
 
-    def about(self, planned: PlannedWrite, cause: ConnectorError) -> UnknownOutcome:
+    def about(self, line: PlanLine, cause: ConnectorError) -> UnknownOutcome:
         """The unknown outcome of a create without answer."""
         wait = 0.0 if cause.status == ANSWERED_500 else self._time_limit
-        return UnknownOutcome(planned, time.monotonic() + wait, cause)
+        return UnknownOutcome(line, time.monotonic() + wait, cause)
 
-    def settle(self, unknown: Sequence[UnknownOutcome]) -> ResolvedOutcomes:
+    def settle(self, unknown: Sequence[UnknownOutcome]) -> tuple[list[Outcome], list[PlanLine]]:
         """Look up the markers until each write was found, or was still missing after its time limit.
 
+        Returns the outcomes of those that were found, and the lines that certainly did not take effect.
         Several hits are copies made by people: the lowest id is ours, the next reconciliation reports the others.
         Raises the connector's errors; the outcomes then stay unknown.
         """
-        adopted: list[tuple[PlannedWrite, Timesheet]] = []
-        absent: list[PlannedWrite] = []
+        found: list[Outcome] = []
+        absent: list[PlanLine] = []
         open_outcomes, pause = list(unknown), 0.25
         while open_outcomes:
             still_open: list[UnknownOutcome] = []
             for doubt in open_outcomes:
                 looked_at = time.monotonic()
-                hits = self._find(doubt.planned.source_id)
+                hits = self._find(doubt.line.entry_id)
                 if hits:
-                    adopted.append((doubt.as_sent, hits[0]))
+                    found.append(adopted(doubt.as_sent, hits[0]))
                 elif looked_at >= doubt.certain_at:
-                    absent.append(doubt.planned)
+                    absent.append(doubt.line)
                 else:
                     still_open.append(doubt)
             open_outcomes = still_open
@@ -162,7 +161,7 @@ class OutcomeResolver:
                 pause = min(pause * 2, LONGEST_PAUSE)
         if absent:
             self._require_sight()
-        return ResolvedOutcomes(tuple(adopted), tuple(absent))
+        return found, absent
 
     def _find(self, source_id: str) -> Sequence[Timesheet]:
         with self._request_recorder.of(source_id, in_doubt=True):

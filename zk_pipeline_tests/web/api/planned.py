@@ -1,10 +1,11 @@
 """A planned day: one booking in sync, one to be created, one without mapping, one typed into Kimai by hand as well."""
 
+from dataclasses import replace
+
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.plan import DayInputs
 from zk_pipeline.store import conflicts, entries, ledger, plans, target
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.ledger import Write
 from zk_pipeline_tests.domain.builders import (
     DAY,
     at,
@@ -49,9 +50,8 @@ def store_plan(database: Database, day: DayInputs) -> None:
         target.save_timesheets(connection, "kimai", day.timesheets)
         entries.replace_day(connection, "zammad", day.day, day.entries)
         for row in day.ledger.values():
-            if row.asked is not None:
-                write = Write(row.source_id, Action.CREATE, DAY, row.asked, "", kimai_id=row.kimai_id, base=row.base)
-                ledger.confirm(connection, "kimai", [write], "run-of-yesterday")
+            written = replace(row, operation=Action.CREATE, entry_date=DAY)
+            ledger.confirm(connection, "kimai", [written], "run-of-yesterday")
         lines = reconciler().day(day)
         plans.replace_day(connection, "kimai", day.day, lines, "run-of-today")
         conflicts.replace_day(connection, "kimai", day.day, lines)
