@@ -22,8 +22,6 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.runtime.run_tags import checked_days
-from zk_pipeline.stages.read_target import around
-from zk_pipeline.store import target
 from zk_pipeline.store.raw_tables import timesheets as timesheets_table
 
 
@@ -58,13 +56,11 @@ def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.Materialize
 def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The time sheets of all users around the day (one day before to one after), as Kimai has them now."""
     with stopping_on_system_errors():
-        report = pipeline_of(context, zk).read_timesheets().report
-    span, name, base_url = days_of(context), zk.target.endpoint.name, zk.target.endpoint.base_url
+        read = pipeline_of(context, zk).read_timesheets()
+    report, base_url = read.report, zk.target.endpoint.base_url
     zone, names = zk.runtime.settings.zone, zk.runtime.settings.preview_names
-    with zk.runtime.database.transaction() as connection:
-        stored = target.timesheets_around(connection, name, around(span[0], span[-1], zk.runtime), [])
     by_day: dict[date, list[Timesheet]] = {}
-    for row in stored:
+    for row in read.timesheets:
         by_day.setdefault(local_day(row.begin, zone), []).append(row)
 
     def metadata(_: date, of_day: list[Timesheet]) -> Metadata:
@@ -89,4 +85,4 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             ),
         }
 
-    recorded(context, lambda: {day: by_day.get(day, []) for day in span}, metadata)
+    recorded(context, lambda: {day: by_day.get(day, []) for day in days_of(context)}, metadata)

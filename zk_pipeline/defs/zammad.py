@@ -1,5 +1,6 @@
 """The assets `zammad/directory` and `zammad/time_accountings`."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -19,11 +20,8 @@ from zk_pipeline.defs.common import (
     ticket_link,
 )
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.normalize import minutes_of
 from zk_pipeline.domain.records import Ticket, TimeAccounting
-from zk_pipeline.store import source
-from zk_pipeline.store import tickets as stored_tickets
 from zk_pipeline.store.raw_tables import time_accountings as time_accountings_table
 
 
@@ -42,16 +40,9 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """
     with stopping_on_system_errors():
         read = pipeline_of(context, zk).read_bookings()
-    report, span = read.report, days_of(context)
-    policy, name, base_url = zk.runtime.settings.policy, zk.source.endpoint.name, zk.source.endpoint.base_url
-    with zk.runtime.database.transaction() as connection:
-        bookings = source.bookings_of_days(connection, name, span[0], span[-1])
-        tickets = stored_tickets.tickets_of_days(connection, name, span[0], span[-1])
-    by_day: dict[date, list[TimeAccounting]] = {}
-    for booking in bookings:
-        by_day.setdefault(booking.work_day or local_day(booking.created_at, policy.zone), []).append(booking)
+    report, policy, base_url = read.report, zk.runtime.settings.policy, zk.source.endpoint.base_url
 
-    def metadata(_: date, of_day: list[TimeAccounting]) -> Metadata:
+    def metadata(_: date, of_day: Sequence[TimeAccounting]) -> Metadata:
         return {
             "dagster/partition_row_count": len(of_day),
             "minutes": minutes(sum((minutes_of(row, policy) for row in of_day), Decimal(0))),
@@ -61,11 +52,11 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "deleted": len(read.gone),
             "preview": table(
                 ("booking", "ticket", "units", "created"),
-                [_preview_row(row, tickets.get(row.ticket_id), base_url) for row in of_day],
+                [_preview_row(row, read.tickets.get(row.ticket_id), base_url) for row in of_day],
             ),
         }
 
-    recorded(context, lambda: {day: by_day.get(day, []) for day in span}, metadata)
+    recorded(context, lambda: {day: read.bookings.get(day, ()) for day in days_of(context)}, metadata)
 
 
 def _preview_row(row: TimeAccounting, ticket: Ticket | None, base_url: str) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """Reading the source's bookings of some days into the store, with proof of completeness (docs/zammad.md §13)."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from zk_pipeline.connectors.contract import SourceConnector, SweepReport
 from zk_pipeline.connectors.errors import ProtocolError
-from zk_pipeline.domain.instants import days_window
+from zk_pipeline.domain.changed_days import KnownBooking
+from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.records import Organization, SourceDirectory, Ticket, TimeAccounting, Unreadable
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import day_requests, sweeps
@@ -24,10 +25,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SourceRead:
-    """The result of one read. `gone` are bookings that the source proved to be deleted."""
+    """The result of one read: the bookings by the day that they count on, without raw payload, and their tickets.
+
+    `gone` are bookings that the source proved to be deleted.
+    """
 
     report: SweepReport
-    tickets: int
+    bookings: Mapping[date, Sequence[TimeAccounting]]
+    tickets: Mapping[int, Ticket]
     gone: tuple[int, ...]
 
 
@@ -76,12 +81,16 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
     sweep = source.fetch(window, hint=hint)
     one_per_ticket: dict[int, TimeAccounting] = {}
     agent_ids: set[int] = set()
+    bookings: dict[date, list[TimeAccounting]] = {}
     for page in sweep.pages():
         with runtime.database.transaction() as connection:
             decided_id = runtime.decided(connection)
-            days = _former_days(connection, name, page, first, last)
-            day_requests.ask(connection, days, day_requests.FORMER_DAY)
-            rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
+            known = {row.id: row for row in rows.stored_bookings(connection, name, ids=[row.id for row in page])}
+            day_requests.ask(connection, _former_days(known, page, first, last), day_requests.FORMER_DAY)
+            saved = rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
+        for row in saved:
+            day = known[row.id].work_day if row.id in known else local_day(row.created_at, zone)
+            bookings.setdefault(day, []).append(replace(row, raw={}))
         one_per_ticket = one_booking_per_ticket(one_per_ticket, page)
         agent_ids |= {row.agent_id for row in page if "created_by_id" not in row.faults}
     report = sweep.report
@@ -99,7 +108,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         days = {unseen[id_] for id_ in gone if not first <= unseen[id_] <= last}
         day_requests.ask(connection, days, day_requests.FORMER_DAY)
         sweeps.end_sweep(connection, sweep_id, report_values(report))
-    return SourceRead(report, len(tickets), gone)
+    return SourceRead(report, bookings, {row.id: row for row in tickets}, gone)
 
 
 def one_booking_per_ticket(
@@ -169,11 +178,10 @@ def _organizations(tickets: Iterable[Ticket]) -> tuple[Organization, ...]:
 
 
 def _former_days(
-    connection: Connection, name: str, page: Sequence[TimeAccounting], first: date, last: date
+    known: Mapping[int, KnownBooking], page: Sequence[TimeAccounting], first: date, last: date
 ) -> set[date]:
     """The other days that changed bookings count on: they stayed there when the zone was changed."""
-    known = rows.stored_bookings(connection, name, ids=[row.id for row in page])
-    elsewhere = {row.id: row for row in known if not first <= row.work_day <= last}
+    elsewhere = {row.id: row for row in known.values() if not first <= row.work_day <= last}
     return {
         elsewhere[row.id].work_day
         for row in page

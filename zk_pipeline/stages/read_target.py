@@ -1,13 +1,14 @@
 """Reading the target's time sheets around some days into the store (docs/kimai.md §2)."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from zk_pipeline.connectors.contract import SweepReport, TargetConnector
 from zk_pipeline.domain.corrections import ZERO
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.invoicing import Comparison, compared
-from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.records import Timesheet, Window
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.read_source import log_unreadable, report_values
 from zk_pipeline.store import day_requests, invoices, ledger, sweeps
@@ -19,9 +20,13 @@ AROUND = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class TargetRead:
-    """The result of one read. `asked` are time sheets of ours that were not where they were expected."""
+    """The result of one read: the time sheets without raw payload, those of the day before and after included.
+
+    `asked` are time sheets of ours that were not where they were expected.
+    """
 
     report: SweepReport
+    timesheets: Sequence[Timesheet]
     asked: int
     gone: int
 
@@ -87,14 +92,12 @@ def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, l
     with runtime.database.transaction() as connection:
         sweep_id = sweeps.begin_sweep(connection, target.endpoint.name, SUBJECT, window, run_id)
     sweep = target.fetch(window)
-    seen: set[int] = set()
+    seen: list[Timesheet] = []
     for page in sweep.pages():
         with runtime.database.transaction() as connection:
-            rows.save_timesheets(connection, target.endpoint.name, page, sweep_id=sweep_id)
-        seen.update(row.id for row in page)
-    return _conclude(
-        runtime, target, (first, last), _CollectedTimesheets(window, sweep_id, sweep.report, frozenset(seen))
-    )
+            saved = rows.save_timesheets(connection, target.endpoint.name, page, sweep_id=sweep_id)
+        seen += [replace(row, raw={}) for row in saved]
+    return _conclude(runtime, target, (first, last), _CollectedTimesheets(window, sweep_id, sweep.report, seen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class _CollectedTimesheets:
     window: Window
     sweep_id: int
     report: SweepReport
-    ids: frozenset[int]
+    timesheets: Sequence[Timesheet]
 
 
 def _conclude(
@@ -115,17 +118,18 @@ def _conclude(
         ours = {row.kimai_id for row in ledger.bound_timesheets(connection, name, *span)}
         ours |= {row.kimai_id for row in bound if row.kimai_id}
         known_gone = rows.gone_timesheets(connection, name, ours)
-    missing = sorted(ours - seen.ids - known_gone)
+    missing = sorted(ours - {row.id for row in seen.timesheets} - known_gone)
     found = [row for timesheet_id in missing if (row := target.get(timesheet_id)) is not None]
     gone = set(missing) - {row.id for row in found}
     if seen.report.complete:
         gone |= set(unseen) - {row.id for row in found}
     with runtime.database.transaction() as connection:
-        rows.save_timesheets(connection, name, found, sweep_id=seen.sweep_id)
+        moved = rows.save_timesheets(connection, name, found, sweep_id=seen.sweep_id)
         beside = set(rows.of_timesheets(connection, name, gone).values())
         beside = beside.union(*rows.of_questions(connection, name, gone).values())
         asked = sorted(day for day in beside if not span[0] <= day <= span[1])
         day_requests.ask(connection, asked, day_requests.TARGET_CHANGED)
         rows.mark_timesheets_gone(connection, name, gone)
         sweeps.end_sweep(connection, seen.sweep_id, report_values(seen.report))
-    return TargetRead(seen.report, len(missing), len(gone))
+    timesheets = [*seen.timesheets, *(replace(row, raw={}) for row in moved)]
+    return TargetRead(seen.report, timesheets, len(missing), len(gone))

@@ -34,13 +34,14 @@ def save_bookings(
     zone: ZoneInfo,
     sweep_id: int,
     decided_id: int | None = None,
-) -> int:
-    """Store bookings as they are now. The first known agent never changes (docs/zammad.md §11).
+) -> list[TimeAccounting]:
+    """Store bookings as they are now, and return them so. The first known agent never changes (docs/zammad.md §11).
 
     Nor does the work day, whatever the current zone is: it changes together with everything derived from it (`zk
     rederive`). `decided_id` is the id of the recorded settings for new bookings. An unreadable booking keeps its last
     readable values, and gets its faults.
     """
+    saved = suppression.redactor(connection).rows(rows)
     values = [
         {
             "connector": connector,
@@ -59,7 +60,7 @@ def save_bookings(
             "sweep_id": sweep_id,
             "gone_at": None,
         }
-        for row in suppression.redactor(connection).rows(rows)
+        for row in saved
     ]
     readable = [value for value in values if not value["faults"]]
     # Values that are stored for ever must not be guessed.
@@ -72,8 +73,9 @@ def save_bookings(
         )
     )
     parked = [value for value in values if value["faults"]]
-    stored = upsert(connection, time_accountings, readable, keep=_KEPT, stamped=_STAMPED)
-    return stored + upsert(connection, time_accountings, parked, keep=_LAST_READ, stamped=_STAMPED)
+    upsert(connection, time_accountings, readable, keep=_KEPT, stamped=_STAMPED)
+    upsert(connection, time_accountings, parked, keep=_LAST_READ, stamped=_STAMPED)
+    return saved
 
 
 def bookings_of_days(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:

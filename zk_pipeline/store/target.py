@@ -29,8 +29,9 @@ RATES = ("rate", "hourly_rate", "fixed_rate")
 
 def save_timesheets(
     connection: Connection, connector: str, rows: Iterable[Timesheet], *, sweep_id: int | None = None
-) -> int:
-    """Store time sheets as the target has them now; a row marked as gone is back."""
+) -> list[Timesheet]:
+    """Store time sheets as the target has them now, and return them as stored; a row marked as gone is back."""
+    saved = suppression.redactor(connection).rows(rows)
     values = [
         {
             "connector": connector,
@@ -52,9 +53,10 @@ def save_timesheets(
             "sweep_id": sweep_id,
             "gone_at": None,
         }
-        for row in suppression.redactor(connection).rows(rows)
+        for row in saved
     ]
-    return upsert(connection, timesheets, values, stamped={"last_seen_at": "now()"})
+    upsert(connection, timesheets, values, stamped={"last_seen_at": "now()"})
+    return saved
 
 
 def timesheets_around(connection: Connection, connector: str, window: Window, ids: Collection[int]) -> list[Timesheet]:
