@@ -13,11 +13,11 @@ from zk_pipeline.billing.files.closed_statement import statement_from_closing, s
 from zk_pipeline.domain.periods import Closing, MonthError, fingerprint, last_day, month_name, month_of, parse_month
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
-from zk_pipeline.operate import marts
 from zk_pipeline.operate.runs import launch_once
 from zk_pipeline.runtime.run_tags import REASON_TAG
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.stages import marts
 from zk_pipeline.stages.marts import MartsError
 from zk_pipeline.store import periods, statements
 from zk_pipeline.store.connectors import active_connectors

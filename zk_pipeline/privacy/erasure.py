@@ -20,7 +20,7 @@ from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.domain.redaction import Erased, PersonIdentifiers, erased_person
 from zk_pipeline.identity.actors import Actor, IncompleteError, OperationError, StaleError, UnknownError
 from zk_pipeline.identity.throttle import account_hash
-from zk_pipeline.privacy import dagster, files, queries
+from zk_pipeline.privacy import files, queries
 from zk_pipeline.privacy.files import MatchingFile
 from zk_pipeline.privacy.queries import ACCOUNTS, CHAIN, DETAILS, Replacement, Search
 from zk_pipeline.runtime.runtime import Runtime
@@ -162,7 +162,7 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
                     connection, queries.find_replacements(connection, column, person.search, lock=True)
                 )
         if history is not None:
-            dagster.erase(history, person.search)
+            queries.erase_in_dagster(history, person.search)
         queries.remove_details(connection, _details(connection, person), actor.name)
         suppression.remember(connection, person.hashes)
         rows = [{"table": line.table, "fate": line.fate, "rows": line.rows} for line in plan.lines]
@@ -223,7 +223,7 @@ def _everything(
     for table, searched in queries.tables(connection).items():
         yield table, queries.rows_about(connection, table, searched, person.search, person.keys)
     if history is not None:
-        yield from dagster.rows_about(history, person.search)
+        yield from queries.rows_in_dagster(history, person.search)
     yield FILES, ({"file": str(file.path), "lines": file.lines} for file in person.files())
 
 
@@ -234,7 +234,7 @@ def _dagster_database(runtime: Runtime) -> Iterator[Connection | None]:
     if url is None:
         yield None
         return
-    with dagster.opened(url.get_secret_value()) as connection:
+    with queries.dagsters_database(url.get_secret_value()) as connection:
         yield connection
 
 
@@ -269,7 +269,7 @@ def _naming(connection: Connection, history: Connection | None, person: _Person)
             change.place for change in queries.find_replacements(connection, column, person.search)
         }
     ours = {table: len(found) for table, found in places.items() if found}
-    return ours if history is None else ours | dagster.count_matches(history, person.search)
+    return ours if history is None else ours | queries.count_in_dagster(history, person.search)
 
 
 def _details(connection: Connection, person: _Person) -> list[Replacement]:

@@ -6,7 +6,9 @@ person by their ids. SQL only excludes what cannot name the person; names are co
 """
 
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +16,7 @@ from sqlalchemy import Connection, text
 
 from zk_pipeline.domain.names import fold_text
 from zk_pipeline.domain.redaction import ESCAPED, Erased, Finder, PersonIdentifiers, Redactor
+from zk_pipeline.runtime import dagster_internals
 from zk_pipeline.store import audit
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
@@ -24,6 +27,9 @@ SECRETS = (
     *("token_encrypted", "secret_encrypted"),
 )
 """Columns that are never exported."""
+
+_OF_DAGSTER = "public"
+"""The schema of Dagster's tables in its own database."""
 
 DETAILS = "sync.audit_details"
 CHAIN = ("sync.audit_logs", DETAILS)
@@ -333,3 +339,41 @@ def _text_of(value: Any) -> str:
 
 def _is_bytes(value: Any) -> bool:
     return isinstance(value, bytes)
+
+
+# Dagster's own database, where runs name people in messages, previews and tags.
+
+
+@contextmanager
+def dagsters_database(url: str) -> Iterator[Connection]:
+    """A transaction on Dagster's database."""
+    with dagster_internals.opened(url) as database, database.transaction() as connection:
+        yield connection
+
+
+def count_in_dagster(connection: Connection, search: Search) -> dict[str, int]:
+    """The number of Dagster's records that name the person, by table."""
+    places: dict[str, set[str]] = defaultdict(set)
+    for column in columns(connection, (_OF_DAGSTER,)):
+        places[_as_dagsters(column.table)] |= {change.place for change in find_replacements(connection, column, search)}
+    return {table: len(found) for table, found in places.items() if found}
+
+
+def rows_in_dagster(connection: Connection, search: Search) -> Iterator[tuple[str, Iterator[Any]]]:
+    """Dagster's records that name the person, by table."""
+    found: dict[str, list[TextColumn]] = defaultdict(list)
+    for column in columns(connection, (_OF_DAGSTER,)):
+        found[column.table].append(column)
+    for table, searched in found.items():
+        yield _as_dagsters(table), rows_about(connection, table, searched, search, {})
+
+
+def erase_in_dagster(connection: Connection, search: Search) -> None:
+    """Pseudonymize every record that names the person, except compressed ones, which are found by their hash."""
+    for column in columns(connection, (_OF_DAGSTER,)):
+        if column.kind != "bytea":
+            apply_replacements(connection, find_replacements(connection, column, search, lock=True))
+
+
+def _as_dagsters(table: str) -> str:
+    return f"dagster.{table.removeprefix('public.')}"

@@ -197,6 +197,16 @@ def build(runtime: Runtime, *, full: bool = False) -> list[BuiltModel]:
         return _built(results)
 
 
+def refresh(runtime: Runtime, *, full: bool = False) -> None:
+    """Build the marts of the days that changed, or all of them if `full`.
+
+    Raises `MartsError`, which names the model that failed.
+    """
+    failure = failure_of(build(runtime, full=full))
+    if failure is not None:
+        raise failure
+
+
 def failure_of(built: list[BuiltModel]) -> MartsError | None:
     """The error that names the models and tests that failed, if any did."""
     failed = [row for row in built if not row.good and row.status != "skipped"]

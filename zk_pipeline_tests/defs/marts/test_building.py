@@ -11,9 +11,8 @@ import pytest
 from zk_pipeline.billing import periods
 from zk_pipeline.defs.jobs import deep_check
 from zk_pipeline.defs.marts import marts_after_deep_check
-from zk_pipeline.operate.marts import refresh
 from zk_pipeline.stages import marts as building
-from zk_pipeline.stages.marts import MartsError
+from zk_pipeline.stages.marts import MartsError, refresh
 from zk_pipeline_tests.dbt_in_process import MODELS
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
