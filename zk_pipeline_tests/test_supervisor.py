@@ -252,7 +252,7 @@ def hold(port: int, choose_with: str) -> None:
 def test_a_taken_port_is_one_sentence_with_the_remedy() -> None:
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(SupervisorError, match=rf"^Port {port} cannot be used .*in use.* with ZK_WEB_PORT\.$"):
+        with pytest.raises(SupervisorError, match=rf"^Stop what uses port {port} .*in use.* with ZK_WEB_PORT\.$"):
             hold(port, "ZK_WEB_PORT")
 
 

@@ -52,7 +52,7 @@ def test_a_balanced_month_that_is_over_may_be_closed() -> None:
         ),
         (replace(EVEN, waiting=2), TODAY, "0 minutes of 2025-08 wait for people (entries: 2, open conflicts: 0)."),
         (replace(EVEN, questions=1), TODAY, "0 minutes of 2025-08 wait for people (entries: 0, open conflicts: 1)."),
-        (replace(EVEN, asked_days=[date(2025, 8, 3)]), TODAY, "Runs of 2025-08-03 are asked for."),
+        (replace(EVEN, asked_days=[date(2025, 8, 3)]), TODAY, "Runs of 2025-08-03 are requested."),
         (replace(EVEN, stale_days=[date(2025, 8, 3)]), TODAY, "The statement of 2025-08 is out of date: 2025-08-03"),
     ],
 )

@@ -1,7 +1,6 @@
 """The database of every release leads to this version, back, and here again, and no row is lost on the way."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -48,10 +47,8 @@ def released(empty: Database, endpoint: DatabaseEndpoint, request: pytest.Fixtur
 
 
 def test_each_release_has_its_dump() -> None:
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     headings = re.findall(r"^## (.+)$", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    told = [heading.split()[0] for heading in headings if "unreleased" not in heading]
-    assert {dump.stem for dump in DUMPS} == {project["version"], *told}
+    assert {dump.stem for dump in DUMPS} == {heading for heading in headings if "unreleased" not in heading}
 
 
 def test_a_release_has_rows_in_every_table(released: Database) -> None:
