@@ -3,10 +3,11 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import wraps
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 from sqlalchemy import Table
@@ -55,7 +56,7 @@ def recorded(
                 )
                 context.log_event(materialized)
             bad_days = ", ".join(map(str, error.bad))
-            raise dg.Failure(description=str(error), metadata={"bad_days": bad_days}) from _defect(error.__cause__)
+            raise dg.Failure(description=str(error), metadata={"bad_days": bad_days}) from _shown(error.__cause__)
     for day, of_day in done.items():
         context.add_asset_metadata(metadata(day, of_day), partition_key=day.isoformat())
 
@@ -66,12 +67,14 @@ def stopping_on_system_errors() -> Iterator[None]:
     try:
         yield
     except SYSTEM_ERRORS as error:
-        raise dg.Failure(description=str(error), metadata={CAUSE: _cause(error)}) from None
+        raise dg.Failure(description=str(error), metadata={CAUSE: _cause(error)}) from _shown(error)
 
 
-def _defect(error: BaseException | None) -> BaseException | None:
-    """The error if it may be a defect of ours, whose traceback helps; what a system or a person did needs none."""
-    return None if isinstance(error, (*SYSTEM_ERRORS, DayFailedError, RunCancelledError)) else error
+def _shown(error: BaseException | None) -> BaseException | None:
+    """The error as Dagster shows it: what a system or a person did has no traceback, which would look like a defect."""
+    if isinstance(error, (*SYSTEM_ERRORS, DayFailedError, RunCancelledError)):
+        error.__traceback__, error.__cause__, error.__suppress_context__ = None, None, True
+    return error
 
 
 def _cause(error: Exception) -> str:
@@ -88,6 +91,16 @@ HIDDEN = "(hidden)"
 def minutes(value: Decimal) -> dg.MetadataValue:
     """Minutes as a number that Dagster can plot; for display only, never for sums."""
     return dg.MetadataValue.float(float(value))
+
+
+def hours(value: Decimal) -> str:
+    """Minutes as hours for people, such as 0.75."""
+    return f"{value / 60:.2f}"
+
+
+def local_time(moment: datetime, zone: ZoneInfo) -> str:
+    """An instant by the clock of the business."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MetadataValue:

@@ -1,6 +1,7 @@
 """The assets `kimai/directory`, `kimai/timesheets` and `kimai/changes`."""
 
 from datetime import date
+from decimal import Decimal
 
 import dagster as dg
 
@@ -8,8 +9,9 @@ from zk_pipeline.defs.common import (
     Metadata,
     asset_by_day,
     asset_of_now,
-    cell,
     days_of,
+    hours,
+    local_time,
     named,
     pipeline_of,
     recorded,
@@ -71,13 +73,12 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "sweep": f"{report.rows} rows in {report.pages} pages around the days of the run",
             "complete": report.complete,
             "preview": table(
-                ("time sheet", "user", "begin", "minutes", "description"),
+                ("time sheet", "begin", "hours", "description"),
                 [
                     (
                         timesheet_link(base_url, row.id),
-                        row.user_id,
-                        cell(row.begin),
-                        row.duration_seconds // 60,
+                        local_time(row.begin, zone),
+                        hours(Decimal(row.duration_seconds) / 60),
                         named(row.description, shown=names),
                     )
                     for row in of_day

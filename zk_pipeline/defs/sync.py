@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 
 import dagster as dg
 
@@ -11,6 +12,7 @@ from zk_pipeline.defs.common import (
     Metadata,
     asset_by_day,
     cell,
+    hours,
     minutes,
     pipeline_of,
     recorded,
@@ -61,6 +63,7 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
         statuses = Counter(line.status for line in lines)
         actions = Counter(line.action for line in lines)
         reviewed = [line for line in lines if line.action is Action.REVIEW]
+        in_sync = [line for line in lines if line.status is Status.IN_SYNC]
         plan = PlannedWrites(tuple(line for line in lines if writes(line)))
         return {
             "dagster/partition_row_count": len(lines),
@@ -68,14 +71,23 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
             **{f"action/{action}": actions[action] for action in Action},
             "new_customers": plan.customers,
             "new_projects": plan.projects,
+            "minutes_in_kimai": minutes(_sum(in_sync)),
+            "minutes_waiting": minutes(_sum(reviewed)),
             "minutes_to_write": minutes(plan.minutes),
+            "to_write": table(
+                ("action", "booking", "time sheet", "hours"),
+                [
+                    (line.action, line.source_id, timesheet_link(base_url, line.kimai_id), hours(line.minutes))
+                    for line in plan.lines
+                ],
+            ),
             "for_review": table(
-                ("booking", "time sheet", "minutes", "reason"),
+                ("booking", "time sheet", "hours", "reason"),
                 [
                     (
                         line.source_id,
                         timesheet_link(base_url, line.kimai_id),
-                        line.minutes,
+                        hours(line.minutes),
                         _reason(line, names=names),
                     )
                     for line in reviewed
@@ -84,6 +96,10 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
         }
 
     recorded(context, pipeline_of(context, zk).reconcile, metadata)
+
+
+def _sum(lines: Sequence[PlanLine]) -> Decimal:
+    return sum((line.minutes for line in lines), Decimal(0))
 
 
 def _reason(line: PlanLine, *, names: bool) -> str:

@@ -10,8 +10,9 @@ from zk_pipeline.defs.common import (
     Metadata,
     asset_by_day,
     asset_of_now,
-    cell,
     days_of,
+    hours,
+    local_time,
     minutes,
     pipeline_of,
     recorded,
@@ -51,14 +52,21 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "complete": report.complete,
             "deleted": len(read.gone),
             "preview": table(
-                ("booking", "ticket", "units", "created"),
-                [_preview_row(row, read.tickets.get(row.ticket_id), base_url) for row in of_day],
+                ("booking", "ticket", "hours", "booked at"),
+                [
+                    (
+                        row.id,
+                        _ticket(row, read.tickets.get(row.ticket_id), base_url),
+                        hours(minutes_of(row, policy)),
+                        local_time(row.created_at, policy.zone),
+                    )
+                    for row in of_day
+                ],
             ),
         }
 
     recorded(context, lambda: {day: read.bookings.get(day, ()) for day in days_of(context)}, metadata)
 
 
-def _preview_row(row: TimeAccounting, ticket: Ticket | None, base_url: str) -> tuple[object, ...]:
-    number = f"#{ticket.number}" if ticket else f"id {row.ticket_id}"
-    return row.id, ticket_link(base_url, number, row.ticket_id), row.units, cell(row.created_at)
+def _ticket(row: TimeAccounting, ticket: Ticket | None, base_url: str) -> str:
+    return ticket_link(base_url, f"#{ticket.number}" if ticket else f"id {row.ticket_id}", row.ticket_id)
