@@ -83,7 +83,7 @@ def formulas(place: Place) -> Iterator[Try]:
             yield answered(f"the name {typed!r}", answer, 422)
             continue
         for dialect in ("plain", "excel"):
-            asked = {"format": "csv", "csv": dialect, "event": "user."}
+            asked = {"format": "csv", "csv_dialect": dialect, "event": "user."}
             export = place.client(Role.ADMIN).get("/api/v1/audit/export", params=asked)
             cells = [cell for delimiter in ";,\t|" for cell in calculated(export.text, delimiter)]
             told = f"{len(cells)} cells calculated"

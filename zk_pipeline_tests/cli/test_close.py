@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,9 +12,11 @@ from click.testing import Result
 from openpyxl import load_workbook
 from sqlalchemy import text
 
+from zk_pipeline.domain.instants import local_day
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.cli.conftest import Sandbox, Zk
 from zk_pipeline_tests.credits import credited
+from zk_pipeline_tests.defs.world import ZONE
 
 MONTH = "2025-08"
 
@@ -72,9 +75,13 @@ def test_a_closed_statement_is_shown_as_it_was_whatever_changes_afterwards(bille
     assert "This statement differs from the closed one. To see that: zk statement 2025-08 --closed." in today
 
 
+def local_day_of(closed: dict[str, Any]) -> date:
+    return local_day(datetime.fromisoformat(closed["closed_at"]), ZONE)
+
+
 def test_each_format_says_that_it_is_as_closed_and_by_whom(billed: Zk, tmp_path: Path) -> None:
     closed = as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
-    told = f"As closed on {closed['closed_at'][:10]} by {closed['closed_by']}."
+    told = f"As closed on {local_day_of(closed)} by {closed['closed_by']}."
     shown = " ".join(billed("statement", MONTH, "--closed").stdout.split())
     assert f"{told} Hash of the closed statement: {closed['statement_hash']}." in shown
     assert f",as_closed,{closed['closed_at'][:10]}" in billed("statement", MONTH, "--closed", "--format", "csv").stdout
@@ -108,7 +115,7 @@ def test_a_closing_of_before_statements_were_kept_says_so(billed: Zk) -> None:
     execute(billed, "DELETE FROM sync.closed_statements")
     assert f"only its hash {closed['statement_hash']}" in billed("statement", MONTH, "--closed").stderr
     told = " ".join(billed("statement", MONTH, "--as-built").stdout.split())
-    assert f"Closed on {closed['closed_at'][:10]} by {closed['closed_by']}." in told
+    assert f"Closed on {local_day_of(closed)} by {closed['closed_by']}." in told
 
 
 def test_a_month_that_was_opened_again_still_has_the_statement_that_was_closed(billed: Zk) -> None:

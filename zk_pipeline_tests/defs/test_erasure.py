@@ -236,7 +236,7 @@ def test_a_plan_that_is_no_longer_true_is_not_carried_out(known: World, runtime:
     plan = erasure.plan_erasure(runtime, EMAIL)
     before = naming(runtime)
     known.execute("INSERT INTO sync.sessions (id, user_id, refresh_hash, expires_at) VALUES ('t', 1, '', now())")
-    with pytest.raises(StaleError, match="Look at it again"):
+    with pytest.raises(StaleError, match="Look at the plan again"):
         erasure.erase(runtime, EMAIL, plan.hash, ADMIN)
     assert naming(runtime) == before
 
@@ -245,7 +245,7 @@ def test_the_only_admin_is_not_erased(known: World, runtime: Runtime) -> None:
     known.execute("UPDATE sync.users SET active = false WHERE id = 2")
     plan = erasure.plan_erasure(runtime, EMAIL)
     assert any("only admin" in warning for warning in plan.warnings)
-    with pytest.raises(StaleError, match="the only admin"):
+    with pytest.raises(StaleError, match="the only one"):
         erasure.erase(runtime, EMAIL, plan.hash, ADMIN)
     assert known.value("SELECT count(*) FROM sync.users") == 2
 
@@ -319,7 +319,7 @@ def test_an_export_is_noted_without_a_name(known: World, runtime: Runtime) -> No
 
 @pytest.mark.parametrize("email", ["", "anna", "a@b@c", "a b@example.com", "@example.com"])
 def test_what_is_no_address_is_refused(runtime: Runtime, email: str) -> None:
-    with pytest.raises(OperationError, match="is invalid"):
+    with pytest.raises(OperationError, match="is not an e-mail address"):
         erasure.plan_erasure(runtime, email)
 
 

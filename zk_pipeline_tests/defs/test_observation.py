@@ -143,7 +143,7 @@ def test_dashboard_and_alerts_ask_for_figures_that_exist(world: World, figures: 
     world.desk.book(45, agent="ben", ticket="globex", type_id=world.desk.server.add_type("Travel"))
     world.sync()
     world.execute("INSERT INTO sync.day_requests (day, reason) VALUES ('2025-10-06', 'person')")
-    world.execute("UPDATE sync.sync_runs SET carried_out_until = carried_out_at::date")
+    world.execute("UPDATE sync.sync_runs SET carried_out_until = (carried_out_at AT TIME ZONE 'Europe/Berlin')::date")
     with dg.DagsterInstance.get() as instance:
         verify_audit.execute_in_process(instance=instance, resources={"zk": ZkResource()})
     tick("demand")

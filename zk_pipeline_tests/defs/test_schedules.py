@@ -97,7 +97,7 @@ def test_each_tick_of_a_clock_change_asks_for_its_own_day_under_its_own_key(
 ) -> None:
     store(name, cron=cron, days=1, when_busy="queue")
     asked = [(tick(instance, name, f"{day}T{clock}").run_requests or [])[0] for clock in ticks]
-    assert {request.tags["dagster/asset_partition_range_start"] for request in asked} == {day}
+    assert {request.tags["dagster/partition"] for request in asked} == {day}
     assert len({request.run_key for request in asked}) == len(ticks)
     assert [is_a_tick(name, moment) for moment in (f"{day}T{clock}" for clock in ticks)] == [True] * len(ticks)
 

@@ -90,7 +90,7 @@ def test_another_address_needs_the_token_again(visit: Visit, site: Site):
     dialog.get_by_label("Address").fill("https://kimai.example.com")
     expect(dialog).to_contain_text("The address changes. Give the token again")
     dialog.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert").filter(has_text="Give the token again.").first).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="Give the token again").first).to_be_visible()
     expect(card(page, "kimai")).to_contain_text(site.variables["ZK_KIMAI_URL"])
 
 

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Response, WebSocket, expect, sync_playwright
 
 from zk_pipeline.identity.actors import Role
+from zk_pipeline.processes.groups import wait_until
 from zk_pipeline_tests.cli.test_up import Up, free_port, zk_up
 from zk_pipeline_tests.tools import missing
 from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, PASSWORD, environment
@@ -140,8 +141,16 @@ def launch(visitor: Visitor, job: str, day: str = "") -> None:
     """Launch a run from the launchpad."""
     page = visitor.open(f"{JOBS}/{job}/playground")
     if day:
-        page.get_by_placeholder("Partition").fill(day)
-        page.keyboard.press("Enter")
+        partition = page.get_by_placeholder("Partition")
+
+        def is_taken() -> bool:
+            # What is typed before the page has read the partitions is lost.
+            partition.fill(day)
+            page.keyboard.press("Enter")
+            page.wait_for_timeout(500)
+            return partition.input_value() == day
+
+        assert wait_until(is_taken, 30)
     button = page.get_by_role("button", name="Launch Run")
     expect(button).to_be_enabled()
     button.click()
