@@ -9,8 +9,9 @@ from zk_pipeline.defs.run_log import use_everywhere
 use_everywhere()
 
 built = schedules.build_schedules()
+loaded = dg.load_assets_from_modules([zammad, kimai, sync, marts])
 assets = dg.map_asset_specs(
-    lambda spec: schedules.freshness_of(spec, built), dg.load_assets_from_modules([zammad, kimai, sync, marts])
+    lambda spec: schedules.freshness_of(spec, built), [row for row in loaded if isinstance(row, dg.AssetsDefinition)]
 )
 
 defs = dg.Definitions(

@@ -19,4 +19,5 @@ class Storage(DagsterPostgresStorage):
         """Called by Dagster. Raises the typed errors of settings, database and encryption."""
         if not os.environ.get("ZK_DAGSTER_URL"):
             shared_environment()
-        return super().from_config_value(inst_data, {**config_value, "postgres_url": os.environ["ZK_DAGSTER_URL"]})
+        config: Any = {**config_value, "postgres_url": os.environ["ZK_DAGSTER_URL"]}
+        return super().from_config_value(inst_data, config)

@@ -5,10 +5,10 @@ import logging
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from importlib.metadata import version
 
 import uvicorn
 from dagster import DagsterInstance
-from dagster_webserver import __version__
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -109,7 +109,7 @@ def main() -> None:
             instance = stack.enter_context(DagsterInstance.get())
             instance.optimize_for_webserver(**POOL)
             target = WorkspaceFileTarget([asked.workspace])
-            workspace = stack.enter_context(Workspace(instance, target, version=__version__))
+            workspace = stack.enter_context(Workspace(instance, target, version=version("dagster-webserver")))
             dagster = create_app_from_workspace_process_context(workspace, asked.prefix, MILLISECONDS_BETWEEN_LOOKS)
             _log.info("Dagster's UI is served at port %s of %s.", asked.port, asked.host)
             config = uvicorn.Config(
