@@ -226,7 +226,7 @@ class DagsterFigures:
 
 
 def figures(connection: Connection) -> DagsterFigures:
-    """Everything that is told of Dagster."""
+    """All figures of Dagster."""
     return DagsterFigures(
         runs=tuple(Durations(*row) for row in connection.execute(_RUNS)),
         ticks=tuple(Durations(*row) for row in connection.execute(_TICKS)),
@@ -388,7 +388,7 @@ STATEMENTS: Mapping[str, tuple[TextClause, str]] = {
 }
 """The queries, by the tables that they read, each with what it is for."""
 
-# Dagster's event log, which Dagster itself never shortens: deleting what tells how a run went, not what came of it.
+# Dagster's event log, which Dagster itself never shortens: deleting how a run went, not its result.
 
 PRUNABLE_EVENTS = (
     None,  # What code wrote to the log.

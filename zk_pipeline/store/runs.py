@@ -28,7 +28,7 @@ def add(connection: Connection, run_id: str, first: date | None, last: date | No
 
 
 def note_failure(connection: Connection, run_id: str, sentence: str) -> None:
-    """Store what a failed run tells the operator; a run that failed before its first stage is unknown here."""
+    """Store the sentence of a failed run for the operator; a run that failed before its first stage is unknown here."""
     connection.execute(update(sync_runs).where(sync_runs.c.run_id == run_id).values(failure=sentence))
 
 
