@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -101,6 +101,14 @@ class Words:
     def minutes(self, value: int | Decimal) -> str:
         """An amount of minutes."""
         return f"{self.number(value)}{_NO_BREAK}min"
+
+    def hours(self, minutes: int | Decimal) -> str:
+        """An amount of minutes in hours, to the minute: `28 h 43`; `minutes` has the exact amount."""
+        whole = int(abs(minutes).to_integral_value(ROUND_HALF_UP)) if isinstance(minutes, Decimal) else abs(minutes)
+        sign = "\N{MINUS SIGN}" if minutes < 0 and whole else ""
+        if whole < 60:  # noqa: PLR2004 - minutes of an hour
+            return f"{sign}{whole}{_NO_BREAK}min"
+        return f"{sign}{self.number(whole // 60)}{_NO_BREAK}h{_NO_BREAK}{whole % 60:02}"
 
     def day(self, day: date) -> str:
         """A day of the calendar."""
