@@ -83,10 +83,53 @@ class FeedState:
         newest = max([self.high_water, *(row.updated_at for row in rows)])
         return FeedState(min(newest, now), since, frozenset(row.id for row in rows), total)
 
-    def lost_some(self, rows: Sequence[TimeAccounting], total: int) -> bool:
-        """Whether bookings were deleted: fewer are left than were there before plus the new ones."""
-        came = sum(row.created_at >= self.since and row.id not in self.seen for row in rows)
-        return total < self.total + came
+    def new(self, rows: Sequence[TimeAccounting]) -> frozenset[int]:
+        """The bookings that appeared since then."""
+        return frozenset(row.id for row in rows if row.created_at >= self.since and row.id not in self.seen)
+
+    def lost(self, rows: Sequence[TimeAccounting], total: int) -> int:
+        """How many bookings were deleted at least: so many fewer are left than were there before plus the new ones."""
+        return max(0, self.total + len(self.new(rows)) - total)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCount:
+    """How many bookings of the spans that were read completely are stored, the deleted ones too.
+
+    `covered` names these spans. `missing` are the bookings that the feed showed and that are not stored yet.
+    """
+
+    covered: str
+    number: int
+    missing: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownCount:
+    """How many bookings of the source are neither stored nor shown by the feed: those of days that were never read.
+
+    A booking with an old time raises the number until it is stored. A deletion lowers it for good. So one that the
+    total hides, because such a booking appeared at the same time, shows as soon as that booking is stored. `fell` means
+    that the last look found fewer: only the second one counts, because a run may store bookings during a look.
+    """
+
+    covered: str
+    lowest: int
+    fell: bool = False
+
+    def next(self, stored: StoredCount, total: int, lost: int = 0) -> "tuple[UnknownCount, bool]":
+        """The count after another look, and whether more bookings were deleted than the total said in this look.
+
+        Newly read days make a new beginning.
+        """
+        number, lowest = total - stored.number - len(stored.missing), self.lowest - lost
+        if stored.covered != self.covered:
+            return UnknownCount(stored.covered, number), False
+        if number >= lowest:
+            return UnknownCount(self.covered, lowest), False
+        if not self.fell:
+            return UnknownCount(self.covered, lowest, fell=True), False
+        return UnknownCount(self.covered, number), True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ simply repeated. A tick is short: after a long outage, the next ticks continue.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from zk_pipeline.connectors.answer import run_concurrently
 from zk_pipeline.connectors.contract import ChangedTicket, RemainingChanges, SourceConnector
-from zk_pipeline.domain.changed_days import BookingChange, FeedState, absences, edits
+from zk_pipeline.domain.changed_days import BookingChange, FeedState, UnknownCount, absences, edits
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.records import Ticket, TimeAccounting
 from zk_pipeline.domain.vanished import BudgetedListing, ListPosition, differences
@@ -51,16 +51,24 @@ class UnreadChanges:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The feed's state, when it was last read, and the changes within the overlap that were already requested."""
+    """The feed's state, when it was last read, and the changes within the overlap that were already requested.
+
+    `shown` are the new bookings that are not stored yet. `unknown` is `None` until the first look after a gap.
+    """
 
     state: FeedState
     read_at: datetime
     asked: frozenset[str]
     unread: UnreadChanges | None = None
+    shown: frozenset[int] = frozenset()
+    unknown: UnknownCount | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON for the store."""
         value = {**_state_json(self.state), "read_at": self.read_at.isoformat(), "asked": sorted(self.asked)}
+        value["shown"] = sorted(self.shown)
+        if self.unknown:
+            value["unknown"] = asdict(self.unknown)
         if self.unread:
             rest = self.unread.rest
             value["unread"] = {
@@ -81,7 +89,10 @@ class Cursor:
             rest = RemainingChanges(until, left["position"], left["page_size"], left["total"])
             unread = UnreadChanges(rest, _state(left["then"]))
         read_at = datetime.fromisoformat(value["read_at"])
-        return cls(_state(value), read_at, frozenset(value["asked"]), unread)
+        unknown = UnknownCount(**value["unknown"]) if "unknown" in value else None
+        return cls(
+            _state(value), read_at, frozenset(value["asked"]), unread, frozenset(value.get("shown", ())), unknown
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +185,17 @@ class _PollRound:
         if seen.rest:
             self._cursor = Cursor(before, now, frozenset(), UnreadChanges(seen.rest, then))
             return
-        self._cursor = Cursor(then, now, frozenset())
-        self.lost_some = cursor is not None and before.lost_some(seen.rows, seen.total)
+        shown = before.new(seen.rows) | (cursor.shown if cursor else frozenset())
+        with self._runtime.database.transaction() as connection:
+            stored = source.stored_count(connection, self._name, SWEPT, shown)
+        count = cursor.unknown if cursor and cursor.unknown else UnknownCount("", 0)
+        if stored.covered != count.covered:
+            # Forget those that were deleted before they were stored.
+            stored = replace(stored, missing=stored.missing & then.seen)
+        lost = before.lost(seen.rows, seen.total) if cursor else 0
+        unknown, fewer = count.next(stored, seen.total, lost)
+        self._cursor = Cursor(then, now, frozenset(), shown=stored.missing, unknown=unknown)
+        self.lost_some = fewer or lost > 0
 
     def _go_on(self, cursor: Cursor, unread: UnreadChanges) -> None:
         seen = self._source.fetch_changes(cursor.state.high_water - OVERLAP, unread.rest)

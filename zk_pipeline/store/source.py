@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import array
 
-from zk_pipeline.domain.changed_days import KnownBooking
+from zk_pipeline.domain.changed_days import KnownBooking, StoredCount
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, TimeAccounting, Window
 from zk_pipeline.store import suppression
@@ -175,26 +175,49 @@ def sums_of_tickets(connection: Connection, connector: str, ticket_ids: Collecti
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+_COVERED = """
+    WITH read AS (
+        SELECT DISTINCT window_start, window_end FROM sync.sweeps
+        WHERE connector = :connector AND subject = :subject AND complete
+    ), begun AS (
+        SELECT window_start, window_end, window_start > max(window_end) OVER (
+            ORDER BY window_start, window_end ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS apart FROM read
+    ), numbered AS (
+        SELECT window_start, window_end, count(*) FILTER (WHERE apart) OVER (
+            ORDER BY window_start, window_end
+        ) AS number FROM begun
+    ), covered AS (
+        SELECT min(window_start) AS first, max(window_end) AS last FROM numbered GROUP BY number
+    )
+"""
+
+
 def covered_windows(connection: Connection, connector: str, subject: str) -> list[Window]:
     """The disjoint spans of which complete sweeps read every booking, oldest first."""
-    query = text(
-        """
-        WITH read AS (
-            SELECT DISTINCT window_start, window_end FROM sync.sweeps
-            WHERE connector = :connector AND subject = :subject AND complete
-        ), begun AS (
-            SELECT window_start, window_end, window_start > max(window_end) OVER (
-                ORDER BY window_start, window_end ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ) AS apart FROM read
-        ), numbered AS (
-            SELECT window_start, window_end, count(*) FILTER (WHERE apart) OVER (
-                ORDER BY window_start, window_end
-            ) AS number FROM begun
-        )
-        SELECT min(window_start), max(window_end) FROM numbered GROUP BY number ORDER BY 1
-        """
-    )
+    query = text(f"{_COVERED} SELECT first, last FROM covered ORDER BY 1")  # noqa: S608 (a constant of ours)
     return [Window(*row) for row in connection.execute(query, {"connector": connector, "subject": subject})]
+
+
+def stored_count(connection: Connection, connector: str, subject: str, shown: Collection[int]) -> StoredCount:
+    """The stored bookings within `covered_windows`, and which of the `shown` ones are not among them."""
+    query = text(
+        f"""{_COVERED}
+        SELECT
+            (
+                SELECT coalesce(string_agg(extract(EPOCH FROM first) || '-' || extract(EPOCH FROM last), ' '), '')
+                FROM (SELECT first, last FROM covered ORDER BY first) AS in_order
+            ),
+            count(*),
+            array_agg(bookings.id) FILTER (WHERE bookings.id = ANY(:shown))
+        FROM zammad.time_accountings AS bookings
+        JOIN covered ON bookings.created_at >= covered.first AND bookings.created_at < covered.last
+        WHERE bookings.connector = :connector
+        """  # noqa: S608 (a constant of ours)
+    )
+    values = {"connector": connector, "subject": subject, "shown": list(shown)}
+    covered, number, stored = connection.execute(query, values).one()
+    return StoredCount(covered, number, frozenset(shown) - set(stored or ()))
 
 
 def booking_keys(connection: Connection, connector: str, window: Window) -> list[tuple[int, int]]:

@@ -190,6 +190,54 @@ def test_they_are_found_although_the_ticket_was_changed_in_the_future(watcher: W
     assert watcher.ticks(2 * MINUTE) == {MONDAY}
 
 
+@pytest.mark.parametrize("found_by", ["webhook", "sync"])
+def test_a_deletion_is_found_although_an_old_booking_appeared_at_the_same_time(watcher: Watcher, found_by: str) -> None:
+    desk, tuesday, long_ago = watcher.world.desk, MONDAY + timedelta(days=1), MONDAY - timedelta(days=9)
+    tickets = [desk.server.state.tickets[desk.tickets[name]] for name in ("acme", "globex")]
+
+    def nothing_shows() -> None:
+        """Zammad's clock is behind: the tickets' times do not move."""
+        for ticket in tickets:
+            ticket.updated_at = at("09:00", long_ago)
+
+    gone = desk.book(30, at("09:00", MONDAY))
+    desk.book(30, at("09:00", tuesday), ticket="globex")
+    nothing_shows()
+    watcher.store(MONDAY, tuesday)
+    watcher.ticks(2 * MINUTE)
+    desk.server.delete(gone)
+    desk.book(15, at("10:00", tuesday), ticket="globex")
+    nothing_shows()
+    assert watcher.ticks(2 * MINUTE) == set(), "Zammad has as many bookings as before"
+    if found_by == "webhook":
+        with watcher.world.environment.runtime.database.transaction() as connection:
+            deliveries.save(connection, [WebhookDelivery("zammad", "hint", desk.tickets["globex"], b"{}")])
+        assert watcher.tick() == (tuesday,)
+    watcher.store(tuesday)
+    assert watcher.ticks(2 * MINUTE) == {MONDAY}
+    zammad, _ = watcher.counted(2 * MINUTE)
+    assert zammad[FLAT] == 4, "searched once"
+
+
+def test_days_that_are_read_for_the_first_time_start_no_search(watcher: Watcher) -> None:
+    desk = watcher.world.desk
+    for number in range(4):
+        desk.book(15, at("09:00", MONDAY + timedelta(days=number)))
+    watcher.ticks(MINUTE)
+    watcher.store(MONDAY, MONDAY + timedelta(days=1))
+    # A booking that the feed saw is stored later, and one is deleted before it was stored.
+    now = datetime.now(UTC)
+    seen, deleted = desk.book(15, now), desk.book(15, now)
+    watcher.ticks(MINUTE)
+    desk.server.delete(deleted)
+    watcher.ticks(MINUTE)
+    watcher.store(MONDAY + timedelta(days=2), MONDAY + timedelta(days=3))
+    watcher.store(local_day(now, ZONE))
+    assert seen in watcher.world.value("SELECT array_agg(id) FROM zammad.time_accountings")
+    zammad, _ = watcher.counted(2 * MINUTE)
+    assert zammad[FLAT] == 4
+
+
 @pytest.mark.parametrize("wait", [None, timedelta(seconds=1)], ids=["away", "asked to wait"])
 def test_a_pause_that_began_while_our_clock_was_an_hour_ahead_is_over(world: World, wait: timedelta | None) -> None:
     now = datetime.now(UTC)

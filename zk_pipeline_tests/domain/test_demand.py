@@ -1,6 +1,6 @@
 """Demand: no change is overlooked, and no request is dropped, doubled or asked for with a key that was used."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,8 @@ from zk_pipeline.domain.changed_days import (
     FeedState,
     KnownBooking,
     RangeRun,
+    StoredCount,
+    UnknownCount,
     absences,
     edits,
     pause_after,
@@ -112,24 +114,24 @@ def test_a_change_from_the_future_does_not_hide_those_until_then() -> None:
 @pytest.mark.parametrize(
     ("rows", "total", "lost"),
     [
-        ([booking(6)], 10, False),
-        ([booking(6)], 9, True),
-        ([booking(6), booking(7)], 11, False),
-        ([booking(6), booking(7)], 10, True),
-        ([], 10, False),
-        ([], 9, True),
+        ([booking(6)], 10, 0),
+        ([booking(6)], 9, 1),
+        ([booking(6), booking(7)], 11, 0),
+        ([booking(6), booking(7)], 10, 1),
+        ([], 10, 0),
+        ([], 9, 1),
         # An old booking that is edited has not come since.
-        ([booking(3, created_at="2025-01-01", updated_at=at("2025-08-16T08:20"))], 10, False),
+        ([booking(3, created_at="2025-01-01", updated_at=at("2025-08-16T08:20"))], 10, 0),
         # A booking with a lower id that was committed late has.
-        ([booking(5), booking(6)], 11, False),
-        ([booking(5), booking(6)], 10, True),
-        ([booking(6)], 12, False),
+        ([booking(5), booking(6)], 11, 0),
+        ([booking(5), booking(6)], 10, 1),
+        ([booking(6)], 12, 0),
     ],
 )
 def test_bookings_are_lost_when_fewer_are_left_than_were_there_and_came(
-    rows: list[TimeAccounting], total: int, lost: bool
+    rows: list[TimeAccounting], total: int, lost: int
 ) -> None:
-    assert STATE.lost_some(rows, total) is lost
+    assert STATE.lost(rows, total) == lost
 
 
 @given(came=st.integers(0, 20), lost=st.integers(0, 10), seen_before=st.booleans())
@@ -137,7 +139,7 @@ def test_every_number_of_deletions_is_noticed_beside_any_number_of_new_bookings(
     came: int, lost: int, seen_before: bool
 ) -> None:
     rows = [booking(6)] * seen_before + [booking(100 + number) for number in range(came)]
-    assert STATE.lost_some(rows, STATE.total + came - lost) is (lost > 0)
+    assert STATE.lost(rows, STATE.total + came - lost) == lost
 
 
 # Runs
@@ -298,3 +300,38 @@ def test_the_pause_doubles_with_every_try_up_to_an_hour() -> None:
 @given(st.integers(0, 100_000), st.integers(1, 86_400))
 def test_a_pause_is_never_longer_than_an_hour_nor_overflows(tries: int, seconds: int) -> None:
     assert timedelta(0) < pause_after(tries, timedelta(seconds=seconds)) <= timedelta(hours=1)
+
+
+# Bookings that are neither stored nor shown
+
+COUNT = UnknownCount("january", 5)
+
+
+def counted(number: int, missing: Collection[int] = (), covered: str = "january") -> StoredCount:
+    return StoredCount(covered, number, frozenset(missing))
+
+
+def test_a_booking_counts_as_known_from_when_it_is_shown_until_it_is_stored() -> None:
+    assert COUNT.next(counted(95), total=100) == (COUNT, False)
+    assert COUNT.next(counted(95, {7}), total=101) == (COUNT, False)
+    assert COUNT.next(counted(96), total=101) == (COUNT, False)
+
+
+def test_fewer_unknown_bookings_twice_in_succession_are_a_deletion() -> None:
+    once, lost = COUNT.next(counted(96), total=100)
+    assert not lost
+    assert once.next(counted(95), total=100) == (COUNT, False), "a run stored one during the look"
+    assert once.next(counted(96), total=100) == (UnknownCount("january", 4), True)
+
+
+def test_a_deletion_that_the_total_shows_counts_once() -> None:
+    assert COUNT.next(counted(95), total=99, lost=1) == (UnknownCount("january", 4), False)
+
+
+def test_an_old_booking_raises_the_number_until_it_is_stored() -> None:
+    more, _ = COUNT.next(counted(95), total=101)
+    assert more.next(counted(96), total=101) == (COUNT, False)
+
+
+def test_newly_read_days_make_a_new_beginning() -> None:
+    assert COUNT.next(counted(99, covered="february"), total=100) == (UnknownCount("february", 1), False)

@@ -56,10 +56,10 @@ def test_numbers_keep_every_decimal_and_are_written_as_the_language_does():
 
 
 def test_amounts_are_shown_in_hours_to_the_minute():
-    assert ENGLISH.hours(Decimal("1723")) == "28\u202fh\u202f43"
+    assert ENGLISH.hours(Decimal(1723)) == "28\u202fh\u202f43"
     assert GERMAN.hours(Decimal("72000.5")) == "1.200\u202fh\u202f01"
     assert FRENCH.hours(45) == "45\u202fmin"
-    assert ENGLISH.hours(Decimal("-61")) == "\u22121\u202fh\u202f01"
+    assert ENGLISH.hours(Decimal(-61)) == "\u22121\u202fh\u202f01"
     assert ENGLISH.hours(Decimal("-0.3")) == "0\u202fmin"
 
 

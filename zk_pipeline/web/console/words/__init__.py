@@ -106,7 +106,7 @@ class Words:
         """An amount of minutes in hours, to the minute: `28 h 43`; `minutes` has the exact amount."""
         whole = int(abs(minutes).to_integral_value(ROUND_HALF_UP)) if isinstance(minutes, Decimal) else abs(minutes)
         sign = "\N{MINUS SIGN}" if minutes < 0 and whole else ""
-        if whole < 60:  # noqa: PLR2004 - minutes of an hour
+        if whole < 60:
             return f"{sign}{whole}{_NO_BREAK}min"
         return f"{sign}{self.number(whole // 60)}{_NO_BREAK}h{_NO_BREAK}{whole % 60:02}"
 
