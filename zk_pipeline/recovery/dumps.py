@@ -35,6 +35,9 @@ MANIFEST = "manifest"
 
 _CHUNK = 1 << 20
 _LINE = 1 << 16
+_NEWER_SETTING = 'unrecognized configuration parameter "transaction_timeout"'
+"""Our client sets it first of all; servers before 17 do not know it."""
+
 _SECRET_FREE = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
@@ -206,7 +209,8 @@ def _read(file: IO[bytes], keys: Sequence[bytes], name: str) -> BackupManifest:
 
 
 def _load(url: str, chunks: Iterator[bytes]) -> None:
-    with _program("pg_restore", url, "--single-transaction", "--no-owner", "--exit-on-error", stdin=True) as process:
+    """Load one dump into an empty database, which is of use only if this succeeds."""
+    with _program("pg_restore", url, "--no-owner", stdin=True) as process:
         assert process.stdin is not None  # noqa: S101 - a pipe was asked for
         try:
             for chunk in chunks:
@@ -281,10 +285,18 @@ def _program(name: str, url: str, *options: str, stdin: bool = False) -> Iterato
             raise
         finally:
             process.communicate()
-        if process.returncode:
-            errors.seek(0)
-            lines = errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            raise BackupError(f"{name} failed on the database {parsed.database}: {lines[-1]}.")
+        errors.seek(0)
+        if process.returncode and (reason := _reason(errors.read().decode(errors="replace"))):
+            raise BackupError(f"{name} failed on the database {parsed.database}: {reason}.")
+
+
+def _reason(messages: str) -> str:
+    """The first error that a client program wrote; empty if a setting that an older server lacks was the only one."""
+    lines = [line for line in messages.splitlines() if line.strip()]
+    failures = [line for line in lines if " error: " in line]
+    if failures and all(line.endswith(_NEWER_SETTING) for line in failures):
+        return ""
+    return next((line for line in failures if not line.endswith(_NEWER_SETTING)), lines[-1] if lines else "no message")
 
 
 def _without_password(url: URL) -> str:

@@ -7,7 +7,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg.errors import InsufficientPrivilege
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
 from zk_pipeline.store import audit, roles
@@ -15,6 +15,9 @@ from zk_pipeline.store.database import Database, trail_keys
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
+
+OLDEST_SERVER = 15
+"""The oldest major version of PostgreSQL that the tests run on."""
 
 _SEALED = "0025"
 """The revision that gave the audit trail keys; the rows of an older one are bound at the upgrade."""
@@ -28,9 +31,14 @@ def migrate(database: Database, application: str = "") -> str:
     """Upgrade the schema to this version and return its revision.
 
     With an `application`, the connection is the owner's, and that role is granted what it needs. Raises `SchemaError`
-    for a newer schema, and if the roles are not set up as required.
+    for a server that is too old, for a newer schema, and if the roles are not set up as required.
     """
     with database.lock("zk:migrate"), database.transaction() as connection:
+        if server_version(connection) < OLDEST_SERVER:
+            raise SchemaError(
+                f"Upgrade the server in ZK_DATABASE_URL to PostgreSQL {OLDEST_SERVER} or newer: it is version "
+                f"{server_version(connection)}."
+            )
         config = _config(connection)
         scripts = ScriptDirectory.from_config(config)
         current = MigrationContext.configure(connection).get_current_revision()
@@ -46,6 +54,11 @@ def migrate(database: Database, application: str = "") -> str:
         if application:
             _grant(connection, application)
         return head
+
+
+def server_version(connection: Connection) -> int:
+    """The major version of the PostgreSQL server."""
+    return connection.execute(text("SELECT current_setting('server_version_num')::integer / 10000")).scalar_one()
 
 
 def _upgrade(connection: Connection, config: Config, current: str | None) -> None:

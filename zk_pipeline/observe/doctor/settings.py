@@ -21,6 +21,7 @@ from zk_pipeline.store import connectors as connections
 from zk_pipeline.store import roles
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import KEY_FILE, UndecryptableError
+from zk_pipeline.store.schema import OLDEST_SERVER, server_version
 from zk_pipeline.store.tables import connectors, webhook_deliveries
 
 # Settings: secrets, tokens, alerts, and the effect of the lock rule.
@@ -121,13 +122,17 @@ def _env_file() -> Iterator[Finding]:
 
 
 def _database_role(installation: Installation) -> Iterator[Finding]:
-    """Whether the application's database role could change the audit trail, unless the server is embedded."""
+    """The server's version, and whether the application's database role could change the audit trail.
+
+    Neither is asked of the embedded server.
+    """
     url = installation.runtime.settings.database_url
     host = make_url(url.get_secret_value()).host if url else None
     if not host or host.startswith("/"):  # The embedded server.
         return
     with installation.runtime.database.transaction() as connection:
-        can_change = roles.may_change_trail(connection)
+        can_change, version = roles.may_change_trail(connection), server_version(connection)
+    yield Finding("PostgreSQL", Level.PASS, f"The server is version {version}; {OLDEST_SERVER} or newer is needed.")
     if can_change:
         text = "The database user of ZK_DATABASE_URL could change the audit trail: it owns it or is a superuser."
         remedy = "Give the application a role of its own with deploy/database/roles.sql (docs/security.md)."

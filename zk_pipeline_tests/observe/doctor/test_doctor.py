@@ -97,8 +97,10 @@ def test_an_unreachable_database_is_a_failing_line_too(doctor: Doctor):
 def test_a_role_that_could_change_the_audit_trail_is_a_warning_on_a_server_of_ones_own(doctor: Doctor):
     # The name of a host in front of the socket's directory, which decides, as if it were reached over the network.
     url = doctor.zk.home.variables["ZK_DATABASE_URL"].replace("@/", "@db.example.com/")
-    finding = doctor(ZK_DATABASE_URL=url).finding("Settings", "database role")
+    told = doctor(ZK_DATABASE_URL=url)
+    finding = told.finding("Settings", "database role")
     assert finding["level"] == "warn"
+    assert "15 or newer is needed" in told.finding("Settings", "PostgreSQL")["text"]
     assert "deploy/database/roles.sql" in finding["remedy"]
 
 
