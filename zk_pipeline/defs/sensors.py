@@ -1,6 +1,7 @@
 """The sensors: one runs days that changed or were requested, two alert people."""
 
 import json
+import time
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
@@ -36,8 +37,14 @@ from zk_pipeline.stages.target_changes import TargetFeed
 from zk_pipeline.store import day_requests, request_log, sweeps
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.runs import note_failure
+from zk_pipeline.store.wakeups import CHANNEL, END, wake
 
 # The sensor that reacts to webhook hints, to changes on both sides, and to every requested day.
+
+LONGEST_WAIT = 25.0
+"""Seconds of a tick; Dagster gives up after a minute, and whoever ends the daemon should not wait for long."""
+
+SECONDS_BETWEEN_LOOKS, SECONDS_WHILE_BUSY = 5.0, 1.0
 
 AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
 """These runs go before a waiting backfill. Dagster does not retry them, because their requests do."""
@@ -53,6 +60,9 @@ AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
 def changed_days(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult:
     """Turns hints and changes of both systems into day requests, and open day requests into runs.
 
+    Dagster starts a tick every few seconds at best, so a tick waits for something to do: a change that is told by a
+    webhook becomes a run at once.
+
     A failed read is a skip with its reason, never "nothing changed". An unreachable system is tried less and less
     often, down to once a minute, and no run is started that would fail the same way. The cursor that Dagster shows
     says when the changes were read; the one that counts is in our database.
@@ -61,7 +71,7 @@ def changed_days(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.Sens
         if _is_preview(context):
             wanted, reason = _due_runs(zk.runtime, zk.now()), "No days are requested. A preview reads no changes."
         else:
-            wanted, reason = _tick(context, zk)
+            wanted, reason = _wait_for_runs(context, zk)
         cursor = _shown_cursor(zk.runtime)
     except SYSTEM_ERRORS as error:
         return dg.SensorResult(skip_reason=str(error))
@@ -79,8 +89,23 @@ def _is_preview(context: dg.SensorEvaluationContext) -> bool:
     return context.last_tick_completion_time is None and context.last_sensor_start_time is None
 
 
-def _tick(context: dg.SensorEvaluationContext, zk: ZkResource) -> tuple[Sequence[RangeRun], str]:
-    """Read the changes and take what is due; the reason where that is nothing."""
+def _wait_for_runs(context: dg.SensorEvaluationContext, zk: ZkResource) -> tuple[Sequence[RangeRun], str]:
+    """Look until something is due or the time of the tick is up."""
+    ends_at = time.monotonic() + LONGEST_WAIT
+    with zk.runtime.database.transaction() as connection:
+        wake(connection, END)  # A tick of a daemon that died may still wait; nobody would get its runs.
+    with zk.runtime.database.listening(CHANNEL) as changes:
+        while True:
+            wanted, reason, is_busy = _look(context, zk)
+            left = ends_at - time.monotonic()
+            if wanted or left <= 0:
+                return wanted, reason
+            if changes.wait(min(left, SECONDS_WHILE_BUSY if is_busy else SECONDS_BETWEEN_LOOKS)) == END:
+                return (), reason
+
+
+def _look(context: dg.SensorEvaluationContext, zk: ZkResource) -> tuple[Sequence[RangeRun], str, bool]:
+    """Read the changes and take what is due; the reason where that is nothing, and whether a run is at work."""
     problems: list[str] = []
     for look, system in ((_poll_source, "Zammad"), (_poll_target, "Kimai")):
         try:
@@ -96,7 +121,7 @@ def _tick(context: dg.SensorEvaluationContext, zk: ZkResource) -> tuple[Sequence
     due = () if away or is_busy else _due_runs(zk.runtime, zk.now())
     _postpone(zk.runtime, due, zk.now())
     reasons = dict.fromkeys((*problems, *away))
-    return due, " ".join(reasons) or "No days are requested, or a run is still working on them."
+    return due, " ".join(reasons) or "No days are requested, or a run is still working on them.", is_busy
 
 
 def _poll_source(runtime: Runtime, now: datetime) -> Sequence[date]:

@@ -14,6 +14,7 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
+from zk_pipeline.processes.daemon import end_waiting_tick
 from zk_pipeline.runtime import logs
 from zk_pipeline.runtime.dagster_internals import PRELOADED, DagsterApiServer, command, replace_api_server
 from zk_pipeline.runtime.settings import load_settings
@@ -50,6 +51,11 @@ class ForkingApiServer(DagsterApiServer):
         self._mp_ctx = multiprocessing.get_context("forkserver")
         self._looked_at = time.monotonic()  # Loading the definitions may have taken long.
         threading.Thread(target=self._end_when_blocked, name="watchdog", daemon=True).start()
+
+    def cleanup(self) -> None:
+        """As Dagster does, without waiting for a tick that waits itself."""
+        end_waiting_tick()
+        super().cleanup()
 
     def _check_for_orphaned_runs(self) -> None:
         """As Dagster does, whose thread for it dies of the first error: then ended runs count as running for ever."""

@@ -8,6 +8,8 @@ is started again by what keeps it, and begins with what is of the future.
 
 import logging
 import os
+import signal
+import socket
 import threading
 import time
 
@@ -20,6 +22,9 @@ from zk_pipeline.runtime.dagster_internals import (
     SensorInstigatorData,
     command,
 )
+from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.store.database import Database, DatabaseUnavailableError
+from zk_pipeline.store.wakeups import END, wake
 
 LONGEST_STEP = 5.0
 """Seconds by which a clock may be set back without consequence; so long a pause is borne."""
@@ -34,7 +39,33 @@ _log = logging.getLogger(__name__)
 def main() -> None:
     """Serve as `dagster-daemon` does."""
     threading.Thread(target=_watch_the_clock, name="clock", daemon=True).start()
+    reader, writer = socket.socketpair()
+    writer.settimeout(0)
+    # Dagster installs its own handlers; this tells of the signals beside them.
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_end_tick_at_signal, args=(reader,), name="signals", daemon=True).start()
     command("dagster-daemon")()
+
+
+def end_waiting_tick() -> None:
+    """End the tick of `demand` that waits for something to do: daemon and code server end after it."""
+    settings = load_settings()
+    if settings.database_url is None:
+        return
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        with database.transaction() as connection:
+            wake(connection, END)
+    except (DatabaseUnavailableError, SQLAlchemyError) as error:
+        _log.warning("The tick that waits could not be ended (%s); it ends by itself.", type(error).__name__)
+    finally:
+        database.close()
+
+
+def _end_tick_at_signal(signals: socket.socket) -> None:
+    while number := signals.recv(1):
+        if number[0] in {signal.SIGTERM, signal.SIGINT}:
+            end_waiting_tick()
 
 
 def forget_ticks_of_the_future(instance: DagsterInstance, now: float) -> list[str]:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, Table, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -55,6 +56,26 @@ class HeldLock:
             raise DatabaseUnavailableError(
                 "PostgreSQL ended the connection that kept others from doing the same at once. Run it again."
             ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A connection that receives notifications."""
+
+    connection: Connection
+
+    def wait(self, seconds: float) -> str | None:
+        """The payload of the next notification; `None` if there is none for so long.
+
+        Raises `DatabaseUnavailableError`.
+        """
+        driver = self.connection.connection.dbapi_connection
+        if not isinstance(driver, psycopg.Connection):
+            raise TypeError(f"{type(driver).__name__} is not a connection of psycopg.")
+        try:
+            return next((found.payload for found in driver.notifies(timeout=seconds, stop_after=1)), None)
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailableError("PostgreSQL ended the connection that waited for changes.") from error
 
 
 class Database:
@@ -135,6 +156,15 @@ class Database:
             except (DatabaseUnavailableError, DBAPIError) as error:
                 _log.debug("The lock %s is taken again: %s", name, error)
                 done.wait(SECONDS_BETWEEN_SIGNS)
+
+    @contextmanager
+    def listening(self, channel: str) -> Iterator[Listener]:
+        """Listen for the notifications that others send on this channel. Raises as `transaction`."""
+        with self._connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.detach()  # It listens until it is closed.
+            connection.execute(text(f"LISTEN {channel}"))
+            yield Listener(connection)
 
     def holder_of(self, name: str) -> Holder | None:
         """The process that holds this lock; `None` if none does."""

@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import insert
 from zk_pipeline.domain.changed_days import DayRequest
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.store.tables import cancelled_runs, day_requests, sync_runs
+from zk_pipeline.store.wakeups import wake
 
 CORRECTION = "correction"
 """A booking or correction of another day is netted differently now."""
@@ -55,11 +56,12 @@ PERSON = "person"
 def ask(
     connection: Connection, days: Iterable[date], reason: str, ticket_ids: Mapping[date, Collection[int]] | None = None
 ) -> None:
-    """Request these days, each once; `ticket_ids` has the tickets that a day's request is about."""
+    """Request these days, each once, and wake the sensor. `ticket_ids` are the tickets that a request is about."""
     tickets = ticket_ids or {}
     values = [{"day": day, "reason": reason, "ticket_ids": sorted(tickets.get(day, ()))} for day in sorted(set(days))]
     if values:
         connection.execute(insert(day_requests), values)
+        wake(connection)
 
 
 def unclaimed(connection: Connection, reason: str | None = None) -> list[DayRequest]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.tables import webhook_deliveries, webhook_rejections
+from zk_pipeline.store.wakeups import wake
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,13 @@ class Hint:
 
 
 def save(connection: Connection, deliveries: Sequence[WebhookDelivery]) -> None:
-    """Store deliveries; existing ones are left alone."""
+    """Store deliveries, and wake the sensor; existing ones are left alone."""
     values = [
         {"connector": row.connector, "delivery_id": row.delivery_id, "ticket_id": row.ticket_id, "body": row.body}
         for row in deliveries
     ]
     connection.execute(insert(webhook_deliveries).on_conflict_do_nothing(), values)
+    wake(connection)
 
 
 def unprocessed(connection: Connection, connector: str, limit: int) -> list[Hint]:

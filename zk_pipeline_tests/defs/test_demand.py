@@ -1,6 +1,7 @@
 """The demand sensor: whatever changes in Zammad is asked for once, and what could not be read or run is not lost."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from zk_pipeline.domain.mapping_lines import ActivityMapping
 from zk_pipeline.processes.groups import wait_until
-from zk_pipeline.store import day_requests, deliveries, mappings
+from zk_pipeline.store import day_requests, deliveries, mappings, wakeups
 from zk_pipeline_tests.defs.watching import RUN_TAGS, TUESDAY, Watch, range_of, settled, today, watch, watching
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
@@ -48,6 +49,32 @@ def test_a_preview_shows_what_is_due_and_changes_nothing(watch: Watch) -> None:
     before = watch.world.value(tries)
     (request,) = watch.tick(preview=True).run_requests
     assert (request.tags["dagster/partition"], watch.world.value(tries)) == (str(MONDAY), before)
+
+
+def test_a_tick_waits_for_something_to_do_and_returns_at_once(watch: Watch) -> None:
+    watch.seconds_to_wait = 20.0
+    ticket, began = watch.world.desk.tickets["acme"], time.monotonic()
+    with ThreadPoolExecutor() as others:
+        ticking = others.submit(watch.ranges)
+        time.sleep(1.0)
+        watch.world.desk.book(30)
+        assert not ticking.done()
+        watch.hint(ticket)
+        assert ticking.result() == [(MONDAY, MONDAY)]
+    assert time.monotonic() - began < 5
+
+
+def test_a_tick_that_waits_ends_with_its_process_and_takes_nothing(watch: Watch) -> None:
+    watch.seconds_to_wait = 20.0
+    with ThreadPoolExecutor() as others:
+        ticking = others.submit(watch.ranges)
+        time.sleep(1.0)
+        with watch.world.environment.runtime.database.transaction() as connection:
+            wakeups.wake(connection, wakeups.END)
+            day_requests.ask(connection, [MONDAY], "change")
+        assert ticking.result(5) == []
+    assert watch.open_days() == [MONDAY]
+    assert watch.world.value("SELECT tries FROM sync.day_requests") == 0
 
 
 def test_the_cursor_in_dagster_says_when_each_system_was_read(watch: Watch) -> None:

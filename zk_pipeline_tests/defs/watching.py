@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import dagster as dg
 import pytest
@@ -32,6 +33,8 @@ class Watch:
     world: World
     instance: dg.DagsterInstance
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    seconds_to_wait: float = 0.0
+    """How long a tick waits for something to do."""
 
     @property
     def defs(self) -> dg.Definitions:
@@ -44,12 +47,17 @@ class Watch:
         """One tick of the sensor by the daemon, or a preview as Dagster's UI makes it."""
         sensor = self.defs.resolve_sensor_def("demand")
         resources = self.defs.resources
-        with dg.build_sensor_context(
-            instance=self.instance,
-            definitions=self.defs,
-            resources=resources,
-            last_sensor_start_time=None if preview else 1.0,
-        ) as context:
+        from zk_pipeline.defs import sensors  # noqa: PLC0415 (as above)
+
+        with (
+            patch.object(sensors, "LONGEST_WAIT", self.seconds_to_wait),
+            dg.build_sensor_context(
+                instance=self.instance,
+                definitions=self.defs,
+                resources=resources,
+                last_sensor_start_time=None if preview else 1.0,
+            ) as context,
+        ):
             return sensor.evaluate_tick(context)
 
     def ranges(self) -> list[tuple[date, date]]:
