@@ -5,10 +5,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, Connection, Select, func, select
+from sqlalchemy import CTE, Connection, Select, Subquery, func, or_, select
 
+from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import periods
 from zk_pipeline.store.connectors import ActiveConnectors
 from zk_pipeline.store.tables import (
@@ -18,6 +20,7 @@ from zk_pipeline.store.tables import (
     day_requests,
     normalized_entries,
     pushes,
+    reconciliation_results,
     sync_runs,
 )
 
@@ -84,8 +87,43 @@ def open_work(connection: Connection) -> OpenWork:
     return OpenWork(total - parked, parked, connection.execute(asked).scalar_one())
 
 
+@dataclass(frozen=True, slots=True)
+class TimeShares:
+    """Where the minutes of bookings are: in the target, waiting, or left out; and how many bookings wait."""
+
+    in_target: Decimal
+    waiting: Decimal
+    left_out: Decimal
+    bookings: int
+    bookings_waiting: int
+
+
 def minutes_by_day(connection: Connection, names: ActiveConnectors, first: date, last: date) -> list[SyncedMinutes]:
     """The work days of the range with bookings, oldest first."""
+    rows, row = _bookings(names, first, last)
+    synced = func.sum(row.minutes).filter(row.there)
+    query = select(row.entry_date, func.sum(row.minutes), func.coalesce(synced, ZERO))
+    query = query.select_from(rows).group_by(row.entry_date).order_by(row.entry_date)
+    return [SyncedMinutes(*found) for found in connection.execute(query)]
+
+
+def time_shares(connection: Connection, names: ActiveConnectors, first: date, last: date) -> TimeShares:
+    """Where the time of these work days is. What is neither in the target nor left out waits."""
+    rows, row = _bookings(names, first, last)
+    line = reconciliation_results.c
+    of_days = (line.connector == names.target) & line.entry_date.between(first, last) & line.source_id.is_not(None)
+    is_out = or_(line.decided == Choice.IGNORE, line.status == Status.EXCLUDED)
+    out = _materialized(select(line.source_id).distinct().where(of_days, is_out), "left_out")
+    left_out = ~row.there & out.c.source_id.is_not(None)
+    waiting = ~row.there & out.c.source_id.is_(None)
+    parts = [func.coalesce(func.sum(row.minutes).filter(part), ZERO) for part in (row.there, waiting, left_out)]
+    query = select(*parts, func.count(), func.count().filter(waiting))
+    joined = rows.outerjoin(out, out.c.source_id == row.source_id)
+    return TimeShares(*connection.execute(query.select_from(joined)).one())
+
+
+def _bookings(names: ActiveConnectors, first: date, last: date) -> tuple[Subquery, Any]:
+    """The bookings of these days with their minutes and whether they are `there`: in the target without a question."""
     entry, push = normalized_entries.c, pushes.c
     of_days = (entry.source == names.source) & entry.entry_date.between(first, last)
     minutes = (entry.time_minutes - entry.open_minutes).label("minutes")  # As booked, corrections included.
@@ -97,18 +135,18 @@ def minutes_by_day(connection: Connection, names: ActiveConnectors, first: date,
         select(conflicts.c.key).distinct().where(waits, conflicts.c.resolution_status == "open"), "asked"
     )
     in_sync = there.c.source_id.is_not(None) & asked.c.key.is_(None)
-    synced = func.sum(booked.c.minutes).filter(in_sync)
-    query = (
-        select(booked.c.entry_date, func.sum(booked.c.minutes), func.coalesce(synced, ZERO))
-        .select_from(
-            booked.outerjoin(there, there.c.source_id == booked.c.source_id).outerjoin(
-                asked, asked.c.key == booked.c.source_id
-            )
-        )
-        .group_by(booked.c.entry_date)
-        .order_by(booked.c.entry_date)
-    )
-    return [SyncedMinutes(*row) for row in connection.execute(query)]
+    joined = booked.outerjoin(there, there.c.source_id == booked.c.source_id)
+    joined = joined.outerjoin(asked, asked.c.key == booked.c.source_id)
+    rows = select(*booked.c, in_sync.label("there")).select_from(joined).subquery()
+    return rows, rows.c
+
+
+def days_with_bookings(connection: Connection, source: str) -> tuple[date, date] | None:
+    """The first and the last work day with bookings."""
+    entry = normalized_entries.c
+    ends = select(func.min(entry.entry_date), func.max(entry.entry_date)).where(entry.source == source)
+    first, last = connection.execute(ends).one()
+    return None if first is None else (first, last)
 
 
 def _materialized(query: Select[Any], name: str) -> CTE:

@@ -118,6 +118,12 @@ def last_carried_out(connection: Connection, timezone: str) -> datetime | None:
     ).scalar()
 
 
+def last_sync(connection: Connection) -> datetime | None:
+    """When a run last carried out a day, whichever; `None` if none did recently."""
+    recent = select(sync_runs.c.carried_out_at).order_by(sync_runs.c.started_at.desc()).limit(LOOKED_BACK).subquery()
+    return connection.execute(select(func.max(recent.c.carried_out_at))).scalar()
+
+
 def _runs() -> Select[Any]:
     run = sync_runs.c
     days = (run.first_day, run.last_day)

@@ -222,8 +222,13 @@ _SECONDS_TO_RECONNECT = 30.0
 
 
 def mount(app: FastAPI, runtime: Runtime) -> None:
-    """Serve the console at `/` and at the address of each section. Once in a process: NiceGUI has one app for all."""
-    shown = {"/": SECTIONS, **{f"/{section.name}": (section,) for section in SECTIONS}}
+    """Serve the console at `/` and at the address of each section and part of one. Once in a process.
+
+    NiceGUI has one app for all.
+    """
+    shown = {"/": SECTIONS}
+    for section in SECTIONS:
+        shown |= {f"/{one.name}": (section,) for one in (section, *section.parts)}
     for path, sections in shown.items():
         ui.page(path)(shell.page(runtime, SECTIONS, sections))
     pages_app.add_static_files(ASSETS, _FOLDER, max_cache_age=3600)

@@ -1,4 +1,4 @@
-"""The section Audit & history: the runs, the audit trail, and the story of one entry."""
+"""The section Audit: the audit trail, and the story of one entry."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
@@ -13,12 +13,8 @@ from zk_pipeline.audit.traces import Fields, find_traces
 from zk_pipeline.audit.trail import TrailEntry, TrailFilter
 from zk_pipeline.domain.instants import day_start
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.operate import runs
-from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.runtime.dagster_server import run_url
-from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console import widgets
-from zk_pipeline.web.console.run_actions import RunActions
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Panel
@@ -134,38 +130,6 @@ def run_link(visit: Visit, run_id: str | None) -> None:
         ui.label("")
 
 
-# All runs, page by page, newest first.
-
-RUNS_OF_A_PAGE = 10
-
-
-class History:
-    """The list of runs, and the page that is shown."""
-
-    def __init__(self, visit: Visit) -> None:
-        self._visit, self._page = visit, 1
-        with widgets.card(visit.words("runs.all")):
-            self._panel: Panel[tuple[tuple[RunDetails, ...], int]] = Panel(visit, self._load, self._show)
-        visit.live(self.refresh)
-
-    async def refresh(self) -> None:
-        """Load the page again."""
-        await self._panel.refresh()
-
-    def _load(self) -> tuple[tuple[RunDetails, ...], int]:
-        return runs.page(self._visit.runtime, RUNS_OF_A_PAGE, (self._page - 1) * RUNS_OF_A_PAGE)
-
-    def _show(self, loaded: tuple[tuple[RunDetails, ...], int]) -> None:
-        shown, total = loaded
-        run_table.show(self._visit.words, shown, RunActions(self._visit).show)
-        if total > RUNS_OF_A_PAGE:
-            widgets.pager(self._visit.words, self._page, RUNS_OF_A_PAGE, total, self._go)
-
-    async def _go(self, page: int) -> None:
-        self._page = page
-        await self.refresh()
-
-
 # The history of an entry: what was read, decided, planned and written about a booking, a ticket or a time sheet.
 
 _ENTRY = ("ticket_number", "ticket_title", "user_name", "organization_name", "activity_name", "entry_date")
@@ -262,9 +226,7 @@ class _Story:
 
 async def _show(visit: Visit) -> None:
     Tracer(visit)
-    trail, history = Trail(visit), History(visit)
-    await trail.refresh()
-    await history.refresh()
+    await Trail(visit).refresh()
 
 
 SECTION = Section("audit", "history", _show)

@@ -1,23 +1,31 @@
-"""The section Dashboard: what was cancelled, the figures, the minutes of each day, and the latest runs."""
+"""The section Home: whether everything is all right, where a month's time is, what keeps it, and the last runs."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from nicegui import ui
+from nicegui.element import Element
 
+from zk_pipeline.decisions import lists
+from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.periods import last_day
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.operate import kpi, runs, sync
-from zk_pipeline.operate.kpi import DAYS_SHOWN, Kpi
+from zk_pipeline.operate import home, overview, runs, sync
+from zk_pipeline.operate.home import Home
 from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.operate.sync import IN_DAGSTER, HeldDays
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.web.console import charts, widgets
 from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console.run_actions import RunActions
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
-from zk_pipeline.web.console.widgets import Cell, Panel
+from zk_pipeline.web.console.widgets import Panel, Tone
+from zk_pipeline.web.console.words import Words
 
 RUNS_SHOWN = 6
 SECONDS_AT_WORK = 3.0
@@ -26,31 +34,58 @@ SECONDS_AT_WORK = 3.0
 _BOTH_SIDES = 2
 
 
+CAUSES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why bookings wait, and where it is solved."""
+
+    title: str
+    conflicts: int
+    minutes: Decimal
+    address: str
+
+
+def _top_causes(visit: Visit, month: date) -> tuple[Cause, ...]:
+    """The causes with most hours."""
+    runtime = visit.runtime
+    with runtime.database.transaction() as connection:
+        names = active_connectors(connection)
+        wanted = ConflictFilter(first=month, last=last_day(month))
+        groups = lists.groups(connection, names.source, wanted, None)
+    sums: dict[str, tuple[int, Decimal]] = {}
+    for group in groups:
+        number, minutes = sums.get(group.reason, (0, overview.ZERO))
+        sums[group.reason] = (number + group.number, minutes + group.minutes)
+    largest = sorted(sums.items(), key=lambda one: (-one[1][1], one[0]))[:CAUSES_SHOWN]
+    return tuple(
+        Cause(visit.words(f"reason.{reason}"), number, minutes, f"/reconcile?reason={reason}")
+        for reason, (number, minutes) in largest
+    )
+
+
 class Dashboard:
-    """The section's parts. The chart has days of its own; one question answers it and the figures."""
+    """The section's parts, for the month that was chosen."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit, words = visit, visit.words
+        self._month: date | None = None
         self._held = Panel(visit, lambda: sync.held_days(visit.runtime), self._show_held)
-        self._figures = Panel(visit, self._load, self._show)
-        with widgets.card(words("dashboard.minutes")):
-            with widgets.box("zk-filters"):
-                today = local_day(datetime.now(visit.words.zone), visit.words.zone)
-                since = today - timedelta(days=DAYS_SHOWN - 1)
-                self._first = widgets.day_field(words("from"), since, self._figures.refresh)
-                self._last = widgets.day_field(words("to"), today, self._figures.refresh)
-            self._chart = widgets.box("zk-chart-box")
-        with widgets.card(words("runs.title")):
+        with widgets.box("zk-home-month"):
+            self._months = widgets.choice(words("month.choose"), {}, None, self._chosen)
+        self._state = Panel(visit, self._load, self._show)
+        with widgets.card(words("runs.recent")):
             self._runs = Panel(visit, lambda: runs.page(visit.runtime, RUNS_SHOWN, 0)[0], self._show_runs)
         self._again = ui.timer(SECONDS_AT_WORK, self._runs.refresh, active=False)
         visit.live(self._held.refresh)
-        visit.live(self._figures.refresh)
+        visit.live(self._state.refresh)
         visit.live(self._runs.refresh)
 
     async def refresh(self) -> None:
         """Load everything."""
         await self._held.refresh()
-        await self._figures.refresh()
+        await self._state.refresh()
         await self._runs.refresh()
 
     def _show_held(self, held: Sequence[HeldDays]) -> None:
@@ -86,64 +121,145 @@ class Dashboard:
 
         widgets.button(visit.words(label), visit.act(Role.OPERATOR, say), icon=icon)
 
-    def _load(self) -> Kpi:
-        return kpi.figures(self._visit.runtime, widgets.day_of(self._first), widgets.day_of(self._last))
+    def _load(self) -> tuple[Home, tuple[Cause, ...]]:
+        found = home.home(self._visit.runtime, self._month)
+        return found, _top_causes(self._visit, found.month)
 
-    def _show(self, figures: Kpi) -> None:
-        if figures.active_connectors < _BOTH_SIDES:
-            self._first_steps()
-        with widgets.box("zk-cards"):
-            for name, value in self._values(figures).items():
-                with widgets.card(classes="zk-kpi"):
-                    widgets.text("div", self._visit.words(f"kpi.{name}"), "zk-kpi-name")
-                    _value(value)
-        self._chart.clear()
-        with self._chart:
-            charts.show_days(self._visit, figures.series)
+    async def _chosen(self) -> None:
+        """Show the month that was chosen; the field also changes when it follows what was loaded."""
+        if self._months.value != self._month:
+            self._month = self._months.value
+            await self._state.refresh()
 
-    def _values(self, figures: Kpi) -> dict[str, Cell]:
-        words, status = self._visit.words, figures.status
-        lag = status.lag_seconds
-        return {
-            "conflicts": lambda: widgets.link(words.number(status.conflicts), "/reconcile?view=conflicts"),
-            "parked": words.number(status.parked),
-            "today": words.minutes(figures.minutes_today),
-            "month": words.minutes(figures.minutes_this_month),
-            "last_run": lambda: self._last_run(figures.last_run),
-            "lag": words("kpi.not_today") if lag is None else words.span(lag),
-            "waiting": words.number(status.days_asked_for),
-            "connectors": words.number(figures.active_connectors),
-        }
+    def _show(self, loaded: tuple[Home, tuple[Cause, ...]]) -> None:
+        found, causes = loaded
+        words, self._month = self._visit.words, found.month
+        self._months.set_options({month: words.month(month) for month in found.months}, value=found.month)
+        _Sentence(self._visit, found).show()
+        if found.shares.bookings:
+            with widgets.card(words("home.shares", month=words.month(found.month))):
+                _shares(words, found)
+            with widgets.box("zk-columns"):
+                with widgets.card(words("dashboard.minutes")):
+                    charts.show_days(self._visit, found.days)
+                self._causes(causes)
 
-    def _last_run(self, run: RunDetails | None) -> None:
+    def _causes(self, found: Sequence[Cause]) -> None:
         words = self._visit.words
-        if run is None:
-            widgets.text("div", words("kpi.never"), "zk-kpi-value")
-            return
-        with widgets.box("zk-row"):
-            run_table.status(words, run)
-            widgets.link(words("dagster"), run.url, outside=True)
-        widgets.text("div", words.instant(run.started_at), "zk-muted")
-        if run.failure:
-            widgets.text("div", run.failure)
-
-    def _first_steps(self) -> None:
-        words = self._visit.words
-        with widgets.box("zk-note"):
-            widgets.text("p", words("dashboard.first_steps"))
-            widgets.link(words("dashboard.connect"), "/connectors")
+        with widgets.card(words("home.causes")):
+            if not found:
+                widgets.empty(words("home.causes.none"), words("home.causes.none.hint"))
+                return
+            with widgets.box("zk-list", "ul"):
+                for cause in found:
+                    with widgets.box("zk-list-row", "li"):
+                        with widgets.box("zk-two-lines zk-grow"):
+                            widgets.text("span", cause.title, "zk-lead")
+                            with widgets.box("zk-muted", "span"):
+                                widgets.hours(words, cause.minutes)
+                                widgets.text("span", f" · {words.count('home.bookings', cause.conflicts)}")
+                        solve = widgets.link(words("home.solve"), cause.address)
+                        solve.classes("zk-button-link", remove="zk-link")
+                        solve.props["aria-label"] = f"{words('home.solve')}: {cause.title}"
 
     def _show_runs(self, shown: Sequence[RunDetails]) -> None:
         run_table.show(self._visit.words, shown, RunActions(self._visit).show)
         self._again.active = any(run.is_under_way for run in shown)
 
 
-def _value(value: Cell) -> None:
-    if isinstance(value, str):
-        widgets.text("div", value, "zk-kpi-value")
-        return
-    with widgets.box("zk-kpi-value"):
-        value()
+class _Sentence:
+    """What there is to know in one coloured line; each part leads to where it can be changed."""
+
+    def __init__(self, visit: Visit, found: Home) -> None:
+        self._visit, self._words, self._found = visit, visit.words, found
+
+    def show(self) -> None:
+        """Draw it, in the colour of the worst that it says."""
+        tone, icon = self._tone()
+        with widgets.box(f"zk-status zk-{tone}").props("role=status"):
+            ui.icon(icon)
+            with widgets.box("zk-status-text", "p"):
+                self._time()
+                self._connectors()
+                self._sync()
+
+    def _tone(self) -> tuple[Tone, str]:
+        found = self._found
+        if found.failure or any(row.failing_since for row in found.systems):
+            return "bad", "error"
+        if found.shares.waiting or len(found.systems) < _BOTH_SIDES:
+            return "warn", "schedule"
+        return "good", "check_circle"
+
+    def _time(self) -> None:
+        words, shares = self._words, self._found.shares
+        month = words.month(self._found.month)
+        if not shares.bookings:
+            self._part(words("home.nothing", month=month))
+        elif not shares.bookings_waiting:
+            self._part(words("home.all_there", month=month))
+        else:
+            hours = words.hours(shares.waiting)
+            text = words.count("home.waits", shares.bookings_waiting, month=month, hours=hours)
+            self._part(text, "/reconcile?view=conflicts").props["title"] = words.minutes(shares.waiting)
+
+    def _connectors(self) -> None:
+        words, systems = self._words, self._found.systems
+        failing = [row for row in systems if row.failing_since]
+        if len(systems) < _BOTH_SIDES:
+            self._part(words("home.connect"), "/connectors")
+        for row in failing:
+            key = "home.refused" if row.refused else "home.away"
+            since = self._when(row.failing_since) if row.failing_since else ""
+            self._part(words(key, name=row.name.capitalize(), since=since), "/connectors")
+        if not failing and len(systems) >= _BOTH_SIDES:
+            self._part(words("home.connected"), "/connectors")
+
+    def _sync(self) -> None:
+        words, found = self._words, self._found
+        if found.failure:
+            self._part(words("home.failed", why=found.failure), "/runs")
+        last = words("home.last", at=self._when(found.last_sync_at)) if found.last_sync_at else words("home.never")
+        self._part(last, "/runs")
+        schedule = "/schedule" if self._visit.may(Role.ADMIN) else ""
+        following = found.next_sync_at
+        self._part(words("home.next", at=self._when(following)) if following else words("home.no_next"), schedule)
+        if found.days_queued:
+            self._part(words.count("home.queued", found.days_queued), "/runs")
+
+    def _part(self, text: str, target: str = "") -> Element:
+        return widgets.link(text, target) if target else widgets.text("span", text)
+
+    def _when(self, instant: datetime) -> str:
+        """The time alone where it is today's."""
+        zone = self._words.zone
+        local = instant.astimezone(zone)
+        return f"{local:%H:%M}" if local.date() == local_day(datetime.now(UTC), zone) else self._words.instant(instant)
+
+
+def _shares(words: Words, found: Home) -> None:
+    """One bar of the three parts; each is a link to its bookings."""
+    shares = found.shares
+    days = f"from={found.month}&to={last_day(found.month)}"
+    parts = [
+        ("in_target", shares.in_target, f"/reconcile?view=matches&{days}"),
+        ("waiting", shares.waiting, f"/reconcile?view=conflicts&{days}"),
+        ("left_out", shares.left_out, f"/reconcile?view=left_out&{days}"),
+    ]
+    whole = sum((abs(minutes) for _, minutes, _ in parts), overview.ZERO)
+    with widgets.box("zk-shares").props("aria-hidden=true"):
+        for name, minutes, address in parts:
+            if minutes:
+                part = widgets.link("", address).classes(f"zk-share zk-share-{name}", remove="zk-link")
+                part.props("tabindex=-1").style(f"flex-grow: {abs(minutes)}")
+                part.props["title"] = f"{words(f'home.{name}')}: {words.minutes(minutes)}"
+    with widgets.box("zk-share-names", "ul"):
+        for name, minutes, address in parts:
+            with widgets.box("", "li"):
+                widgets.box(f"zk-dot zk-share-{name}", "span")
+                widgets.link(words(f"home.{name}"), address)
+                widgets.hours(words, minutes, "zk-lead")
+                widgets.text("span", words.percent(minutes, whole), "zk-muted")
 
 
 async def _show(visit: Visit) -> None:

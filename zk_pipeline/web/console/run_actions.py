@@ -1,4 +1,4 @@
-"""What can be done with a run: cancel it, approve what it left waiting, undo what it wrote."""
+"""The section Runs, and what can be done with a run: cancel it, approve what it left waiting, undo what it wrote."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,9 +13,10 @@ from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console.feedback import working
 from zk_pipeline.web.console.runs import Watch
+from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.sync_dialog import SyncDialog
 from zk_pipeline.web.console.visit import Visit, new_key
-from zk_pipeline.web.console.widgets import Cell, Column
+from zk_pipeline.web.console.widgets import Cell, Column, Panel
 from zk_pipeline.web.console.words import Words
 
 # Undo: a preview of taking back a run's writes, and the act.
@@ -148,3 +149,42 @@ class RunActions:
     async def _approve(self, run: RunDetails) -> None:
         if run.first and run.last:
             await SyncDialog(self._visit).show_plan((run.first, run.last))
+
+
+# The section: all runs, page by page, newest first.
+
+RUNS_OF_A_PAGE = 10
+
+
+class History:
+    """The list of runs, and the page that is shown."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit, self._page = visit, 1
+        with widgets.card():
+            self._panel: Panel[tuple[tuple[RunDetails, ...], int]] = Panel(visit, self._load, self._show)
+        visit.live(self.refresh)
+
+    async def refresh(self) -> None:
+        """Load the page again."""
+        await self._panel.refresh()
+
+    def _load(self) -> tuple[tuple[RunDetails, ...], int]:
+        return runs.page(self._visit.runtime, RUNS_OF_A_PAGE, (self._page - 1) * RUNS_OF_A_PAGE)
+
+    def _show(self, loaded: tuple[tuple[RunDetails, ...], int]) -> None:
+        shown, total = loaded
+        run_table.show(self._visit.words, shown, RunActions(self._visit).show)
+        if total > RUNS_OF_A_PAGE:
+            widgets.pager(self._visit.words, self._page, RUNS_OF_A_PAGE, total, self._go)
+
+    async def _go(self, page: int) -> None:
+        self._page = page
+        await self.refresh()
+
+
+async def _show(visit: Visit) -> None:
+    await History(visit).refresh()
+
+
+SECTION = Section("runs", "play_circle", _show)

@@ -10,17 +10,17 @@ from nicegui import background_tasks, ui
 from nicegui.events import GenericEventArguments
 
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.operate.overview import ChangeMark, change_mark
+from zk_pipeline.operate.overview import ChangeMark, change_mark, open_work
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web.authentication import cookie_of
 from zk_pipeline.web.console import (
     account_dialog,
     audit,
-    connectors,
     dashboard,
     mappings,
     reconcile,
-    schedule_dialog,
+    run_actions,
+    settings,
     statement,
     widgets,
 )
@@ -29,7 +29,7 @@ from zk_pipeline.web.console.sync_dialog import SyncDialog
 from zk_pipeline.web.console.visit import Visit, Visitor
 from zk_pipeline.web.console.words import Language, Words, chosen
 
-# The top bar: what it is, sync now, the schedule, language and colours, and who is signed in.
+# The top bar: what it is, sync now, language and colours, and who is signed in.
 
 
 def show(visit: Visit, drawer: ui.left_drawer) -> None:
@@ -40,9 +40,6 @@ def show(visit: Visit, drawer: ui.left_drawer) -> None:
         with widgets.link("", "/").classes("zk-brand", remove="zk-link"):
             widgets.text("h1", "zk_pipeline")
         widgets.box("zk-grow")
-        if visit.may(Role.ADMIN):
-            open_schedule = visit.act(Role.ADMIN, lambda: schedule_dialog.show(visit))
-            _named(widgets.button(words("schedule"), open_schedule, icon="schedule"), words("schedule"))
         if visit.may(Role.OPERATOR):
             open_sync = visit.act(Role.OPERATOR, lambda: SyncDialog(visit).show())
             sync = widgets.button(words("sync.now"), open_sync, kind="primary", icon="sync")
@@ -168,13 +165,39 @@ def _navigation(visit: Visit, sections: Sequence[Section], *, alone: bool) -> ui
                 link.classes("zk-nav-link", remove="zk-link").props(f"data-section={section.name}")
                 ui.icon(section.icon)
                 widgets.text("span", visit.words(f"{section.name}.title"))
+                if section is reconcile.SECTION:
+                    _ToDo(visit)
     return drawer
+
+
+class _ToDo:
+    """How many questions wait for a person, beside the link to them."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._number = widgets.text("span", "", "zk-count")
+        visit.live(self.refresh)
+        ui.timer(0, self.refresh, once=True)
+
+    async def refresh(self) -> None:
+        """Count again."""
+        with self._visit.showing_errors():
+            waiting = await self._visit.ask(_questions, self._visit.runtime)
+            self._number.set_text(self._visit.words.number(waiting))
+            self._number.set_visibility(bool(waiting))
+
+
+def _questions(runtime: Runtime) -> int:
+    with runtime.database.transaction() as connection:
+        waiting = open_work(connection)
+    return waiting.conflicts + waiting.parked
 
 
 def _box(visit: Visit, section: Section) -> ui.element:
     """A section with its heading, and the box in it that is filled later."""
     with widgets.box("zk-section", "section") as around:
         around.props(f"id={section.name} aria-labelledby={section.name}-title data-zk-section={section.name}")
+        around.props["data-zk-parts"] = " ".join(part.name for part in section.parts)
         with widgets.box("zk-section-head"):
             widgets.text("h2", visit.words(f"{section.name}.title"), "zk-section-title").props(
                 f"id={section.name}-title"
@@ -229,9 +252,10 @@ async def _fill(visit: Visit, section: Section, box: ui.element) -> None:
 
 SECTIONS: tuple[Section, ...] = (
     dashboard.SECTION,
-    connectors.SECTION,
-    mappings.SECTION,
     reconcile.SECTION,
     statement.SECTION,
+    mappings.SECTION,
+    run_actions.SECTION,
     audit.SECTION,
+    settings.SECTION,
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
 from nicegui import ui
@@ -45,6 +46,13 @@ class Column:
 def text(tag: str, content: str, classes: str = "") -> TextElement:
     """An element that holds nothing but text."""
     return TextElement(tag=tag, text=content).classes(classes)
+
+
+def hours(words: Words, minutes: int | Decimal, classes: str = "", tag: str = "span") -> TextElement:
+    """An amount of time in hours, with its exact minutes on hover."""
+    made = text(tag, words.hours(minutes), classes)
+    made.props["title"] = words.minutes(minutes)
+    return made
 
 
 def box(classes: str, tag: str = "div") -> Element:

@@ -14,7 +14,7 @@ from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined
 
-ADDRESSES = [f"/{section.name}" for section in SECTIONS]
+ADDRESSES = [f"/{one.name}" for section in SECTIONS for one in (section, *section.parts)]
 SCRIPT = "<img src=x onerror=\"document.body.dataset.hacked='yes'\"><script>alert(1)</script> **bold** {{ 7 * 7 }}"
 
 
@@ -39,7 +39,10 @@ def notice(page: Page, part: str) -> None:
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_every_section_is_reachable_by_its_own_address(visit: Visit, address: str):
     page = visit(Role.ADMIN).open(address)
-    assert [section.get_attribute("id") for section in page.locator(".zk-section").all()] == [address[1:]]
+    (of_parts,) = [section.name for section in SECTIONS if section.parts]
+    is_part = f"/{of_parts}" != address and all(section.name != address[1:] for section in SECTIONS)
+    shown = [section.get_attribute("id") for section in page.locator(".zk-section").all()]
+    assert shown == [of_parts if is_part else address[1:]]
     assert page.locator("h1").count() == 1
     assert page.locator("main, [role=main]").count() == 1
     assert page.locator(".zk-failed").count() == 0
@@ -52,9 +55,36 @@ def test_the_first_page_has_all_sections_and_loads_each_when_it_comes_into_view(
     ]
     last = page.locator("#audit")
     assert last.locator("table").count() == 0
-    page.get_by_role("link", name="Audit & history").click()
+    page.get_by_role("link", name="Audit").click()
     expect(last.locator("table").first).to_be_visible()
-    expect(page.get_by_role("link", name="Audit & history")).to_have_attribute("aria-current", "location")
+    expect(page.get_by_role("link", name="Audit")).to_have_attribute("aria-current", "location")
+
+
+@pytest.mark.parametrize("name", ["dashboard", "mappings", "reconcile", "statement", "audit"])
+def test_the_old_anchors_lead_to_their_sections(visit: Visit, name: str):
+    page = visit(Role.ADMIN).open(f"/#{name}")
+    expect(page.locator(f"#{name}")).to_be_in_viewport()
+    expect(page.locator(f"#{name} .zk-panel:visible").first).to_be_visible()
+
+
+def test_the_settings_have_a_tab_for_each_part_and_each_part_an_address(visit: Visit):
+    page = visit(Role.ADMIN).open("/#connectors")
+    settings = page.locator("#settings")
+    expect(settings.get_by_role("link", name="Connectors")).to_have_attribute("aria-current", "true")
+    expect(settings.locator(".zk-connector").first).to_be_in_viewport()
+    settings.get_by_role("link", name="Schedule").click()
+    expect(settings.get_by_label("Cron").first).to_be_visible()
+    expect(settings.locator(".zk-connector").first).to_be_hidden()
+    page = visit(Role.ADMIN).open("/schedule")
+    expect(page.get_by_role("link", name="Schedule")).to_have_attribute("aria-current", "true")
+    page = visit(Role.OPERATOR).open("/settings")
+    expect(page.get_by_role("link", name="Connectors")).to_be_visible()
+    assert page.get_by_role("link", name="Schedule").count() == 0
+
+
+def test_the_navigation_says_how_much_there_is_to_do(visit: Visit, site: Site):
+    page = visit(Role.VIEWER).open("/audit")
+    expect(page.get_by_role("link", name="To do")).to_contain_text(str(len(open_conflicts(site))))
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -76,7 +106,7 @@ def test_texts_stand_out_and_headings_skip_no_level(visit: Visit, site: Site, ad
     assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
 
 
-@pytest.mark.parametrize(("locale", "title"), [("en-GB", "Dashboard"), ("de-DE", "Übersicht"), ("fr-FR", "Tableau")])
+@pytest.mark.parametrize(("locale", "title"), [("en-GB", "Home"), ("de-DE", "Start"), ("fr-FR", "Accueil")])
 def test_the_page_speaks_the_language_of_the_browser(visit: Visit, locale: str, title: str):
     page = visit(Role.ADMIN, locale=locale).open("/dashboard")
     expect(page.get_by_role("heading", level=2).first).to_contain_text(title)
@@ -90,7 +120,7 @@ def test_a_chosen_language_and_colour_are_remembered(visit: Visit):
     expect(page.locator("body.body--dark")).to_be_attached()
     page.get_by_role("button", name="Language").click()
     page.get_by_text("Deutsch").click()
-    expect(page.get_by_role("heading", name="Protokoll & Verlauf")).to_be_visible()
+    expect(page.get_by_role("heading", name="Protokoll")).to_be_visible()
     expect(page.locator("body.body--dark")).to_be_attached()
 
 
@@ -213,7 +243,7 @@ def test_a_part_that_fails_says_so_and_leaves_the_rest_alone(visit: Visit, site:
     try:
         page = visit(Role.VIEWER).open("/")
         expect(page.get_by_role("alert").filter(has_text="This could not be loaded.").first).to_be_visible()
-        page.get_by_role("link", name="Reconcile").click()
+        page.get_by_role("link", name="To do").click()
         expect(page.locator("#reconcile .zk-open").first).to_be_visible()
     finally:
         with site.database.transaction() as connection:
@@ -230,7 +260,7 @@ def test_a_failed_run_tells_what_to_do_in_the_list_and_among_the_key_figures(vis
     try:
         page = visit(Role.VIEWER).open("/dashboard")
         expect(page.locator(".zk-kpi").filter(has_text=sentence)).to_be_visible()
-        newest = page.get_by_role("table", name="Recent runs").get_by_role("row").nth(1)
+        newest = page.get_by_role("table", name="Runs").get_by_role("row").nth(1)
         expect(newest).to_contain_text(sentence)
     finally:
         with site.database.transaction() as connection:
@@ -247,16 +277,14 @@ def test_the_chart_can_be_read_as_a_table(visit: Visit):
 
 
 def test_a_cron_is_checked_and_its_next_runs_are_shown_before_it_is_stored(visit: Visit, site: Site):
-    page = visit(Role.ADMIN).open("/audit")
-    page.get_by_role("button", name="Schedule").click()
-    dialog = page.get_by_role("dialog", name="Schedule")
-    cron = dialog.get_by_label("Cron").first
+    page = visit(Role.ADMIN).open("/schedule")
+    cron = page.get_by_label("Cron").first
     cron.fill("61 * * * *")
-    expect(dialog.get_by_text("is no cron expression")).to_be_visible()
-    expect(dialog.get_by_role("button", name="Save").first).to_be_disabled()
+    expect(page.get_by_text("is no cron expression")).to_be_visible()
+    expect(page.get_by_role("button", name="Save").first).to_be_disabled()
     cron.fill("15 4 * * *")
-    expect(dialog.get_by_text(", 04:15").first).to_be_visible()
-    dialog.get_by_role("button", name="Save").first.click()
+    expect(page.get_by_text(", 04:15").first).to_be_visible()
+    page.get_by_role("button", name="Save").first.click()
     notice(page, "Stored. It takes effect when Dagster has loaded it.")
     with site.database.transaction() as connection:
         stored = connection.execute(text("SELECT value FROM sync.settings WHERE name LIKE '%catch_up%cron%'")).scalar()

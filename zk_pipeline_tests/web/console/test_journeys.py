@@ -50,7 +50,7 @@ def page(up: Up, browser: Browser, request: pytest.FixtureRequest) -> Iterator[P
     page.get_by_label("E-mail").fill(ADMIN)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    expect(page.get_by_role("heading", name="Home")).to_be_visible()
     yield page
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{request.node.name}.png")
@@ -174,23 +174,22 @@ def test_an_admin_lets_a_run_pass_the_limits_and_takes_it_back(page: Page, up: U
     assert len(in_kimai()) > MOST_CHANGES
     dialog.get_by_role("button", name="Close").click()
 
-    page.goto(f"{up.web_url}/audit")
+    page.goto(f"{up.web_url}/runs")
     page.get_by_role("button", name="Undo…").first.click()
     undo = page.get_by_role("dialog", name="Undo of run")
     expect(undo.get_by_text("Delete in Kimai").first).to_be_visible()
     undo.get_by_role("button", name="Take it back").click()
     notice(page, "Taken back:")
     assert in_kimai() == set()
-    undo.get_by_role("button", name="Close").click()
+    page.goto(f"{up.web_url}/audit")
     for searched, event in (("limits.", "Limits overridden"), ("undo.", "Undo requested")):
         page.get_by_label("Search").fill(searched)
         expect(page.get_by_role("row").filter(has_text=event).first).to_contain_text(ADMIN)
 
 
-def test_a_schedule_is_changed_and_takes_effect(page: Page) -> None:
-    page.get_by_role("button", name="Schedule").click()
-    dialog = page.get_by_role("dialog", name="Schedule")
-    dialog.get_by_role("combobox", name="Preset").first.click()
+def test_a_schedule_is_changed_and_takes_effect(page: Page, up: Up) -> None:
+    page.goto(f"{up.web_url}/schedule")
+    page.get_by_role("combobox", name="Preset").first.click()
     page.get_by_role("option", name="Every hour").click()
-    dialog.get_by_role("button", name="Save").first.click()
+    page.get_by_role("button", name="Save").first.click()
     notice(page, "The schedule is in effect.")

@@ -27,7 +27,7 @@ def as_role(browser: Browser, reviewed: Site, request: pytest.FixtureRequest) ->
     role, width = request.param
     with window(browser, reviewed, width=width, name=request.node.name) as visitor:
         sign_in(visitor, reviewed.email(role))
-        yield visitor.open("/audit")
+        yield visitor.open("/runs")
 
 
 def approvals(site: Site) -> tuple[int, int]:
@@ -50,7 +50,7 @@ def change(site: Site, found: str) -> None:
 
 
 def run_row(page: Page) -> Locator:
-    return page.get_by_role("table", name="Recent runs").get_by_role("row").nth(1)
+    return page.get_by_role("table", name="Runs").get_by_role("row").nth(1)
 
 
 @pytest.mark.parametrize("as_role", [(Role.VIEWER, 1280)], indirect=True)

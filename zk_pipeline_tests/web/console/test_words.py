@@ -37,7 +37,8 @@ def test_every_text_is_there_in_every_language_with_the_same_values(catalog: dic
 
 
 def test_there_are_words_for_each_section_reason_decision_and_state():
-    needed = {f"{section.name}.{part}" for section in SECTIONS for part in ("title", "about")}
+    of_all = [one for section in SECTIONS for one in (section, *section.parts)]
+    needed = {f"{one.name}.{part}" for one in of_all for part in ("title", "about")}
     needed |= {f"reason.{reason}" for reason in Reason} | {f"next.{reason}" for reason in ALLOWED}
     needed |= {f"{part}.{choice}" for choice in Choice for part in ("choice", "effect")}
     needed |= {f"value.{value}" for value in (*Status, *Action, *LIFE)}

@@ -27,12 +27,23 @@ const zkConsole = {
       load.observe(section);
       mark.observe(section);
     });
+    this.openPart();
+    window.addEventListener("hashchange", () => this.openPart());
     document.addEventListener("visibilitychange", () => {
       emitEvent("zk-looked-at", !document.hidden);
       if (!document.hidden) this.renew();
     });
     setInterval(() => this.renew(), 60000 * renewMinutes);
     window.socket.io.on("reconnect_error", () => this.renew());
+  },
+
+  // The address may name a part of a section, which has no place of its own on the page.
+  openPart() {
+    const name = decodeURIComponent(location.hash.slice(1));
+    const section = name && document.querySelector(`[data-zk-parts~="${CSS.escape(name)}"]`);
+    if (!section) return;
+    section.scrollIntoView();
+    emitEvent("zk-part", name);
   },
 
   // A fresh cookie: that of a page that is open for long is exchanged before it is over.

@@ -80,10 +80,10 @@ class Words:
         """The text under a key that may be missing, such as that of an event; else what is given."""
         return self(key) if key in _ALL else otherwise
 
-    def count(self, key: str, number: int) -> str:
+    def count(self, key: str, number: int, **values: object) -> str:
         """The text under `key.one` or `key.many` with the number in it."""
         one = number in {0, 1} if self.language is Language.FRENCH else number == 1
-        return self(f"{key}.one" if one else f"{key}.many", number=self.number(number))
+        return self(f"{key}.one" if one else f"{key}.many", number=self.number(number), **values)
 
     @property
     def csv(self) -> dict[str, str]:
@@ -110,6 +110,11 @@ class Words:
             return f"{sign}{whole}{_NO_BREAK}min"
         return f"{sign}{self.number(whole // 60)}{_NO_BREAK}h{_NO_BREAK}{whole % 60:02}"
 
+    def percent(self, part: Decimal, whole: Decimal) -> str:
+        """A share, to the percent."""
+        share = (100 * part / whole).to_integral_value(ROUND_HALF_UP) if whole else Decimal(0)
+        return f"{self.number(share)}{_NO_BREAK}%"
+
     def day(self, day: date) -> str:
         """A day of the calendar."""
         return _DAYS[self.language](day)
@@ -122,13 +127,6 @@ class Words:
         """Which rows of how many."""
         shown = f"{self.number(first)}{_DASH}{self.number(last)}"
         return f"{shown} {self('pages.of', total=self.number(total))}"
-
-    def span(self, seconds: int) -> str:
-        """A length of time, roughly."""
-        for name, unit in (("days", 86_400), ("hours", 3_600)):
-            if seconds >= 2 * unit:
-                return self(f"span.{name}", number=self.number(seconds // unit))
-        return self("span.minutes", number=self.number(seconds // 60))
 
     def instant(self, instant: datetime) -> str:
         """Day and time in the business zone."""

@@ -1,11 +1,11 @@
 """Texts of the section Audit & history, and of what the audit trail tells."""
 
 WORDS = {
-    "audit.title": ("Audit & history", "Protokoll & Verlauf", "Audit et historique"),
+    "audit.title": ("Audit", "Protokoll", "Audit"),
     "audit.about": (
-        "Every run, write and decision, and who made it.",
-        "Jeder Lauf, jede Änderung, jede Entscheidung, und von wem.",
-        "Chaque exécution, chaque écriture, chaque décision, et son auteur.",
+        "Every write, decision and sign-in, and who made it.",
+        "Jede Änderung, jede Entscheidung, jede Anmeldung, und von wem.",
+        "Chaque écriture, chaque décision, chaque connexion, et son auteur.",
     ),
     "audit.trail": ("Audit trail", "Protokoll", "Journal d'audit"),
     "audit.kind": ("What", "Was", "Quoi"),

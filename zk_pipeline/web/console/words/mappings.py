@@ -1,7 +1,7 @@
 """Texts of the section Mappings."""
 
 WORDS = {
-    "mappings.title": ("Mappings", "Zuordnungen", "Correspondances"),
+    "mappings.title": ("People & customers", "Personen & Kunden", "Personnes et clients"),
     "mappings.about": (
         "Which Kimai activity, user and customer stand for what Zammad has.",
         "Welche Tätigkeit, Person und welcher Kunde in Kimai für das steht, was Zammad hat.",

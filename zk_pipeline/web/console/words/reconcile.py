@@ -1,7 +1,7 @@
 """Texts of the section Reconcile."""
 
 WORDS = {
-    "reconcile.title": ("Reconcile", "Abgleichen", "Rapprochement"),
+    "reconcile.title": ("To do", "Zu tun", "À faire"),
     "reconcile.about": (
         "Zammad and Kimai side by side, and what waits for you.",
         "Zammad und Kimai nebeneinander, und was auf Sie wartet.",

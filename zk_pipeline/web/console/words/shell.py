@@ -2,6 +2,12 @@
 
 WORDS = {
     "navigation": ("Navigation", "Navigation", "Navigation"),
+    "settings.title": ("Settings", "Einstellungen", "Réglages"),
+    "settings.about": (
+        "How the two systems are connected, and when runs start.",
+        "Wie die beiden Systeme verbunden sind, und wann Läufe beginnen.",
+        "Comment les deux systèmes sont connectés, et quand les exécutions démarrent.",
+    ),
     "skip": ("Skip to the content", "Zum Inhalt springen", "Aller au contenu"),
     "loading": ("Loading …", "Wird geladen …", "Chargement …"),
     "close": ("Close", "Schließen", "Fermer"),

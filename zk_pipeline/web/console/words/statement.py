@@ -1,7 +1,7 @@
 """Texts of the section Statement."""
 
 WORDS = {
-    "statement.title": ("Statement", "Nachweis", "Relevé"),
+    "statement.title": ("Month", "Monat", "Mois"),
     "statement.about": (
         "Where every minute of a month went, customer by customer.",
         "Wo jede Minute eines Monats geblieben ist, Kunde für Kunde.",

@@ -1,4 +1,4 @@
-"""Texts of the top bar: sync now, and the schedule; and of the undo of a run."""
+"""Texts of sync now, of the schedule, and of the undo of a run."""
 
 WORDS = {
     "sync.now": ("Run sync now", "Jetzt abgleichen", "Synchroniser"),
@@ -174,19 +174,24 @@ WORDS = {
         "Starten Sie die Rücknahme neu: Sie ist gescheitert, Dagster sagt, warum, und sie geht dort weiter.",
         "Relancez l'annulation : elle a échoué, Dagster dit pourquoi, et elle reprend où elle s'est arrêtée.",
     ),
-    "schedule": ("Schedule", "Zeitplan", "Planification"),
+    "schedule.title": ("Schedule", "Zeitplan", "Planification"),
     "schedule.about": (
-        "When runs start by themselves, in the time zone {zone}.",
-        "Wann Läufe von selbst beginnen, in der Zeitzone {zone}.",
-        "Quand les exécutions démarrent d'elles-mêmes, dans le fuseau {zone}.",
+        "When runs start by themselves.",
+        "Wann Läufe von selbst beginnen.",
+        "Quand les exécutions démarrent d'elles-mêmes.",
     ),
-    "schedule.catch_up": ("Catch-up", "Nachholen", "Rattrapage"),
+    "schedule.zone": ("Times are in {zone}.", "Zeiten gelten in {zone}.", "Heures du fuseau {zone}."),
+    "schedule.catch_up": ("Regular sync", "Regelmäßiger Abgleich", "Synchronisation régulière"),
     "schedule.catch_up.about": (
         "Syncs the last days, in case a webhook was missed.",
         "Gleicht die letzten Tage ab, falls ein Webhook verloren ging.",
         "Synchronise les derniers jours, au cas où un webhook aurait manqué.",
     ),
-    "schedule.deep_check": ("Deep check", "Gründliche Prüfung", "Contrôle approfondi"),
+    "schedule.deep_check": (
+        "Nightly check of {days} days",
+        "Nächtliche Prüfung von {days} Tagen",
+        "Contrôle nocturne de {days} jours",
+    ),
     "schedule.deep_check.about": (
         "Looks far back for later edits and deletions on both sides.",
         "Sucht weit zurück nach späteren Änderungen und Löschungen auf beiden Seiten.",

@@ -1,5 +1,6 @@
-"""The schedules: when the catch-up and the deep check run, with a check and a preview of what is typed."""
+"""The part Schedule of the settings: when the regular sync and the nightly check run, and what is typed previewed."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,21 +13,39 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.schedules import MOST_DAYS, PRESETS, ScheduleError, SchedulePlan
 from zk_pipeline.runtime.settings import WhenBusy
 from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.widgets import Panel
 
 RUNS_SHOWN = 5
 
 
-async def show(visit: Visit) -> None:
-    """Open the dialog."""
-    plans = await visit.ask(schedules.list_plans, visit.runtime)
-    words = visit.words
-    with widgets.dialog(words("schedule"), words("close"), wide=True):
-        widgets.text("p", words("schedule.about", zone=visit.runtime.settings.timezone), "zk-muted")
-        for plan in plans:
-            with widgets.card(words(f"schedule.{plan.name}")):
+Previewed = tuple[SchedulePlan, list[datetime] | str]
+"""A schedule with its next runs, or why there can be none."""
+
+
+class Schedules:
+    """A card for each schedule. What was typed stays, whatever changes elsewhere."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._panel: Panel[list[Previewed]] = Panel(visit, self._load, self._draw)
+
+    async def show(self) -> None:
+        """Load the schedules."""
+        await self._panel.refresh()
+
+    def _load(self) -> list[Previewed]:
+        runtime = self._visit.runtime
+        return [(plan, _preview(runtime, plan.cron)) for plan in schedules.list_plans(runtime)]
+
+    def _draw(self, plans: Sequence[Previewed]) -> None:
+        words = self._visit.words
+        widgets.text("p", words("schedule.zone", zone=self._visit.runtime.settings.timezone), "zk-muted")
+        for plan, runs in plans:
+            with widgets.card(words(f"schedule.{plan.name}", days=words.number(plan.days))):
                 widgets.text("p", words(f"schedule.{plan.name}.about"), "zk-muted")
-                await _Form(visit, plan).preview()
+                _Form(self._visit, plan).draw(runs)
 
 
 class _Form:
@@ -58,20 +77,24 @@ class _Form:
 
     async def preview(self) -> None:
         """Show when it would run, or what is wrong with what was typed."""
-        words, cron = self._words, (self._cron.value or "").strip()
+        cron = (self._cron.value or "").strip()
         with self._visit.showing_errors():
-            answer = await self._visit.ask(_preview, self._visit.runtime, cron)
-            self._next.clear()
-            self._save.set_enabled(not isinstance(answer, str))
-            with self._next:
-                if isinstance(answer, str):
-                    widgets.text("p", answer, "zk-note zk-warn")
-                elif not self._on.value:
-                    widgets.text("p", words("schedule.off"), "zk-muted")
-                else:
-                    widgets.text("span", words("schedule.next"), "zk-muted")
-                    for instant in answer:
-                        widgets.chip(words.instant(instant))
+            self.draw(await self._visit.ask(_preview, self._visit.runtime, cron))
+
+    def draw(self, answer: list[datetime] | str) -> None:
+        """Show the next runs, or what is wrong."""
+        words = self._words
+        self._next.clear()
+        self._save.set_enabled(not isinstance(answer, str))
+        with self._next:
+            if isinstance(answer, str):
+                widgets.text("p", answer, "zk-note zk-warn")
+            elif not self._on.value:
+                widgets.text("p", words("schedule.off"), "zk-muted")
+            else:
+                widgets.text("span", words("schedule.next"), "zk-muted")
+                for instant in answer:
+                    widgets.chip(words.instant(instant))
 
     async def _store(self) -> None:
         visit, words = self._visit, self._words
@@ -104,3 +127,10 @@ def _preview(runtime: Runtime, cron: str) -> list[datetime] | str:
         return schedules.preview(runtime, cron, datetime.now(UTC), RUNS_SHOWN)
     except ScheduleError as error:
         return str(error)
+
+
+async def _show(visit: Visit) -> None:
+    await Schedules(visit).show()
+
+
+SECTION = Section("schedule", "schedule", _show, needs=Role.ADMIN)
