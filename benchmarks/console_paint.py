@@ -20,7 +20,7 @@ EMAIL = "viewer@provider.example"
 SECONDS = 2.0
 
 _PAINTED = """() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"""
-_FIGURES = ".zk-kpi"
+_FIGURES = ".zk-status"
 
 
 def measure(*, quick: bool) -> Iterator[Measurement]:

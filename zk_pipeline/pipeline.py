@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from zk_pipeline.connectors.contract import Connector, SweepReport
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.approval import writes
-from zk_pipeline.domain.decision import Status
+from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.runtime import logs, tracing
 from zk_pipeline.runtime.runtime import SetupError
@@ -174,7 +174,9 @@ class Pipeline:
         def work(day: date) -> Sequence[PlanLine]:
             _require_read(day, unread)
             lines = reconciliation.day(day, self._run.id)
-            self._count({"in_sync": sum(line.status is Status.IN_SYNC for line in lines)})
+            in_sync = sum(line.status is Status.IN_SYNC for line in lines)
+            asked = sum(line.action is Action.REVIEW for line in lines)
+            self._count({"in_sync": in_sync, "planned": sum(map(writes, lines)), "conflicts": asked})
             return lines
 
         return self._each_day(work)

@@ -114,30 +114,35 @@ def time_shares(connection: Connection, names: ActiveConnectors, first: date, la
     of_days = (line.connector == names.target) & line.entry_date.between(first, last) & line.source_id.is_not(None)
     is_out = or_(line.decided == Choice.IGNORE, line.status == Status.EXCLUDED)
     out = _materialized(select(line.source_id).distinct().where(of_days, is_out), "left_out")
-    left_out = ~row.there & out.c.source_id.is_not(None)
-    waiting = ~row.there & out.c.source_id.is_(None)
-    parts = [func.coalesce(func.sum(row.minutes).filter(part), ZERO) for part in (row.there, waiting, left_out)]
+    left_out = ~row.there & ~row.asked & out.c.source_id.is_not(None)
+    waiting = ~row.there & (row.asked | out.c.source_id.is_(None))
+    parts = [func.coalesce(func.sum(row.wanted).filter(part), ZERO) for part in (row.there, waiting, left_out)]
     query = select(*parts, func.count(), func.count().filter(waiting))
     joined = rows.outerjoin(out, out.c.source_id == row.source_id)
     return TimeShares(*connection.execute(query.select_from(joined)).one())
 
 
 def _bookings(names: ActiveConnectors, first: date, last: date) -> tuple[Subquery, Any]:
-    """The bookings of these days with their minutes and whether they are `there`: in the target without a question."""
+    """The bookings of these days with their minutes, and whether they are `asked` about.
+
+    They are `there` if they are in the target without a question. `wanted` is what is left of them by corrections.
+    """
     entry, push = normalized_entries.c, pushes.c
     of_days = (entry.source == names.source) & entry.entry_date.between(first, last)
     minutes = (entry.time_minutes - entry.open_minutes).label("minutes")  # As booked, corrections included.
-    booked = _materialized(select(entry.entry_date, entry.source_id, minutes).where(of_days), "booked")
+    wanted = entry.time_minutes.label("wanted")
+    booked = _materialized(select(entry.entry_date, entry.source_id, minutes, wanted).where(of_days), "booked")
     is_there = (push.connector == names.target) & push.entry_date.between(first, last) & (push.state == "confirmed")
     there = _materialized(select(push.source_id).where(is_there), "there")
     waits = (conflicts.c.connector == names.target) & conflicts.c.entry_date.between(first, last)
     asked = _materialized(
         select(conflicts.c.key).distinct().where(waits, conflicts.c.resolution_status == "open"), "asked"
     )
-    in_sync = there.c.source_id.is_not(None) & asked.c.key.is_(None)
+    is_asked = asked.c.key.is_not(None)
+    in_sync = there.c.source_id.is_not(None) & ~is_asked
     joined = booked.outerjoin(there, there.c.source_id == booked.c.source_id)
     joined = joined.outerjoin(asked, asked.c.key == booked.c.source_id)
-    rows = select(*booked.c, in_sync.label("there")).select_from(joined).subquery()
+    rows = select(*booked.c, in_sync.label("there"), is_asked.label("asked")).select_from(joined).subquery()
     return rows, rows.c
 
 

@@ -17,6 +17,15 @@ from zk_pipeline.web.console.words import Words
 # Bars above an axis, stacked where a place has several, with a table for screen readers.
 
 
+_MINUTES_OF_HOUR = 60
+
+_AS_HOURS = """value => {
+    const minutes = Math.round((value || 0) * 60), whole = Math.floor(minutes / 60);
+    return whole ? `${whole} h ${String(minutes % 60).padStart(2, "0")}` : `${minutes} min`;
+}"""
+"""Hours of a chart as the rest of the page writes them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bars:
     """What has one name and one colour, which is a variable of the style sheet: an amount for each place."""
@@ -35,15 +44,28 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
 
-def show_bars(words: Words, places: Sequence[str], stack: Sequence[Bars], table: Table, *, lying: bool = False) -> None:
+def show_bars(
+    words: Words,
+    places: Sequence[str],
+    stack: Sequence[Bars],
+    table: Table,
+    *,
+    lying: bool = False,
+    hours: bool = False,
+) -> None:
     """The chart, its legend where there are several colours, and the table, which opens on demand.
 
-    Bars are `lying` where the places have long names.
+    Bars are `lying` where the places have long names. With `hours`, amounts are minutes and the axis is in hours.
     """
+    shown = [_series(bars, hours=hours) for bars in stack]
+    _show(words, stack, _options(places, shown, lying=lying, hours=hours), table)
+
+
+def _show(words: Words, stack: Sequence[Bars], options: dict[str, Any], table: Table) -> None:
     with widgets.box("zk-figure").props("aria-hidden=true"):
         if len(stack) > 1:
             _legend(stack)
-        ui.echart(_options(places, stack, lying=lying), renderer="svg").classes("zk-chart")
+        ui.echart(options, renderer="svg").classes("zk-chart")
     with widgets.box("zk-details", "details"):
         widgets.text("summary", words("dashboard.as_table"))
         widgets.table(table.caption, table.columns, table.rows)
@@ -57,7 +79,7 @@ def _legend(stack: Sequence[Bars]) -> None:
                 widgets.text("span", bars.name)
 
 
-def _options(places: Sequence[str], stack: Sequence[Bars], *, lying: bool) -> dict[str, Any]:
+def _options(places: Sequence[str], series: Sequence[dict[str, Any]], *, lying: bool, hours: bool) -> dict[str, Any]:
     """The chart; amounts are drawn to a pixel, so here they may be inexact."""
     line, label = {"lineStyle": {"color": "var(--zk-line)"}}, {"color": "var(--zk-soft)"}
     along = {
@@ -68,24 +90,29 @@ def _options(places: Sequence[str], stack: Sequence[Bars], *, lying: bool) -> di
         "axisLine": line,
         "axisTick": {"show": False},
     }
-    across = {"type": "value", "minInterval": 1, "axisLabel": label, "splitLine": line}
+    unit = {"formatter": "{value} h"} if hours else {}
+    across = {"type": "value", "minInterval": 1, "axisLabel": {**label, **unit}, "splitLine": line}
+    tooltip = {"trigger": "axis", "renderMode": "richText", "confine": True}
+    if hours:
+        tooltip[":valueFormatter"] = _AS_HOURS
     return {
         "animation": False,
         "textStyle": {"fontFamily": "inherit"},
         "grid": {"left": 16, "right": 16, "top": 12, "bottom": 4, "containLabel": True},
-        "tooltip": {"trigger": "axis", "renderMode": "richText", "confine": True},
+        "tooltip": tooltip,
         "xAxis": across if lying else along,
         "yAxis": along if lying else across,
-        "series": [_series(bars) for bars in stack],
+        "series": list(series),
     }
 
 
-def _series(bars: Bars) -> dict[str, Any]:
+def _series(bars: Bars, *, hours: bool) -> dict[str, Any]:
+    unit = _MINUTES_OF_HOUR if hours else 1
     return {
         "name": bars.name,
         "type": "bar",
         "stack": "all",
-        "data": [float(amount) if amount else None for amount in bars.amounts],
+        "data": [float(amount) / unit if amount else None for amount in bars.amounts],
         "itemStyle": {"color": _colour(bars), "borderColor": "var(--zk-surface)", "borderWidth": 1, "borderRadius": 3},
         "barMaxWidth": 26,
     }
@@ -95,7 +122,7 @@ def _colour(bars: Bars) -> str:
     return f"var(--zk-{bars.colour})"
 
 
-# The minutes of each day: those in Kimai, and above them the others.
+# The hours of each day: those in Kimai, and shaded above them what is not there.
 
 
 def show_days(visit: Visit, series: Sequence[SyncedMinutes]) -> None:
@@ -107,14 +134,38 @@ def show_days(visit: Visit, series: Sequence[SyncedMinutes]) -> None:
         return
     columns = [Column(words("dashboard.day"))]
     columns += [Column(words(f"dashboard.{name}"), number=True) for name in ("booked", "in_kimai")]
-    rows = [[words.day(row.day), words.minutes(row.booked), words.minutes(row.synced)] for row in some]
+    rows: list[list[Cell]] = [
+        [words.day(row.day), _hours(words, row.booked), _hours(words, row.synced)] for row in some
+    ]
     missing = [max(row.booked - row.synced, Decimal(0)) for row in series]  # Kimai may have rounded up.
     stack = [
-        Bars(words("dashboard.in_kimai"), [row.synced for row in series], "accent"),
-        Bars(words("dashboard.not_in_kimai"), missing, "line-strong"),
+        Bars(words("dashboard.in_kimai"), [row.synced for row in series], "series-1"),
+        Bars(words("dashboard.not_in_kimai"), missing, "gap"),
     ]
-    table = Table(words("dashboard.minutes"), columns, rows)
-    show_bars(words, [short(row.day) for row in series], stack, table)
+    days = [short(row.day) for row in series]
+    shown = [_area(bars) for bars in stack]
+    _show(
+        words, stack, _options(days, shown, lying=False, hours=True), Table(words("dashboard.minutes"), columns, rows)
+    )
+
+
+def _area(bars: Bars) -> dict[str, Any]:
+    """Days of one kind as an area; what is not in Kimai is only shaded."""
+    return {
+        "name": bars.name,
+        "type": "line",
+        "stack": "all",
+        "step": "middle",
+        "symbol": "none",
+        "data": [float(amount) / _MINUTES_OF_HOUR for amount in bars.amounts],
+        "lineStyle": {"color": _colour(bars), "width": 1.5},
+        "itemStyle": {"color": _colour(bars)},
+        "areaStyle": {"color": _colour(bars), "opacity": 0.35 if bars.colour == "gap" else 0.85},
+    }
+
+
+def _hours(words: Words, minutes: Decimal) -> Cell:
+    return lambda: widgets.hours(words, minutes)
 
 
 def short(day: date) -> str:

@@ -1,16 +1,12 @@
 """The section Home: whether everything is all right, where a month's time is, what keeps it, and the last runs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any
 
 from nicegui import ui
 from nicegui.element import Element
 
-from zk_pipeline.decisions import lists
-from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.identity.actors import Role
@@ -18,9 +14,9 @@ from zk_pipeline.operate import home, overview, runs, sync
 from zk_pipeline.operate.home import Home
 from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.operate.sync import IN_DAGSTER, HeldDays
-from zk_pipeline.store.connectors import active_connectors
-from zk_pipeline.web.console import charts, widgets
+from zk_pipeline.web.console import causes, charts, widgets
 from zk_pipeline.web.console import runs as run_table
+from zk_pipeline.web.console.causes import Cause, causes_of
 from zk_pipeline.web.console.run_actions import RunActions
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
@@ -37,43 +33,15 @@ _BOTH_SIDES = 2
 CAUSES_SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why bookings wait, and where it is solved."""
-
-    title: str
-    conflicts: int
-    minutes: Decimal
-    address: str
-
-
-def _top_causes(visit: Visit, month: date) -> tuple[Cause, ...]:
-    """The causes with most hours."""
-    runtime = visit.runtime
-    with runtime.database.transaction() as connection:
-        names = active_connectors(connection)
-        wanted = ConflictFilter(first=month, last=last_day(month))
-        groups = lists.groups(connection, names.source, wanted, None)
-    sums: dict[str, tuple[int, Decimal]] = {}
-    for group in groups:
-        number, minutes = sums.get(group.reason, (0, overview.ZERO))
-        sums[group.reason] = (number + group.number, minutes + group.minutes)
-    largest = sorted(sums.items(), key=lambda one: (-one[1][1], one[0]))[:CAUSES_SHOWN]
-    return tuple(
-        Cause(visit.words(f"reason.{reason}"), number, minutes, f"/reconcile?reason={reason}")
-        for reason, (number, minutes) in largest
-    )
-
-
 class Dashboard:
     """The section's parts, for the month that was chosen."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit, words = visit, visit.words
         self._month: date | None = None
-        self._held = Panel(visit, lambda: sync.held_days(visit.runtime), self._show_held)
         with widgets.box("zk-home-month"):
             self._months = widgets.choice(words("month.choose"), {}, None, self._chosen)
+        self._held = Panel(visit, lambda: sync.held_days(visit.runtime), self._show_held)
         self._state = Panel(visit, self._load, self._show)
         with widgets.card(words("runs.recent")):
             self._runs = Panel(visit, lambda: runs.page(visit.runtime, RUNS_SHOWN, 0)[0], self._show_runs)
@@ -123,7 +91,7 @@ class Dashboard:
 
     def _load(self) -> tuple[Home, tuple[Cause, ...]]:
         found = home.home(self._visit.runtime, self._month)
-        return found, _top_causes(self._visit, found.month)
+        return found, causes_of(self._visit, found.month, last_day(found.month))[:CAUSES_SHOWN]
 
     async def _chosen(self) -> None:
         """Show the month that was chosen; the field also changes when it follows what was loaded."""
@@ -132,7 +100,7 @@ class Dashboard:
             await self._state.refresh()
 
     def _show(self, loaded: tuple[Home, tuple[Cause, ...]]) -> None:
-        found, causes = loaded
+        found, largest = loaded
         words, self._month = self._visit.words, found.month
         self._months.set_options({month: words.month(month) for month in found.months}, value=found.month)
         _Sentence(self._visit, found).show()
@@ -142,25 +110,8 @@ class Dashboard:
             with widgets.box("zk-columns"):
                 with widgets.card(words("dashboard.minutes")):
                     charts.show_days(self._visit, found.days)
-                self._causes(causes)
-
-    def _causes(self, found: Sequence[Cause]) -> None:
-        words = self._visit.words
-        with widgets.card(words("home.causes")):
-            if not found:
-                widgets.empty(words("home.causes.none"), words("home.causes.none.hint"))
-                return
-            with widgets.box("zk-list", "ul"):
-                for cause in found:
-                    with widgets.box("zk-list-row", "li"):
-                        with widgets.box("zk-two-lines zk-grow"):
-                            widgets.text("span", cause.title, "zk-lead")
-                            with widgets.box("zk-muted", "span"):
-                                widgets.hours(words, cause.minutes)
-                                widgets.text("span", f" · {words.count('home.bookings', cause.conflicts)}")
-                        solve = widgets.link(words("home.solve"), cause.address)
-                        solve.classes("zk-button-link", remove="zk-link")
-                        solve.props["aria-label"] = f"{words('home.solve')}: {cause.title}"
+                with widgets.card(words("home.causes")):
+                    causes.show(words, largest)
 
     def _show_runs(self, shown: Sequence[RunDetails]) -> None:
         run_table.show(self._visit.words, shown, RunActions(self._visit).show)

@@ -249,17 +249,17 @@ def test_a_part_that_fails_says_so_and_leaves_the_rest_alone(visit: Visit, site:
         with site.database.transaction() as connection:
             connection.execute(text("ALTER TABLE sync.sync_runs RENAME COLUMN counts_gone TO counts"))
     page.get_by_role("button", name="Try again").first.click()
-    expect(page.locator(".zk-kpi").first).to_be_visible()
+    expect(page.locator(".zk-status")).to_be_visible()
 
 
-def test_a_failed_run_tells_what_to_do_in_the_list_and_among_the_key_figures(visit: Visit, site: Site):
+def test_a_failed_run_tells_what_to_do_in_the_list_and_in_the_sentence(visit: Visit, site: Site):
     sentence = "Kimai refuses the token. Set a new one."
     with site.database.transaction() as connection:
         runs.add(connection, "failed-run", date.fromisoformat(FIRST), date.fromisoformat(FIRST), {})
         runs.note_failure(connection, "failed-run", sentence)
     try:
         page = visit(Role.VIEWER).open("/dashboard")
-        expect(page.locator(".zk-kpi").filter(has_text=sentence)).to_be_visible()
+        expect(page.locator(".zk-status.zk-bad")).to_contain_text(sentence)
         newest = page.get_by_role("table", name="Runs").get_by_role("row").nth(1)
         expect(newest).to_contain_text(sentence)
     finally:
@@ -267,13 +267,47 @@ def test_a_failed_run_tells_what_to_do_in_the_list_and_among_the_key_figures(vis
             connection.execute(text("DELETE FROM sync.sync_runs WHERE run_id = 'failed-run'"))
 
 
-def test_the_chart_can_be_read_as_a_table(visit: Visit):
+def test_the_chart_can_be_read_as_a_table_in_hours_with_exact_minutes_on_hover(visit: Visit):
     page = visit(Role.VIEWER).open("/dashboard")
-    page.get_by_label("From").fill("2025-10-01")
-    page.get_by_label("To", exact=True).fill("2025-10-31")
     page.get_by_text("Show as a table").click()
-    table = page.get_by_role("table", name="Minutes per day")
-    expect(table.get_by_role("row").nth(1)).to_contain_text("1 Oct 2025")
+    first = page.get_by_role("table", name="Hours of each day").get_by_role("row").nth(1)
+    expect(first).to_contain_text("1 Oct 2025")
+    booked = first.get_by_role("cell").nth(1).locator("[title]")
+    hours, minutes = booked.inner_text().split("\u202fh\u202f")
+    assert booked.get_attribute("title") == f"{int(hours) * 60 + int(minutes)}\u202fmin"
+
+
+@pytest.mark.parametrize("width", [1440, 1024, PHONE])
+def test_home_says_whether_everything_is_all_right_and_leads_to_what_waits(visit: Visit, site: Site, width: int):
+    page = visit(Role.OPERATOR, width=width).open("/dashboard")
+    said = page.locator(".zk-status")
+    waiting = site.value("SELECT count(DISTINCT key) FROM sync.conflicts WHERE resolution_status = 'open'")
+    expect(said).to_contain_text(f"in {waiting} bookings wait.")
+    expect(said).to_contain_text("October 2025:")
+    expect(said.get_by_role("link", name="Connectors fine.")).to_have_attribute("href", "/connectors")
+    expect(said).to_contain_text("Last sync")
+    assert examined(page, "overflow") <= 0
+    waits = page.get_by_role("link", name="Waiting", exact=True)
+    expect(waits).to_have_attribute("href", "/reconcile?view=conflicts&from=2025-10-01&to=2025-10-31")
+    causes = page.locator(".zk-list-row")
+    assert 1 <= causes.count() <= 3
+    causes.first.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="To do")).to_be_visible()
+
+
+def test_home_begins_with_the_month_that_has_data_and_leads_to_the_connectors_where_one_is_missing(
+    visit: Visit, site: Site
+):
+    page = visit(Role.VIEWER).open("/dashboard")
+    expect(page.get_by_role("combobox", name="Month")).to_have_value("October 2025")
+    with site.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.connectors SET active = false"))
+    try:
+        page.reload()
+        expect(page.get_by_role("link", name="Connect Zammad and Kimai first.")).to_be_visible()
+    finally:
+        with site.database.transaction() as connection:
+            connection.execute(text("UPDATE sync.connectors SET active = true"))
 
 
 def test_a_cron_is_checked_and_its_next_runs_are_shown_before_it_is_stored(visit: Visit, site: Site):

@@ -113,7 +113,7 @@ def bring_up_to_date(page: Page) -> str:
 def test_from_the_installation_over_the_first_decision_to_its_place_in_the_audit_trail_and_the_statement(
     page: Page, up: Up, systems: SandboxProcess
 ) -> None:
-    page.get_by_role("link", name="Set up the connectors").click()
+    page.get_by_role("link", name="Connect Zammad and Kimai first.").click()
     connect(page, "zammad", systems.zammad_url, systems.zammad_token)
     connect(page, "kimai", systems.kimai_url, systems.kimai_token)
     page.goto(f"{up.web_url}/mappings")

@@ -12,7 +12,7 @@ from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Column
 from zk_pipeline.web.console.words import Words
 
-MOST = 6
+MOST = 5
 """Customers with a colour of their own; the others share one."""
 
 
@@ -37,7 +37,8 @@ def customers(words: Words, statement: Statement) -> None:
     of_days = [(day, [share.minutes[number] for share in shares]) for number, day in enumerate(days)]
     rows = [[words.day(day), *map(words.number, minutes)] for day, minutes in of_days if any(minutes)]
     with widgets.card(title):
-        charts.show_bars(words, [charts.short(day) for day in days], stack, Table(title, columns, rows))
+        shown = [charts.short(day) for day in days]
+        charts.show_bars(words, shown, stack, Table(title, columns, rows), hours=True)
 
 
 def _minutes(visit: Visit, statement: Statement) -> None:

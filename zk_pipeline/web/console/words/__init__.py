@@ -119,6 +119,10 @@ class Words:
         """A day of the calendar."""
         return _DAYS[self.language](day)
 
+    def month(self, month: date) -> str:
+        """A month of the calendar."""
+        return f"{self(f'month.name.{month.month}')} {month.year}"
+
     def days(self, first: date, last: date) -> str:
         """Days, both included."""
         return self.day(first) if first == last else f"{self.day(first)} {_DASH} {self.day(last)}"
