@@ -52,6 +52,10 @@ class DagsterServerError(Exception):
     """Dagster did not answer or refused a request; the message says which and what to do."""
 
 
+class DagsterSlowError(DagsterServerError):
+    """Dagster did not answer in time; what it was asked for may happen all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Daemon:
     """A Dagster daemon; `heartbeat_at` is its last heartbeat, `None` if there never was one."""
@@ -185,6 +189,11 @@ class DagsterServer:
                 data = answer.raise_for_status().json()["data"]
         except network.NetworkError as error:
             raise DagsterServerError(str(error)) from error
+        except httpx.ReadTimeout as error:
+            raise DagsterSlowError(
+                f"Dagster has not answered within {_SECONDS_TO_ANSWER:.0f} s. What it was asked for may have started: "
+                "look at Runs before you ask again."
+            ) from error
         except httpx.HTTPError as error:
             raise DagsterServerError(
                 f"Dagster at {self.address} does not answer ({type(error).__name__}). Restart `zk up`, or correct "

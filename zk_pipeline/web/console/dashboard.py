@@ -15,9 +15,8 @@ from zk_pipeline.operate.home import Home
 from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.operate.sync import IN_DAGSTER, HeldDays
 from zk_pipeline.web.console import causes, charts, widgets
-from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console.causes import Cause, causes_of
-from zk_pipeline.web.console.run_actions import RunActions
+from zk_pipeline.web.console.run_actions import show_runs
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Panel, Tone
@@ -114,7 +113,7 @@ class Dashboard:
                     causes.show(words, largest)
 
     def _show_runs(self, shown: Sequence[RunDetails]) -> None:
-        run_table.show(self._visit.words, shown, RunActions(self._visit).show)
+        show_runs(self._visit, shown)
         self._again.active = any(run.is_under_way for run in shown)
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 
 from zk_pipeline.decisions import undo
 from zk_pipeline.decisions.undo import UndoLine, UndoPlan, UndoRun
@@ -9,8 +10,9 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import runs, sync
 from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.runtime.settings import PushMode
-from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console import causes, feedback, widgets
 from zk_pipeline.web.console import runs as run_table
+from zk_pipeline.web.console.causes import Cause, causes_of
 from zk_pipeline.web.console.feedback import working
 from zk_pipeline.web.console.runs import Watch
 from zk_pipeline.web.console.section import Section
@@ -39,6 +41,8 @@ class UndoDialog:
         with widgets.dialog(words("undo.title", run=run.run_id[:8]), words("close"), wide=True):
             widgets.text("p", words("undo.about"), "zk-muted")
             widgets.text("p", words("undo.again"), "zk-note")
+            if self._visit.runtime.settings.push_mode is PushMode.OFF:
+                widgets.text("p", words("undo.off"), "zk-note zk-warn")
             self._watch = Watch(self._visit)
             with widgets.actions():
                 carry_out = self._visit.act(Role.OPERATOR, self._carry_out)
@@ -84,7 +88,11 @@ class UndoDialog:
                 widgets.empty(words("undo.nothing"), words("undo.nothing.hint"))
                 return
             sums = Counter(line.undo for line in (*plan.wanted, *plan.left))
-            widgets.facts([(_kind(words, kind), words.number(number)) for kind, number in sums.items()])
+            facts: list[tuple[str, Cell]] = [
+                (_kind(words, kind), words.number(number)) for kind, number in sums.items()
+            ]
+            time = sum((line.minutes for line in plan.wanted if line.minutes), Decimal(0))
+            widgets.facts([*facts, (words("undo.time"), lambda: widgets.hours(words, time))])
             self._lines(words("undo.wanted"), plan.wanted)
             self._lines(words("undo.left"), plan.left)
 
@@ -93,14 +101,26 @@ class UndoDialog:
         if not lines:
             return
         widgets.text("h3", title, "zk-card-title")
-        columns = [Column(words(f"undo.column.{name}")) for name in ("day", "sheet", "undo", "why")]
+        columns = [
+            Column(words(f"undo.column.{name}")) for name in ("day", "ticket", "customer", "sheet", "undo", "why")
+        ]
+        columns.insert(3, Column(words("undo.column.time"), number=True))
         widgets.table(title, columns, [self._line(line) for line in lines[:LINES_SHOWN]])
         if len(lines) > LINES_SHOWN:
             widgets.text("p", words("sync.more", number=words.number(len(lines) - LINES_SHOWN)), "zk-muted")
 
     def _line(self, line: UndoLine) -> list[Cell]:
         words = self._words
-        return [words.day(line.day) if line.day else "", str(line.kimai_id), _kind(words, line.undo), line.text]
+        minutes = line.minutes
+        return [
+            words.day(line.day) if line.day else "",
+            line.ticket,
+            line.customer,
+            "" if minutes is None else lambda: widgets.hours(words, minutes),
+            str(line.kimai_id),
+            _kind(words, line.undo),
+            line.text,
+        ]
 
 
 def _kind(words: Words, reversal: str) -> str:
@@ -151,6 +171,33 @@ class RunActions:
             await SyncDialog(self._visit).show_plan((run.first, run.last))
 
 
+# A run in full, and the table in which each opens.
+
+
+def show_runs(visit: Visit, shown: Sequence[RunDetails]) -> None:
+    """The table of runs with what can be done with each."""
+    run_table.show(visit.words, shown, visit.act(Role.VIEWER, lambda run: _open(visit, run)), RunActions(visit).show)
+
+
+async def _open(visit: Visit, run: RunDetails) -> None:
+    """Open what a run read, planned, wrote and was refused, and what waits on its days by cause."""
+    words, found = visit.words, tuple[Cause, ...]()
+    if run.first and run.last:
+        found = await visit.ask(causes_of, visit, run.first, run.last)
+    days = words.days(run.first, run.last) if run.first and run.last else run.run_id[:8]
+    with widgets.dialog(words("runs.of", days=days), words("close"), wide=True):
+        with widgets.box("zk-row"):
+            run_table.status(words, run)
+            widgets.text("span", words("runs.from", at=words.instant(run.started_at)), "zk-muted")
+            widgets.link(words("dagster"), run.url, outside=True)
+        run_table.outcome(words, run)
+        if run.first:
+            widgets.text("h3", words("runs.causes"), "zk-card-title")
+            causes.show(words, found)
+        with widgets.actions():
+            RunActions(visit).show(run)
+
+
 # The section: all runs, page by page, newest first.
 
 RUNS_OF_A_PAGE = 10
@@ -174,7 +221,7 @@ class History:
 
     def _show(self, loaded: tuple[tuple[RunDetails, ...], int]) -> None:
         shown, total = loaded
-        run_table.show(self._visit.words, shown, RunActions(self._visit).show)
+        show_runs(self._visit, shown)
         if total > RUNS_OF_A_PAGE:
             widgets.pager(self._visit.words, self._page, RUNS_OF_A_PAGE, total, self._go)
 

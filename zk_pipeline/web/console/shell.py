@@ -12,6 +12,7 @@ from nicegui.events import GenericEventArguments
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate.overview import ChangeMark, change_mark, open_work
 from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.authentication import cookie_of
 from zk_pipeline.web.console import (
     account_dialog,
@@ -24,6 +25,7 @@ from zk_pipeline.web.console import (
     statement,
     widgets,
 )
+from zk_pipeline.web.console.finder import Finder
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.sync_dialog import SyncDialog
 from zk_pipeline.web.console.visit import Visit, Visitor
@@ -39,6 +41,7 @@ def show(visit: Visit, drawer: ui.left_drawer) -> None:
         widgets.icon_button(words("navigation"), "menu", drawer.toggle).classes("zk-menu-button")
         with widgets.link("", "/").classes("zk-brand", remove="zk-link"):
             widgets.text("h1", "zk_pipeline")
+        Finder(visit)
         widgets.box("zk-grow")
         if visit.may(Role.OPERATOR):
             open_sync = visit.act(Role.OPERATOR, lambda: SyncDialog(visit).show())
@@ -111,6 +114,9 @@ THEME_COOKIE = "zk_theme"
 _HEAD = """
 <link rel="stylesheet" href="/console/assets/console.css">
 <script src="/console/assets/console.js" defer></script>
+<link rel="manifest" href="/console/assets/manifest.webmanifest">
+<link rel="apple-touch-icon" href="/console/assets/icon-192.png">
+<meta name="theme-color" content="#2f55c4">
 """
 _THEMES = {"dark": True, "light": False}
 _SHARE_OF_ACCESS = 0.6
@@ -129,6 +135,7 @@ def page(runtime: Runtime, all_sections: Sequence[Section], shown: Sequence[Sect
             visit.client.title = f"{visit.words(f'{shown[0].name}.title')} · zk_pipeline"
         drawer = _navigation(visit, all_sections, alone=shown is not all_sections)
         show(visit, drawer)
+        _banners(visit)
         boxes = {section.name: _box(visit, section) for section in shown}
         _skip_link(visit)
         _load_in_view(visit, shown, boxes)
@@ -191,6 +198,15 @@ def _questions(runtime: Runtime) -> int:
     with runtime.database.transaction() as connection:
         waiting = open_work(connection)
     return waiting.conflicts + waiting.parked
+
+
+def _banners(visit: Visit) -> None:
+    """What holds for every page: that nothing is written, and that the connection is or was lost, which JS shows."""
+    if visit.runtime.settings.push_mode is PushMode.OFF:
+        widgets.text("p", visit.words("banner.off"), "zk-banner")
+    for name in ("offline", "reloaded"):
+        banner = widgets.text("p", visit.words(f"banner.{name}"), f"zk-banner zk-banner-{name}")
+        banner.props("role=alert hidden")
 
 
 def _box(visit: Visit, section: Section) -> ui.element:

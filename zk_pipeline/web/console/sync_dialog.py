@@ -66,7 +66,7 @@ def show(words: Words, plan: StoredPlan, page: int, go: Callable[[int], object],
     columns = [Column(words("sync.selection"))] if selection else []
     columns += [Column(words(f"sync.{name}")) for name in ("day", "action", "what")]
     columns += [Column(words(f"reconcile.{name}")) for name in ("agent", "customer")]
-    columns += [Column(words("field.project")), Column(words("reconcile.minutes"), number=True)]
+    columns += [Column(words("field.project")), Column(words("sync.hours"), number=True)]
     widgets.table(words("sync.lines"), columns, [_line(words, line, selection) for line in plan.lines])
     if plan.sums.lines > LINES_SHOWN:
         widgets.pager(words, page, LINES_SHOWN, plan.sums.lines, go)
@@ -75,12 +75,12 @@ def show(words: Words, plan: StoredPlan, page: int, go: Callable[[int], object],
 def show_approvals(words: Words, days: Sequence[PlannedDay]) -> None:
     """Of each day that writes: whether its plan is approved, by whom and when, and what changed since."""
     columns = [Column(words("sync.day")), Column(words("sync.writes"), number=True)]
-    columns += [Column(words("reconcile.minutes"), number=True), Column(words("sync.approval"))]
+    columns += [Column(words("sync.hours"), number=True), Column(words("sync.approval"))]
     rows: list[list[Cell]] = [
         [
             words.day(day.day),
             words.number(day.lines),
-            words.number(day.minutes),
+            lambda day=day: widgets.hours(words, day.minutes),
             lambda day=day: _approval(words, day),
         ]
         for day in days
@@ -116,12 +116,13 @@ def _sums(words: Words, plan: StoredPlan) -> list[tuple[str, Cell]]:
     facts: list[tuple[str, Cell]] = [
         (words(f"sync.{name}"), words.number(number)) for name in _SUMS if (number := getattr(plan.sums, name))
     ]
-    return [*facts, (words("bulk.minutes"), words.minutes(plan.sums.minutes))]
+    return [*facts, (words("sync.time"), lambda: widgets.hours(words, plan.sums.minutes))]
 
 
 def _line(words: Words, line: PlanLineView, selection: Selection | None) -> list[Cell]:
     changed = ", ".join(words.known(f"field.{name}", name) for name in line.changes)
-    what = line.description or changed or line.key
+    said = line.description or changed
+    what = said if line.ticket in said else f"{line.ticket} {said}".strip()
     return [
         *([lambda: selection.box(words, line)] if selection else []),
         words.day(line.day),
@@ -130,7 +131,7 @@ def _line(words: Words, line: PlanLineView, selection: Selection | None) -> list
         line.agent,
         line.customer,
         line.project,
-        words.number(line.minutes),
+        lambda: widgets.hours(words, line.minutes),
     ]
 
 
@@ -186,14 +187,14 @@ class SyncDialog:
                 self._approve_button.set_visibility(False)
                 run = self._visit.act(Role.OPERATOR, self._run)
                 self._run_button = widgets.button(words("sync.run"), run, kind="primary", icon="play_arrow")
-                self._run_button.disable()
+                self._run_button.set_visibility(False)
 
     def _changed(self) -> None:
         """The plan of other days is dropped."""
         self._planned = None
         self._selection.lines.clear()
         self._approve_button.set_visibility(False)
-        self._run_button.disable()
+        self._run_button.set_visibility(False)
 
     def _days(self) -> Days | None:
         first, last = widgets.day_of(self._first), widgets.day_of(self._last)
@@ -234,6 +235,7 @@ class SyncDialog:
                 show_approvals(words, planned)
             if self._objections:
                 show_objections(words, self._objections, may_pass=visit.may(Role.ADMIN))
+        self._run_button.set_visibility(bool(plan.sums.lines))
         self._offer(days, has_approved=any(day.waiting < day.lines for day in planned) or not planned)
 
     def _offer(self, days: Days, *, has_approved: bool) -> None:

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from inspect import isawaitable
 from typing import Any, Generic, Literal, TypeVar
 
 from nicegui import ui
@@ -70,9 +71,26 @@ def card(title: str = "", classes: str = "") -> Iterator[Element]:
 
 
 def button(label: str, on_click: Handler | None = None, *, kind: Kind = "plain", icon: str | None = None) -> ui.button:
-    """A button with a text."""
-    made = ui.button(label, on_click=on_click, icon=icon, color="primary" if kind == "primary" else None)
+    """A button with a text. It is busy, and cannot be pressed, for as long as what it does takes."""
+    made = ui.button(label, icon=icon, color="primary" if kind == "primary" else None)
+    if on_click is not None:
+        made.on_click(_busy_during(made, on_click))
     return made.props(_KINDS[kind]).classes(f"zk-button zk-{kind}")
+
+
+def _busy_during(made: ui.button, on_click: Handler) -> Callable[[], Awaitable[None]]:
+    async def pressed() -> None:
+        answer = on_click()
+        if not isawaitable(answer):
+            return
+        made.props("loading")
+        try:
+            await answer
+        finally:
+            if not made.is_deleted:
+                made.props(remove="loading")
+
+    return pressed
 
 
 def icon_button(label: str, icon: str, on_click: Handler | None = None) -> ui.button:

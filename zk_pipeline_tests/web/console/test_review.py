@@ -11,7 +11,7 @@ from zk_pipeline_tests.web.console.site import PHONE, Site, examined, sign_in, s
 from zk_sandbox.server import SandboxProcess
 
 DAY = "2025-10-06"
-RUN = "Carry it out"
+RUN = "Sync now"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def run_row(page: Page) -> Locator:
 @pytest.mark.parametrize("as_role", [(Role.VIEWER, 1280)], indirect=True)
 def test_what_waits_is_told_and_only_operators_may_approve_it(as_role: Page, reviewed: Site):
     expect(run_row(as_role)).to_contain_text("waiting for approval")
+    expect(run_row(as_role)).to_contain_text("not written")
     expect(run_row(as_role)).not_to_contain_text("Nothing")
     assert as_role.get_by_role("button", name="Approve…").count() == 0
     assert reviewed.written(DAY, DAY) == set()

@@ -1,6 +1,7 @@
 """What the console says a run did: nothing that was planned and not written passes for success."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -22,19 +23,34 @@ def run(counts: Mapping[str, int], *, carried_out: bool = True) -> RunDetails:
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        ({"created": 1200, "linked": 1}, "created 1,200 · linked 1"),
-        ({"unapproved": 3}, "waiting for approval 3"),
-        ({"withheld": 4}, "not written: writing is off 4"),
-        ({"undone": 5, "left": 2}, "taken back 5 · left as they were 2"),
-        ({"in_sync": 7}, "Nothing to write"),
+        ({"created": 1200, "linked": 1}, ["1,200 created", "1 linked"]),
+        ({"entries": 9, "planned": 3, "unapproved": 3}, ["9 read", "3 planned", "3 waiting for approval"]),
+        ({"withheld": 4}, ["4 not written: writing is off"]),
+        ({"undone": 5, "left": 2}, ["5 taken back", "2 left as they were"]),
+        ({"in_sync": 7}, []),
     ],
 )
-def test_a_run_tells_what_it_did_and_what_it_left(counts: Mapping[str, int], told: str):
-    assert run_table.counts(WORDS, run(counts)) == told
+def test_a_run_tells_what_it_did_and_what_it_left(counts: Mapping[str, int], told: list[str]):
+    assert list(run_table.counts(WORDS, run(counts)).values()) == told
 
 
-def test_a_run_that_carried_nothing_out_does_not_say_that_there_was_nothing_to_write():
-    assert run_table.counts(WORDS, run({"entries": 3}, carried_out=False)) == "Nothing was written"
+@pytest.mark.parametrize(
+    ("counts", "status", "carried_out", "told"),
+    [
+        ({"created": 3}, "success", True, ("Done", "good")),
+        ({"created": 3, "parked": 2}, "success", True, ("Done, 2 refused", "warn")),
+        ({"created": 3, "failed": 1}, "success", True, ("Done, 1 refused", "warn")),
+        ({"unapproved": 4}, "success", True, ("Done, 4 not written", "warn")),
+        ({"entries": 4, "planned": 4}, "success", False, ("Planned only", "info")),
+        ({"created": 3}, "unknown", True, ("Done", "good")),
+        ({"created": 3}, "unknown", False, ("Dagster does not answer", "calm")),
+        ({"created": 3, "parked": 2}, "failure", False, ("Failed", "bad")),
+    ],
+)
+def test_a_run_that_was_refused_something_or_left_something_is_not_simply_done(
+    counts: Mapping[str, int], status: str, carried_out: bool, told: tuple[str, str]
+):
+    assert run_table.verdict(WORDS, replace(run(counts, carried_out=carried_out), status=status)) == told
 
 
 def test_what_ended_well_without_writing_everything_is_said_in_sentences():
@@ -44,6 +60,8 @@ def test_what_ended_well_without_writing_everything_is_said_in_sentences():
     assert left.startswith("Not everything was written: 1 changed since they were planned.")
     assert run_table.shortfalls(WORDS, [run({"withheld": 4})])[0].startswith("Nothing was written: writing is switched")
     assert run_table.shortfalls(WORDS, [run({"created": 2})]) == []
+    (refused,) = run_table.shortfalls(WORDS, [run({"created": 2, "parked": 1})])
+    assert refused == "Not everything was written: Kimai refused 1. To do says why."
 
 
 def test_a_failed_try_before_the_one_that_did_it_is_not_counted():

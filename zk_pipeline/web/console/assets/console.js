@@ -35,6 +35,24 @@ const zkConsole = {
     });
     setInterval(() => this.renew(), 60000 * renewMinutes);
     window.socket.io.on("reconnect_error", () => this.renew());
+    this.watchConnection();
+  },
+
+  // The page says that it may be out of date; after a restart of the server it is loaded again, and says that too.
+  watchConnection() {
+    const shown = (name, is) => document.querySelectorAll(`.zk-banner-${name}`).forEach((one) => (one.hidden = !is));
+    shown("reloaded", sessionStorage.zkLost === "yes");
+    delete sessionStorage.zkLost;
+    window.socket.on("disconnect", () => {
+      sessionStorage.zkLost = "yes";
+      shown("offline", true);
+    });
+    window.socket.on("connect", () => {
+      // A page that the server has forgotten is loaded again within this time.
+      setTimeout(() => delete sessionStorage.zkLost, 3000);
+      shown("offline", false);
+    });
+    window.addEventListener("pagehide", () => document.querySelector(".zk-banner-offline:not([hidden])") || delete sessionStorage.zkLost);
   },
 
   // The address may name a part of a section, which has no place of its own on the page.
@@ -85,3 +103,11 @@ const zkConsole = {
     setTimeout(() => location.assign(`/sign-in?next=${encodeURIComponent(here)}`), 1500);
   },
 };
+
+// A click is answered at once, before the server can: the button rests until it says that it is busy.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.(".zk-button.q-btn");
+  if (!button) return;
+  button.classList.add("zk-pressed");
+  setTimeout(() => button.classList.remove("zk-pressed"), 500);
+});

@@ -40,6 +40,12 @@ class Filters:
             self._ticket = widgets.search(words("reconcile.ticket"), on_change)
             self._first = widgets.day_field(words("from"), on_change=on_change)
             self._last = widgets.day_field(words("to"), on_change=on_change)
+        fields = {"agent": self._agent, "customer": self._customer, "ticket": self._ticket}
+        for name, field in (fields | {"from": self._first, "to": self._last}).items():
+            if given.get(name):
+                field.value = given[name]
+        if given.get("reason") in reasons:
+            self._reason.value = given["reason"]
         self._mark()
 
     @property
