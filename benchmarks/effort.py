@@ -39,6 +39,38 @@ def effort(home: Path) -> Iterator[Effort]:
     spent.megabytes = peak_megabytes()
 
 
+@dataclass(frozen=True, slots=True)
+class AllProcesses:
+    """What an installation's processes, PostgreSQL's among them, used so far, and their memory now.
+
+    Memory that several share counts once.
+    """
+
+    number: int
+    processor_seconds: float
+    megabytes: float
+
+
+def of_all_processes(parent: int, home: Path) -> AllProcesses:
+    """The process `parent`, all that descend from it, and the embedded database of this home. Linux only."""
+    stats = {process.name: _stat(process.name) for process in PROC.glob("[0-9]*")}
+    found = {str(parent), (home / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0]}
+    while more := {pid for pid, stat in stats.items() if stat and stat[_PARENT] in found} - found:
+        found |= more
+    alive = [pid for pid in found if stats.get(pid)]
+    ticks = sum(sum(map(int, stats[pid][_USER : _OF_ENDED_CHILDREN + 1])) for pid in alive)
+    return AllProcesses(len(alive), ticks / TICKS, sum(map(_shared_out, alive)) / 1024)
+
+
+def _shared_out(pid: str) -> int:
+    """KiB of a process, what it shares with others divided among them; 0 if it has just ended."""
+    try:
+        lines = (PROC / pid / "smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
 def peak_megabytes() -> float:
     """The most memory that this process ever had resident.
 

@@ -10,7 +10,7 @@ from benchmarks.harness import Measurement, Picture, at_most
 from benchmarks.plots import Mark, histogram
 from benchmarks.running import Running, everything_running
 
-MEDIAN, NEARLY_ALL = 8, 12
+MEDIAN, NEARLY_ALL = 2.5, 5
 """Limits in seconds."""
 
 LONGEST_WAIT = 60.0
@@ -20,7 +20,7 @@ BETWEEN = (0.0, 6.0)
 
 
 def measure(*, quick: bool) -> Iterator[Measurement | Picture]:
-    """Half of the single bookings arrive within 8 s, and 95 of 100 within 12 s."""
+    """Half of the single bookings arrive within 2.5 s, and 95 of 100 within 5 s."""
     number, pauses = 8 if quick else 50, random.Random(SEED)
     with everything_running() as running:
         seconds = sorted(_seconds_to_arrive(running, pauses.uniform(*BETWEEN)) for _ in range(number))

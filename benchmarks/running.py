@@ -33,13 +33,14 @@ SECONDS_TO_START = 120
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The systems, the product between them, and the webhook's address."""
+    """The systems, the product between them, the process of `zk up`, and the webhook's address."""
 
     zammad: ZammadServer
     kimai: KimaiServer
     zammad_control: SandboxControl
     kimai_control: SandboxControl
     environment: Environment
+    up: int
     webhook: str
     ticket: int
     agent: int
@@ -85,16 +86,16 @@ def everything_running() -> Iterator[Running]:
         with environment.runtime.database.transaction() as connection:
             wanted = [ActivityMapping(type_id, None, activity)]
             mappings.change(connection, wanted, actor="benchmark", source="zammad", target="kimai")
-        with _up(port, web_port):
+        with _up(port, web_port) as up:
             webhook = f"http://127.0.0.1:{web_port}/api/v1/webhooks/zammad"
             yield Running(
-                zammad, kimai, zammad_control, kimai_control, environment, webhook, ticket, agent, type_id
+                zammad, kimai, zammad_control, kimai_control, environment, up, webhook, ticket, agent, type_id
             )  # fmt: skip
 
 
 @contextmanager
-def _up(port: int, web_port: int) -> Iterator[None]:
-    """`zk up` on the deployment that the environment names."""
+def _up(port: int, web_port: int) -> Iterator[int]:
+    """`zk up` on the deployment that the environment names; its process."""
     variables = {**os.environ, "ZK_WEB_PORT": str(web_port), "ZK_WEBHOOK_SECRET": SECRET, "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-c", "from zk_pipeline.cli.app import main; main()", "up", "--port", str(port)]
     ready, lines = threading.Event(), list[str]()
@@ -113,7 +114,7 @@ def _up(port: int, web_port: int) -> Iterator[None]:
             ready.wait(SECONDS_TO_START)
             if not lines or up.poll() is not None or "Press Ctrl-C" not in lines[-1]:
                 raise RuntimeError(f"zk up did not start: {''.join(lines)}")
-            yield
+            yield up.pid
         finally:
             if up.poll() is None:
                 up.send_signal(signal.SIGINT)
