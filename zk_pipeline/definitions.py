@@ -9,9 +9,11 @@ from zk_pipeline.defs.run_log import use_everywhere
 use_everywhere()
 
 built = schedules.build_schedules()
+deadlines = schedules.deadlines(built)
 loaded = dg.load_assets_from_modules([zammad, kimai, sync, marts])
 assets = dg.map_asset_specs(
-    lambda spec: schedules.freshness_of(spec, built), [row for row in loaded if isinstance(row, dg.AssetsDefinition)]
+    lambda spec: schedules.freshness_of(spec, deadlines),
+    [row for row in loaded if isinstance(row, dg.AssetsDefinition)],
 )
 
 defs = dg.Definitions(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -54,19 +54,31 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
     return [_schedule(_plan_at_load(settings, name, stored), job) for name, job in JOBS.items()]
 
 
-def freshness_of(spec: dg.AssetSpec, schedules: Sequence[dg.ScheduleDefinition]) -> dg.AssetSpec:
-    """The asset with a deadline by the schedule that keeps it fresh: its longest pause, and the time that a run takes.
+def deadlines(schedules: Sequence[dg.ScheduleDefinition]) -> dict[str, timedelta]:
+    """How long after a tick of each schedule its assets are still fresh: its longest pause, and the time of a run.
 
-    The marts and `kimai/changes` wait for the deep check, all others for the catch-up. What is off sets no deadline.
+    A schedule that is off sets none.
+    """
+    now = datetime.now(UTC)
+    found = {}
+    for schedule in schedules:
+        if schedule.default_status is dg.DefaultScheduleStatus.RUNNING and schedule.execution_timezone is not None:
+            zone = ZoneInfo(schedule.execution_timezone)
+            ticks = preview(str(schedule.cron_schedule), zone, now, TICKS_LOOKED_AT)
+            found[schedule.name] = max(later - earlier for earlier, later in pairwise(ticks)) + CATCH_UP_TAKES
+    return found
+
+
+def freshness_of(spec: dg.AssetSpec, deadlines: Mapping[str, timedelta]) -> dg.AssetSpec:
+    """The asset with the deadline of the schedule that keeps it fresh.
+
+    The marts and `kimai/changes` wait for the deep check, all others for the catch-up.
     """
     waits = spec.key.path[0] == "marts" or spec.key.path == ["kimai", "changes"]
-    schedule = next(row for row in schedules if row.name == (DEEP_CHECK if waits else CATCH_UP))
-    if schedule.default_status is not dg.DefaultScheduleStatus.RUNNING or schedule.execution_timezone is None:
+    deadline = deadlines.get(DEEP_CHECK if waits else CATCH_UP)
+    if deadline is None:
         return spec
-    zone = ZoneInfo(schedule.execution_timezone)
-    ticks = preview(str(schedule.cron_schedule), zone, datetime.now(UTC), TICKS_LOOKED_AT)
-    longest = max(later - earlier for earlier, later in pairwise(ticks))
-    return spec.replace_attributes(freshness_policy=dg.FreshnessPolicy.time_window(longest + CATCH_UP_TAKES))
+    return spec.replace_attributes(freshness_policy=dg.FreshnessPolicy.time_window(deadline))
 
 
 def _plan_at_load(settings: Settings, name: str, stored: Mapping[str, Any]) -> SchedulePlan:
