@@ -16,7 +16,7 @@ import httpx
 import pytest
 import yaml
 
-from zk_pipeline.billing.files.style import MACHINE_FONTS
+from zk_pipeline.billing.files.pdf_pages import MACHINE_FONTS
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline_tests.deploy import proxy

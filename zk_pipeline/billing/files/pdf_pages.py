@@ -1,13 +1,17 @@
 """The pages of the PDF: letterhead, draft mark, page numbers, paragraphs, and tables of any length."""
 
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from fontTools.ttLib import TTLibError
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
+from fpdf.fonts import TTFFont
 
-from zk_pipeline.billing.files import style as fonts
 from zk_pipeline.billing.files.style import DocumentStyle
+from zk_pipeline.identity.actors import OperationError
 
 INK, SOFT, RULE, ACCENT = (28, 36, 43), (96, 108, 118), (214, 220, 225), (24, 100, 140)
 SHADE = (236, 241, 244)
@@ -25,7 +29,7 @@ class StatementPages(FPDF):
     def __init__(self, style: DocumentStyle, month: str) -> None:
         super().__init__(format="A4")
         self.style, self._month, self._customer, self._draft = style, month, "", False
-        self._family, self._letters = fonts.choose_font(self, style.font)
+        self._family, self._letters = choose_font(self, style.font)
         self.set_margins(18, 16, 18)
         self.c_margin = 0
         self.set_auto_page_break(auto=True, margin=20)
@@ -40,7 +44,7 @@ class StatementPages(FPDF):
 
     def drawable(self, text: str) -> str:
         """The text in letters of the font."""
-        return fonts.drawable(text, self._letters)
+        return drawable(text, self._letters)
 
     def pen(self, size: float, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
         """Set font and colour for the following text."""
@@ -71,7 +75,7 @@ class StatementPages(FPDF):
         # On the left, since the width of the number of pages is not known yet.
         self.cell(40, 5, self.style.word("page", page=self.page_no(), pages="{nb}"))
         about = " \N{MIDDLE DOT} ".join(filter(None, (self._month, self.drawable(self._customer))))
-        self.cell(0, 5, fonts.shorten(self, about, self.epw - 40), align="R")
+        self.cell(0, 5, shorten(self, about, self.epw - 40), align="R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,3 +227,98 @@ class PagedTable:
             self._paper.pen(_SIZE, bold=bold)
             known = self._widths[bold, letter] = self._paper.get_string_width(letter)
         return known
+
+
+# Fonts, and replacements for letters that a font lacks.
+
+FAMILY = "statement"
+CORE = "helvetica"
+MACHINE_FONTS = (
+    (
+        Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
+        Path("/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf"),
+    ),
+    (Path("/usr/share/fonts/dejavu/DejaVuSans.ttf"), Path("/usr/share/fonts/dejavu/DejaVuSans-Bold.ttf")),
+    (
+        Path("/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf"),
+        Path("/usr/share/fonts/truetype/liberation/LiberationSans-Bold.ttf"),
+    ),
+)
+"""Regular and bold."""
+
+UNKNOWN = "?"
+
+_CORE_LETTERS = frozenset(range(0x20, 0x7F)) | frozenset(range(0xA0, 0x100))
+_WRITTEN_AS = {
+    **dict.fromkeys(
+        "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\N{SINGLE LOW-9 QUOTATION MARK}", "'"
+    ),
+    **dict.fromkeys(
+        "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{DOUBLE LOW-9 QUOTATION MARK}", '"'
+    ),
+    **dict.fromkeys("\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}", "-"),
+    "\N{EURO SIGN}": "EUR",
+    "\N{LATIN SMALL LETTER L WITH STROKE}": "l",
+    "\N{LATIN CAPITAL LETTER L WITH STROKE}": "L",
+    "\N{LATIN SMALL LETTER D WITH STROKE}": "d",
+    "\N{LATIN CAPITAL LETTER D WITH STROKE}": "D",
+    "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+    "\N{LATIN SMALL LIGATURE OE}": "oe",
+    "\N{LATIN CAPITAL LIGATURE OE}": "OE",
+    "\N{LATIN CAPITAL LETTER SHARP S}": "SS",
+}
+_LEFT_OUT = {"Cf", "Mn", "Me", "Cc", "Cs", "Co", "Cn", "So", "Sk"}
+"""Unicode categories that are left out: marks, control characters, and symbols such as emoji."""
+
+
+def choose_font(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
+    """The font family and its code points: the chosen font, a system font, or Helvetica.
+
+    Raises `OperationError` if the chosen font cannot be used.
+    """
+    if chosen is None:
+        found = next(((regular, bold) for regular, bold in MACHINE_FONTS if regular.exists() and bold.exists()), None)
+    else:
+        found = (chosen, chosen)
+    if found is None:
+        return CORE, _CORE_LETTERS
+    try:
+        for style, path in zip(("", "B"), found, strict=True):
+            document.add_font(FAMILY, style, path)
+    except (OSError, ValueError, TTLibError) as error:
+        raise OperationError(
+            f"ZK_STATEMENT_FONT={str(chosen)!r} is not a TrueType font. Set a .ttf file, or unset it."
+        ) from error
+    faces = [face.cmap for face in document.fonts.values() if isinstance(face, TTFFont)]
+    return FAMILY, frozenset(faces[0]).intersection(*faces)
+
+
+def shorten(document: FPDF, text: str, width: float) -> str:
+    """The text, shortened to a width in the document's unit."""
+    if document.get_string_width(text) <= width:
+        return text
+    while text and document.get_string_width(f"{text}...") > width:
+        text = text[:-1]
+    return f"{text.rstrip()}..."
+
+
+def drawable(text: str, letters: Container[int]) -> str:
+    """The text in letters of the font.
+
+    Missing letters lose their accents or are transliterated; symbols are left out, and other letters become `?`.
+    """
+    drawn = "".join(_drawn(character, letters) for character in unicodedata.normalize("NFC", text))
+    return " ".join(drawn.split())
+
+
+def _drawn(character: str, letters: Container[int]) -> str:
+    if character.isspace():
+        return " "
+    if ord(character) in letters:
+        return character
+    if unicodedata.category(character) in _LEFT_OUT:
+        return ""
+    simpler = _WRITTEN_AS.get(character) or "".join(
+        part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part)
+    )
+    return simpler if simpler and all(ord(part) in letters for part in simpler) else UNKNOWN
