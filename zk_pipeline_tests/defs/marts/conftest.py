@@ -77,9 +77,16 @@ class Marts:
 
 
 @pytest.fixture(scope="module")
-def marts(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marts]:
+def marts(
+    request: pytest.FixtureRequest, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Marts]:
     """An empty world; a module fills it once."""
+    on_dagster = request.node.get_closest_marker("dagster") is not None
     with databases.fresh() as pair, pytest.MonkeyPatch.context() as patch:
         set_surroundings(pair, tmp_path_factory.mktemp("marts"), patch)
-        with open_desk(patch) as desk, open_office(patch) as office, open_world(desk, office) as world:
+        with (
+            open_desk(patch) as desk,
+            open_office(patch) as office,
+            open_world(desk, office, on_dagster=on_dagster) as world,
+        ):
             yield Marts(world)

@@ -280,7 +280,7 @@ def test_a_hidden_minute_in_any_stage_is_unexplained(marts: Marts, month: Month,
 
 
 def test_all_is_well_again_once_the_minutes_are_back(marts: Marts, month: Month) -> None:
-    marts.build()
+    marts.build(options=MODELS)
     assert marts.unexplained() == {}
 
 

@@ -11,6 +11,7 @@ import pytest
 from zk_pipeline.billing import credit_list, periods
 from zk_pipeline.billing.statements import statement
 from zk_pipeline.domain.statement import Statement
+from zk_pipeline_tests.dbt_in_process import MODELS
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
@@ -45,9 +46,9 @@ class Ledgers:
     def books(self) -> Books:
         return Books(self.marts.world)
 
-    def build(self) -> Told:
+    def build(self, *options: str) -> Told:
         """Build, and tell what is in the marts now."""
-        self.marts.build()
+        self.marts.build(options=options)
         columns = ("zammad", "kimai", "waiting", "excluded", "rounding", "netted", "agreed", "adjusted", "unexplained")
         sums = ", ".join(f"sum(minutes_{name}) AS {name}" for name in columns)
         customers: dict[tuple[str, str], dict[str, int]] = {}
@@ -167,7 +168,7 @@ def ledgers(marts: Marts) -> Ledgers:
 @pytest.fixture(scope="module")
 def closed(ledgers: Ledgers) -> Told:
     """October is closed before September."""
-    told = ledgers.build()
+    told = ledgers.build(*MODELS)
     ledgers.close("2025-10")
     ledgers.close("2025-09")
     return told
@@ -177,13 +178,13 @@ def closed(ledgers: Ledgers) -> Told:
 def asked(ledgers: Ledgers, closed: Told) -> Told:
     """Closed bookings changed, and nobody has decided."""
     ledgers.change()
-    return ledgers.build()
+    return ledgers.build(*MODELS)
 
 
 @pytest.fixture(scope="module")
 def adjusted(ledgers: Ledgers, asked: Told) -> Told:
     ledgers.adjust()
-    return ledgers.build()
+    return ledgers.build(*MODELS)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +206,7 @@ def stated(ledgers: Ledgers, owed: Mapping[str | None, int]) -> Mapping[str, Sta
 def merged(ledgers: Ledgers, stated: Mapping[str, Statement]) -> Told:
     """A customer was renamed and two were merged, and then the next month was closed."""
     ledgers.rename_and_merge()
-    told = ledgers.build()
+    told = ledgers.build(*MODELS)
     ledgers.close("2025-11")
     return told
 
@@ -220,13 +221,13 @@ def changed_again(ledgers: Ledgers, merged: Told) -> Told:
     desk.server.edit(ledgers.bookings["edited"], units=80)
     desk.server.delete(ledgers.bookings["retyped"])
     ledgers.sync()
-    return ledgers.build()
+    return ledgers.build(*MODELS)
 
 
 @pytest.fixture(scope="module")
 def closed_again(ledgers: Ledgers, changed_again: Told) -> Told:
     ledgers.adjust()
-    told = ledgers.build()
+    told = ledgers.build()  # With the tests of dbt, now that everything has happened.
     ledgers.close("2025-10")
     return told
 

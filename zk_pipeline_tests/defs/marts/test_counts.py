@@ -15,6 +15,8 @@ from zk_pipeline.store.summaries import DaySpan, Summary
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
 
+pytestmark = pytest.mark.dagster
+
 TUESDAY = MONDAY + timedelta(days=1)
 
 

@@ -76,8 +76,10 @@ def price(world: World) -> None:
     office.server.edit_timesheet(office.rows[-2].id, billable=False)
 
 
-def found(marts: Marts, month: str) -> Statement:
-    return statement(marts.runtime, month)
+@pytest.fixture(scope="module")
+def found(months: Marts) -> dict[str, Statement]:
+    """The statement of each month, after one build."""
+    return {month: statement(months.runtime, month, refresh=month == MONTHS[0]) for month in MONTHS}
 
 
 def rows_of_kimai(marts: Marts, month: str, customer: int) -> list[dict[str, Any]]:
@@ -100,8 +102,10 @@ def _berlin(instant: str) -> str:
 
 
 @pytest.mark.parametrize("month", MONTHS)
-def test_the_statements_side_of_kimai_is_what_kimai_adds_up_to(months: Marts, month: str) -> None:
-    accounts = found(months, month).accounts
+def test_the_statements_side_of_kimai_is_what_kimai_adds_up_to(
+    months: Marts, found: dict[str, Statement], month: str
+) -> None:
+    accounts = found[month].accounts
     assert accounts
     for account in accounts:
         told = rows_of_kimai(months, month, account.customer.id)
@@ -110,10 +114,10 @@ def test_the_statements_side_of_kimai_is_what_kimai_adds_up_to(months: Marts, mo
 
 @pytest.mark.parametrize("month", MONTHS)
 def test_the_time_sheets_of_a_statement_add_up_to_what_kimai_does_in_seconds_and_money(
-    months: Marts, month: str
+    months: Marts, found: dict[str, Statement], month: str
 ) -> None:
     priced = 0
-    for account in found(months, month).accounts:
+    for account in found[month].accounts:
         told = rows_of_kimai(months, month, account.customer.id)
         minutes, amount = sum_of(account.items)
         own, _ = sum_of(item for item in account.items if item.origin is None)
@@ -129,8 +133,10 @@ def test_the_time_sheets_of_a_statement_add_up_to_what_kimai_does_in_seconds_and
     assert priced
 
 
-def test_each_time_sheet_is_told_with_its_ticket_or_with_what_people_wrote(months: Marts) -> None:
-    october = {account.customer.name: account for account in found(months, "2025-10").accounts}
+def test_each_time_sheet_is_told_with_its_ticket_or_with_what_people_wrote(
+    months: Marts, found: dict[str, Statement]
+) -> None:
+    october = {account.customer.name: account for account in found["2025-10"].accounts}
     desk = months.world.desk
     (copied,) = [item for item in october["Acme"].items if item.origin is Origin.COPIES]
     assert (copied.ticket, copied.title) == (desk.number().removeprefix("#"), "Printer is out of paper")
@@ -151,8 +157,10 @@ def test_each_time_sheet_is_told_with_its_ticket_or_with_what_people_wrote(month
     assert (moved.day, moved.minutes, moved.title) == (date(2025, 10, 2), 45, "Printer is out of paper")
 
 
-def test_copies_and_time_that_did_not_come_from_a_ticket_have_lines_of_their_own(months: Marts) -> None:
-    october, september = found(months, "2025-10"), found(months, "2025-09")
+def test_copies_and_time_that_did_not_come_from_a_ticket_have_lines_of_their_own(
+    months: Marts, found: dict[str, Statement]
+) -> None:
+    october, september = found["2025-10"], found["2025-09"]
     assert other_time_by_origin(october.accounts) == {
         "copies": (1, Decimal(30)),
         "not_from_a_ticket": (3, Decimal(90)),
@@ -168,8 +176,8 @@ def test_copies_and_time_that_did_not_come_from_a_ticket_have_lines_of_their_own
     assert '"origin": "not_from_a_ticket"' in render(october, FileFormat.JSON, LOOK).decode()
 
 
-def test_a_month_with_a_question_is_a_draft_that_names_its_minutes(months: Marts) -> None:
-    october = found(months, "2025-10")
+def test_a_month_with_a_question_is_a_draft_that_names_its_minutes(months: Marts, found: dict[str, Statement]) -> None:
+    october = found["2025-10"]
     assert october.balanced
     assert not any(line.amounts.waiting for line in october.lines)
     assert (october.verdict, october.is_draft) == (Verdict.WAITING, True)
@@ -179,8 +187,8 @@ def test_a_month_with_a_question_is_a_draft_that_names_its_minutes(months: Marts
     assert any("open conflicts: 1 about 30 minutes" in text for text in standing.objections), standing.objections
 
 
-def test_the_check_names_what_did_not_come_from_a_ticket(months: Marts) -> None:
-    found(months, "2025-10")
+def test_the_check_names_what_did_not_come_from_a_ticket(months: Marts, found: dict[str, Statement]) -> None:
+    assert found
     with months.runtime.database.transaction() as connection:
         month = date(2025, 10, 1)
         told = also_in_kimai([(month, read_items(connection, active_connectors(connection), month, ZONE))])
