@@ -1,22 +1,25 @@
 """Every change of the clocks within two years, in every zone that Python knows."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 FIRST, LAST = datetime(2025, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
-DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
+SECOND = timedelta(seconds=1)
+DAYS = [FIRST + timedelta(days=number) for number in range((LAST - FIRST).days + 1)]
 
 
-def clock_changes() -> Iterator[tuple[ZoneInfo, datetime]]:
+@cache
+def clock_changes() -> Sequence[tuple[ZoneInfo, datetime]]:
     """Each zone with the first instant after each of its changes."""
-    for name in sorted(available_timezones()):
-        zone = ZoneInfo(name)
-        instant = FIRST
-        while instant < LAST:
-            if offset(instant, zone) != offset(instant + DAY, zone):
-                yield zone, _between(instant, instant + DAY, zone)
-            instant += DAY
+    return [
+        (zone, _between(before, after, zone))
+        for zone in map(ZoneInfo, sorted(available_timezones()))
+        for before, after in pairwise(DAYS)
+        if offset(before, zone) != offset(after, zone)
+    ]
 
 
 def instants_around(change: datetime) -> list[datetime]:

@@ -1,5 +1,6 @@
 """The order of the tests, slow files first, so that no worker is left alone with one; and dbt within their process."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from zk_pipeline.stages import marts
 from zk_pipeline_tests import dbt_in_process
+
+# While tests are collected nearly nothing becomes garbage, and looking for it takes a fifth of the time.
+gc.disable()
 
 TESTS = Path(__file__).parent
 SLOW = (
@@ -22,6 +26,13 @@ SLOW = (
     "defs/marts/test_closed_months.py",
 )
 """The slowest first."""
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage begin, and leave out what all tests need, as it stays."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

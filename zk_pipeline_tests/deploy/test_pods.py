@@ -15,7 +15,6 @@ from dagster._core.test_utils import create_run_for_test
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
-from dagster_k8s import K8sRunLauncher
 
 RUNNING = {"active": 1}
 DEAD = {"failed": 1}
@@ -103,6 +102,8 @@ def context(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_a_run_is_failed_when_its_pod_is_dead_or_gone(
     context: WorkspaceProcessContext, cluster: Cluster, status: dict[str, Any] | None, became: DagsterRunStatus
 ):
+    from dagster_k8s import K8sRunLauncher  # noqa: PLC0415 (a second in each process that collects tests)
+
     instance = context.instance
     assert isinstance(instance.run_launcher, K8sRunLauncher)
     run = create_run_for_test(instance, job_name="sync", status=DagsterRunStatus.STARTED)

@@ -17,8 +17,9 @@ import pytest
 from fpdf import FPDF
 from openpyxl import load_workbook
 
-from zk_pipeline.billing.files import FileFormat, file_name, render, style
+from zk_pipeline.billing.files import FileFormat, file_name, pdf_pages, render
 from zk_pipeline.billing.files.closed_statement import closing_content, statement_from_closing, statement_hash
+from zk_pipeline.billing.files.pdf_pages import drawable
 from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import Closing, fingerprint
@@ -82,7 +83,7 @@ def statement() -> Statement:
 @pytest.fixture
 def readable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Documents whose text can be read in their bytes: not compressed, and in a font that every reader has."""
-    monkeypatch.setattr(style, "MACHINE_FONTS", ())
+    monkeypatch.setattr(pdf_pages, "MACHINE_FONTS", ())
     begin = FPDF.__init__
 
     def plainly(self: FPDF, *args: object, **given: object) -> None:
@@ -218,11 +219,11 @@ def test_a_pdf_for_the_house_spells_the_equation(readable: None) -> None:
 
 
 @pytest.mark.parametrize("language", list(DocumentLanguage))
-@pytest.mark.parametrize("machine_fonts", [style.MACHINE_FONTS, ()], ids=["with its fonts", "without fonts"])
+@pytest.mark.parametrize("machine_fonts", [pdf_pages.MACHINE_FONTS, ()], ids=["with its fonts", "without fonts"])
 def test_any_name_makes_a_pdf(
     statement: Statement, language: DocumentLanguage, machine_fonts: tuple[()], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(style, "MACHINE_FONTS", machine_fonts)
+    monkeypatch.setattr(pdf_pages, "MACHINE_FONTS", machine_fonts)
     assert render(statement, FileFormat.PDF, DocumentStyle(LOOK.zone, language=language, internal=True)).startswith(
         b"%PDF"
     )
@@ -235,12 +236,8 @@ def test_a_month_without_bookings_is_a_file_in_every_format() -> None:
 
 def test_names_lose_their_accents_where_the_font_has_none() -> None:
     letters = frozenset(range(0x20, 0x7F))
-    assert (
-        style.drawable("Żółć \N{EN DASH} Y\N{LATIN SMALL LETTER DOTLESS I}ld \N{ROCKET} 株", letters) == "Zolc - Yild ?"
-    )
-    assert (
-        style.drawable("Caf\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}", frozenset({*letters, 0xE9})) == "Café"
-    )
+    assert drawable("Żółć \N{EN DASH} Y\N{LATIN SMALL LETTER DOTLESS I}ld \N{ROCKET} 株", letters) == "Zolc - Yild ?"
+    assert drawable("Caf\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}", frozenset({*letters, 0xE9})) == "Café"
 
 
 @pytest.mark.parametrize("font", [NOBODY, Path(__file__)])

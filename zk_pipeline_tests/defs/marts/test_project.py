@@ -9,7 +9,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, build_dbt_asset_specs
 
 from zk_pipeline.defs.marts import spec_of
 from zk_pipeline.stages import marts as project
@@ -48,6 +47,13 @@ def test_every_model_is_described_and_has_a_tested_key(manifest: project.DbtMani
 
 
 def test_dagster_dbt_would_make_the_same_lineage_and_columns(manifest: project.DbtManifest) -> None:
+    # Two seconds, in each process that collects tests.
+    from dagster_dbt import (  # noqa: PLC0415
+        DagsterDbtTranslator,
+        DagsterDbtTranslatorSettings,
+        build_dbt_asset_specs,
+    )
+
     settings = DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
     theirs = build_dbt_asset_specs(
         manifest=manifest.content, dagster_dbt_translator=DagsterDbtTranslator(settings), project=None

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -149,6 +148,8 @@ def filled(web: Web, out_of_reach: None, ids: dict[str, int]) -> Iterator[dict[s
 def test_no_generated_request_makes_the_server_fail(
     as_role: AsRole, in_session: AsRole, pristine: SandboxProcess, filled: dict[str, Any]
 ) -> None:
+    import schemathesis  # noqa: PLC0415 (a second in each process that collects tests)
+
     # Only in a session may accounts be changed; signing out would end it, but no token.
     admin, in_person = as_role("admin"), in_session("admin")
     schema = schemathesis.openapi.from_dict(admin.get(SCHEMA).json())

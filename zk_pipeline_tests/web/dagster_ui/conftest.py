@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 from dagster import instance_for_test
-from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zk_pipeline.identity.actors import Role
@@ -16,7 +15,6 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
-from zk_pipeline.web.dagster_ui.server import Workspace, create_app
 from zk_pipeline_tests.web.conftest import client_of, serving, token_of
 from zk_pipeline_tests.web.signing_in import PASSWORD, user
 
@@ -62,8 +60,20 @@ class Ui:
         return self.client.post("/graphql", json=asked, headers=self.bearer(role))
 
 
+def guarded(runtime: Runtime, dagster: ASGIApp) -> ASGIApp:
+    """Dagster's app behind the door."""
+    from zk_pipeline.web.dagster_ui.server import create_app  # noqa: PLC0415 (it takes two seconds, see below)
+
+    return create_app(runtime, dagster, "", {}.get)
+
+
 @pytest.fixture(scope="module")
 def dagster() -> Iterator[ASGIApp]:
+    # They would take two seconds in each process that collects tests.
+    from dagster_webserver.app import create_app_from_workspace_process_context  # noqa: PLC0415
+
+    from zk_pipeline.web.dagster_ui.server import Workspace  # noqa: PLC0415
+
     with instance_for_test() as instance, Workspace(instance, None) as workspace:
         yield create_app_from_workspace_process_context(workspace)
 
@@ -71,5 +81,5 @@ def dagster() -> Iterator[ASGIApp]:
 @pytest.fixture
 def ui(dagster: ASGIApp, database: Database, settings: Settings) -> Iterator[Ui]:
     runtime, watching = Runtime(settings, database, TokenCipher(generate_key())), Watching(dagster, [])
-    with serving(create_app(runtime, watching, "", {}.get)) as client:
+    with serving(guarded(runtime, watching)) as client:
         yield Ui(runtime, client, watching)

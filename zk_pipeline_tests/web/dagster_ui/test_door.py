@@ -22,9 +22,8 @@ from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline.web.dagster_ui import middleware
-from zk_pipeline.web.dagster_ui.server import create_app
 from zk_pipeline_tests.web.conftest import TESTER, serving, web_app
-from zk_pipeline_tests.web.dagster_ui.conftest import Ui
+from zk_pipeline_tests.web.dagster_ui.conftest import Ui, guarded
 from zk_pipeline_tests.web.provider import CLIENT, SECRET, OidcProvider
 
 LAUNCH = "mutation ($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename } }"
@@ -102,7 +101,7 @@ def test_an_identity_provider_leads_back_to_the_page_of_dagsters_own_port(dagste
         with web_app(database, settings, key) as web:
             settings = settings.model_copy(update={"public_url": str(web.client.base_url).rstrip("/")})
             runtime = Runtime(settings, database, TokenCipher(key))
-            with serving(create_app(runtime, dagster, "", {}.get)) as ui:
+            with serving(guarded(runtime, dagster)) as ui:
                 left = ui.get("/sign-in/oidc?next=/runs?q%3Da")
                 web.client.cookies.update(ui.cookies)  # As a browser does, which tells hosts apart and no ports.
                 back = httpx.get(left.headers["location"], trust_env=False).headers["location"]

@@ -1,15 +1,14 @@
 """What each role may do through GraphQL: every mutation of the installed Dagster, and every way around the tags."""
 
+from functools import cache
 from typing import Any
 
 import pytest
-from dagster_graphql.schema import create_schema
-from graphql import GraphQLField, OperationType
+from graphql import GraphQLField, GraphQLSchema, OperationType
 
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.web.dagster_ui.rules import JUDGED, MUTATIONS, SUBSCRIPTIONS, Judged, RefusedError, judged
 
-SCHEMA = create_schema().graphql_schema
 JOBS = {"run-of-sync": "sync", "run-of-undo": "undo", "run-of-backup": "backup"}
 OF_OPERATORS = {
     "launchRun",
@@ -56,9 +55,18 @@ SCHEMA_QUERIES = (
 )
 
 
+@cache
+def schema() -> GraphQLSchema:
+    """The schema of the installed Dagster."""
+    from dagster_graphql.schema import create_schema  # noqa: PLC0415 (two seconds in each process that collects tests)
+
+    return create_schema().graphql_schema
+
+
 def mutations() -> dict[str, GraphQLField]:
-    assert SCHEMA.mutation_type is not None
-    return SCHEMA.mutation_type.fields
+    found = schema().mutation_type
+    assert found is not None
+    return found.fields
 
 
 def judge(role: Role, query: str, kind: OperationType | None = None, **variables: Any) -> Judged:
@@ -107,9 +115,10 @@ def may(role: Role, name: str) -> bool:
 
 
 def test_the_rules_name_every_mutation_and_subscription_of_the_installed_dagster() -> None:
-    assert SCHEMA.subscription_type is not None
+    found = schema().subscription_type
+    assert found is not None
     assert set(MUTATIONS) == set(mutations()), "Dagster has changed: decide who may do what is new."
-    assert set(SCHEMA.subscription_type.fields) == SUBSCRIPTIONS
+    assert set(found.fields) == SUBSCRIPTIONS
 
 
 def test_what_launches_takes_tags_in_the_arguments_that_are_judged() -> None:
