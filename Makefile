@@ -32,7 +32,8 @@ dev: $(READY) ## The demo, kept running with Dagster's UI
 	@$(BIN)/zk demo --serve
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@# Rewriting the asserts of all tests takes each worker seven seconds, unless the files are kept.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## Run the pure tests, in seconds
 	$(BIN)/python -m pytest zk_pipeline_tests/domain zk_pipeline_tests/test_architecture.py

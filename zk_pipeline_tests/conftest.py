@@ -15,17 +15,19 @@ gc.disable()
 TESTS = Path(__file__).parent
 SLOW = (
     "chaos/test_chaos.py",
-    "defs/test_undo.py",
+    "cli/test_reacting.py",
     "defs/marts/test_balance.py",
-    "defs/marts/test_building.py",
     "defs/test_push_crash.py",
     "web/console/test_journeys.py",
-    "web/console/test_console.py",
-    "cli/test_reacting.py",
     "deploy/test_survival.py",
+    "defs/marts/test_building.py",
+    "web/console/test_console.py",
+    "cli/test_up.py",
     "defs/marts/test_closed_months.py",
+    "web/dagster_ui/test_browser.py",
+    "defs/test_undo.py",
 )
-"""The slowest first."""
+"""The slowest first, those that mostly wait between those that compute."""
 
 
 def pytest_collection_finish() -> None:
