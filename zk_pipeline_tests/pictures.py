@@ -16,7 +16,7 @@ from zk_pipeline_tests.cli.test_up import free_port
 from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, environment
 
 PICTURES = PROJECT / "docs" / "pictures"
-DAY, MONTH = "2025-10-14", "[2025-10-01...2025-10-31]"
+DAY, LAST, MONTH = "2025-10-14", "2025-10-31", "[2025-10-01...2025-10-31]"
 RUNS = {"query": "{ runsOrError(limit: 9) { ... on Runs { results { runId } } } }"}
 READY, SIGN_IN = "Press Ctrl-C", "Sign in as:"
 SECONDS_TO_STOP = 60
@@ -62,7 +62,14 @@ def demo() -> Iterator[Demo]:
     port = free_port()
     with tempfile.TemporaryDirectory() as home:
         process = subprocess.Popen(
-            [Path(sys.executable).with_name("zk"), "demo", "--serve", f"--port={port}", f"--web-port={free_port()}"],
+            [
+                Path(sys.executable).with_name("zk"),
+                "demo",
+                "--serve",
+                f"--ends={LAST}",
+                f"--port={port}",
+                f"--web-port={free_port()}",
+            ],
             env={**environment({}), "ZK_HOME": home, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             text=True,

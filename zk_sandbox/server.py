@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import date
 from types import TracebackType
 from typing import Self
 
@@ -79,10 +80,19 @@ class ServerThread:
 class SandboxProcess:
     """Both sandbox servers in a child process while the `with` block lasts."""
 
-    def __init__(self, data: str = "empty", *, latency: float = 0.0, zammad_port: int = 0, kimai_port: int = 0) -> None:
+    def __init__(
+        self,
+        data: str = "empty",
+        *,
+        ends: date | None = None,
+        latency: float = 0.0,
+        zammad_port: int = 0,
+        kimai_port: int = 0,
+    ) -> None:
         self._command = [
             sys.executable, "-m", "zk_sandbox", "--data", data, "--latency", str(latency),
             "--zammad-port", str(zammad_port), "--kimai-port", str(kimai_port),
+            *(("--ends", ends.isoformat()) if ends else ()),
         ]  # fmt: skip
         self._process: subprocess.Popen[str] | None = None
         self.zammad_url = self.zammad_token = self.kimai_url = self.kimai_token = ""

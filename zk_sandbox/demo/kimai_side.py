@@ -1,10 +1,10 @@
 """The demo's Kimai before the first sync: people, projects, and time that others entered."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 from zk_sandbox.demo.company import ACTIVITIES, AGENTS, KNOWN_IN_KIMAI, ORGANIZATIONS, PROJECT_ENDED, ZONE
-from zk_sandbox.demo.month import BUSINESS_ZONE, HandTyped, working_days
+from zk_sandbox.demo.month import BUSINESS_ZONE, HandTyped, Month
 from zk_sandbox.kimai import KimaiServer
 
 SAME_NAME_OTHER_NUMBER = "hartmann"
@@ -18,9 +18,11 @@ FOREIGN_WORK = (
 )
 
 
-def filled_kimai(token: str, first: date, typed: Iterable[HandTyped], numbers: Sequence[str]) -> KimaiServer:
-    """A Kimai for the month from `first`; `numbers` are Zammad's ticket numbers in the demo's order."""
-    opening = datetime.combine(first, time(7), BUSINESS_ZONE) - timedelta(days=60)
+def filled_kimai(
+    token: str, month: Month, typed: Iterable[HandTyped], numbers: Sequence[str], now: datetime
+) -> KimaiServer:
+    """A Kimai for the month; `numbers` are Zammad's ticket numbers in the demo's order."""
+    opening = datetime.combine(month.first, time(7), BUSINESS_ZONE) - timedelta(days=60)
     kimai = KimaiServer({"now": opening.isoformat()})
     kimai.add_user("zk-sync", "zk-sync@example.net", ["ROLE_SUPER_ADMIN"], ZONE, token)
     users = {
@@ -38,33 +40,37 @@ def filled_kimai(token: str, first: date, typed: Iterable[HandTyped], numbers: S
     internal = kimai.add_customer("Nordlicht IT (intern)", "INTERN")
     own_work = kimai.add_project("Intern", internal, "INT-1")
     by_hand = kimai.add_project("Kundensupport", internal, "INT-2")
-    _add_known_customers(kimai, first)
+    _add_known_customers(kimai, month)
     for work in typed:
         description = work.wording.format(number=numbers[work.ticket])
         end = work.begin + timedelta(minutes=work.minutes)
         kimai.add_timesheet(users[work.agent], by_hand, activities["Remote-Support"], work.begin, end, description)
-    _add_foreign_work(kimai, users, own_work, activities["Sonstiges"], first)
+    _add_foreign_work(kimai, users, own_work, activities["Sonstiges"], month, now)
     kimai.configure({"now": None})
     return kimai
 
 
-def _add_known_customers(kimai: KimaiServer, first: date) -> None:
+def _add_known_customers(kimai: KimaiServer, month: Month) -> None:
     """One customer with our numbers, one whose project is over, and one that only shares its name with ours."""
     ids = {key: number for number, key in enumerate(ORGANIZATIONS, start=1)}
-    two_months_before = (first - timedelta(days=1)).replace(day=1) - timedelta(days=1)
+    two_months_before = month.before().before().last
     for key, end in ((KNOWN_IN_KIMAI, None), (PROJECT_ENDED, two_months_before)):
         customer = kimai.add_customer(ORGANIZATIONS[key], f"zammad-org-{ids[key]}")
         kimai.add_project("Support", customer, f"ZO{ids[key]}", end=end, timezone=ZONE)
     kimai.add_customer(ORGANIZATIONS[SAME_NAME_OTHER_NUMBER], "K-0815")
 
 
-def _add_foreign_work(kimai: KimaiServer, users: dict[str, int], project: int, activity: int, first: date) -> None:
+def _add_foreign_work(
+    kimai: KimaiServer, users: dict[str, int], project: int, activity: int, month: Month, now: datetime
+) -> None:
     """Time without a ticket: this month's, and last month's, which is already billed."""
-    last_month = (first - timedelta(days=1)).replace(day=1)
-    days = [(day, True) for day in working_days(last_month)[::4]] + [(day, False) for day in working_days(first)]
+    days = [(day, True) for day in month.before().working_days()[::4]]
+    days += [(day, False) for day in month.working_days()]
     for number, (day, exported) in enumerate(days):
         agent, start, minutes, description = FOREIGN_WORK[number % len(FOREIGN_WORK)]
         begin = datetime.combine(day, start, BUSINESS_ZONE)
+        if begin + timedelta(minutes=minutes) > now:
+            continue
         kimai.add_timesheet(
             users[agent],
             project,

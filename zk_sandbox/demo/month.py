@@ -1,7 +1,6 @@
 """The demo's bookings of a month as plain data: a normal working month and its special cases."""
 
 import random
-from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,6 +12,33 @@ BUSINESS_ZONE = ZoneInfo(ZONE)
 MINUTES = ("5", "10", "15", "15", "20", "30", "30", "45", "60", "60", "90", "120", "180", "240")
 ODD_MINUTES = ("7.5", "12.5", "22.25", "37.5", "52.75")
 LATEST_BOOKING = time(18, 45)
+OCTOBER_ENDS = date(2025, 10, 31)
+"""The end of the month that tests and docs show, with the night of 26 October, in which the clocks go back."""
+DAYS = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The days of the demo's month, or of the one before it. The same `seed` draws the same bookings."""
+
+    first: date
+    last: date
+    seed: str
+
+    @classmethod
+    def ending(cls, last: date) -> "Month":
+        """The month up to a day; of any end, all but the special cases of its dates are the same."""
+        return cls(last - timedelta(days=DAYS - 1), last, "20251001-2025-10")
+
+    def before(self) -> "Month":
+        """The month before this one."""
+        last = self.first - timedelta(days=1)
+        return Month(last - timedelta(days=DAYS - 2), last, "20251001-2025-09")
+
+    def working_days(self) -> list[date]:
+        """Monday to Friday."""
+        days = [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
+        return [day for day in days if day.weekday() < 5]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +64,14 @@ class HandTyped:
     wording: str = "Ticket #{number}"
 
 
-def ordinary_bookings(first: date, seed: int, workload: float) -> list[Booking]:
+def ordinary_bookings(month: Month, workload: float) -> list[Booking]:
     """Working days of a month, with bookings one after another through each agent's day.
 
-    `workload` scales every agent's share of days with bookings; the same seed gives the same month.
+    `workload` scales every agent's share of days with bookings.
     """
-    rng = random.Random(f"{seed}-{first:%Y-%m}")  # noqa: S311 - demo data, the same each time
+    rng = random.Random(month.seed)  # noqa: S311 - demo data, the same each time
     bookings: list[Booking] = []
-    for day in working_days(first):
+    for day in month.working_days():
         for agent in AGENTS:
             if rng.random() < agent.workload * workload:
                 bookings += _agents_day(rng, agent, day)
@@ -82,19 +108,13 @@ def _some_type(rng: random.Random) -> str | None:
     return rng.choice([name for name in TYPES if name != UNMAPPED_TYPE])
 
 
-def working_days(first: date) -> list[date]:
-    """Monday to Friday of the month."""
-    days = [first.replace(day=number) for number in range(1, monthrange(first.year, first.month)[1] + 1)]
-    return [day for day in days if day.weekday() < 5]
-
-
-def special_bookings(first: date) -> list[Booking]:
+def special_bookings(month: Month) -> list[Booking]:
     """The special cases: corrections, zeros, midnights and, if the month has one, the night of a clock change."""
-    days = working_days(first)
+    days = month.working_days()
     return [
         *_corrections(days),
-        *_around_midnight(first, days),
-        *_around_clock_change(first),
+        *_around_midnight(month, days),
+        *_around_clock_change(month),
         Booking(_local(days[9], 10, 5), "jens.krueger", 16, Decimal(0), note="Kulanz, nichts berechnet."),
         Booking(_local(days[9], 10, 20), "anna.berger", 3, Decimal(0), None),
         Booking(_local(days[2], 17, 0), "mehmet.yildiz", 5, Decimal(240), "Projektarbeit", "Racks umgezogen."),
@@ -113,21 +133,20 @@ def _corrections(days: list[date]) -> list[Booking]:
     ]
 
 
-def _around_midnight(first: date, days: list[date]) -> list[Booking]:
+def _around_midnight(month: Month, days: list[date]) -> list[Booking]:
     """Both sides of midnight, inside the month and at its borders; in UTC these days look different."""
-    last = first.replace(day=monthrange(first.year, first.month)[1])
     night = days[8]
     return [
-        Booking(_local(first, 0, 6), "jens.krueger", 13, Decimal(35), "Remote-Support", "Bereitschaft"),
+        Booking(_local(month.first, 0, 6), "jens.krueger", 13, Decimal(35), "Remote-Support", "Bereitschaft"),
         Booking(_local(night, 23, 57), "jens.krueger", 13, Decimal(45), "Remote-Support", "Bereitschaft"),
         Booking(_local(night + timedelta(days=1), 0, 4), "jens.krueger", 13, Decimal(10), "Remote-Support"),
-        Booking(_local(last, 23, 55), "mehmet.yildiz", 15, Decimal(90), "Wartung", "Monatsabschluss"),
+        Booking(_local(month.last, 23, 55), "mehmet.yildiz", 15, Decimal(90), "Wartung", "Monatsabschluss"),
     ]
 
 
-def _around_clock_change(first: date) -> list[Booking]:
+def _around_clock_change(month: Month) -> list[Booking]:
     """Half an hour before and after the clocks change: in October the wall clock shows the same time twice."""
-    change = clock_change(first)
+    change = _clock_change(month)
     if change is None:
         return []
     return [
@@ -136,20 +155,20 @@ def _around_clock_change(first: date) -> list[Booking]:
     ]
 
 
-def clock_change(first: date) -> datetime | None:
+def _clock_change(month: Month) -> datetime | None:
     """The instant in the month at which the business zone changes its offset."""
-    hour = datetime.combine(first, time(0), BUSINESS_ZONE).astimezone(ZoneInfo("UTC"))
+    hour = datetime.combine(month.first, time(0), BUSINESS_ZONE).astimezone(ZoneInfo("UTC"))
     offset = hour.astimezone(BUSINESS_ZONE).utcoffset()
-    for _ in range(monthrange(first.year, first.month)[1] * 24):
+    for _ in range(DAYS * 24):
         hour += timedelta(hours=1)
         if hour.astimezone(BUSINESS_ZONE).utcoffset() != offset:
             return hour
     return None
 
 
-def twice_entered(first: date) -> tuple[list[Booking], list[HandTyped]]:
+def twice_entered(month: Month) -> tuple[list[Booking], list[HandTyped]]:
     """Bookings that somebody typed into Kimai as well: exactly, twice the same, and only nearly the same."""
-    days = working_days(first)
+    days = month.working_days()
     bookings = [
         Booking(_local(days[3], 12, 10), "anna.berger", 0, Decimal(45), "Remote-Support", "Bondrucker getauscht."),
         Booking(_local(days[5], 14, 20), "jens.krueger", 6, Decimal(60), "Beratung"),

@@ -2,18 +2,24 @@
 
 import csv
 import io
-from datetime import date, timedelta
+from datetime import date, datetime
 
 from zk_sandbox.demo.company import ACTIVITIES, AGENTS, ZONE
 from zk_sandbox.demo.kimai_side import filled_kimai
-from zk_sandbox.demo.month import ordinary_bookings, special_bookings, twice_entered
+from zk_sandbox.demo.month import (
+    BUSINESS_ZONE,
+    OCTOBER_ENDS,
+    Month,
+    ordinary_bookings,
+    special_bookings,
+    twice_entered,
+)
 from zk_sandbox.demo.zammad_side import filled_zammad
 from zk_sandbox.kimai import KimaiServer
 from zk_sandbox.zammad import ZammadServer
 
 ZAMMAD_TOKEN = "zammad-sandbox-token"  # noqa: S105 - opens nothing but the sandbox
 KIMAI_TOKEN = "kimai-sandbox-token"  # noqa: S105 - opens nothing but the sandbox
-SEED = 20251001
 WORKLOAD = 0.97
 MONTH_BEFORE_WORKLOAD = 0.15
 
@@ -26,22 +32,21 @@ def empty_systems() -> tuple[ZammadServer, KimaiServer]:
     return zammad, kimai
 
 
-def demo_systems(year: int = 2025, month: int = 10) -> tuple[ZammadServer, KimaiServer]:
-    """Both systems with the bookings of a month and a few of the month before, always the same.
+def demo_systems(ends: date = OCTOBER_ENDS) -> tuple[ZammadServer, KimaiServer]:
+    """Both systems with the bookings of the month up to this day and a few of the month before, always the same.
 
-    The default month, October 2025, includes the night of 26 October, in which the clocks go back.
+    What would lie in the future is left out.
     """
-    first = date(year, month, 1)
-    before = (first - timedelta(days=1)).replace(day=1)
-    doubles, typed = twice_entered(first)
+    month, now = Month.ending(ends), datetime.now(BUSINESS_ZONE)
+    doubles, typed = twice_entered(month)
     bookings = [
-        *ordinary_bookings(before, SEED, MONTH_BEFORE_WORKLOAD),
-        *ordinary_bookings(first, SEED, WORKLOAD),
-        *special_bookings(first),
+        *ordinary_bookings(month.before(), MONTH_BEFORE_WORKLOAD),
+        *ordinary_bookings(month, WORKLOAD),
+        *special_bookings(month),
         *doubles,
     ]
-    zammad, numbers = filled_zammad(ZAMMAD_TOKEN, before, bookings)
-    return zammad, filled_kimai(KIMAI_TOKEN, first, typed, numbers)
+    zammad, numbers = filled_zammad(ZAMMAD_TOKEN, month, [booking for booking in bookings if booking.at <= now], now)
+    return zammad, filled_kimai(KIMAI_TOKEN, month, typed, numbers, now)
 
 
 def demo_mappings_csv() -> str:

@@ -1,10 +1,10 @@
 """The demo's Zammad after the month, booked in chronological order."""
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 from zk_sandbox.demo.company import AGENTS, ORGANIZATIONS, TICKETS, TYPES, ZONE
-from zk_sandbox.demo.month import BUSINESS_ZONE, Booking
+from zk_sandbox.demo.month import BUSINESS_ZONE, Booking, Month
 from zk_sandbox.zammad import ZammadServer
 
 MERGED, MERGED_INTO = 19, 18
@@ -15,9 +15,11 @@ CORRECTED_LATER = 60
 """Index of the booking whose number an administrator corrected two days later."""
 
 
-def filled_zammad(token: str, before: date, bookings: Iterable[Booking]) -> tuple[ZammadServer, list[str]]:
-    """A Zammad whose oldest bookings are of the month `before`, and its ticket numbers in the order of TICKETS."""
-    opening = datetime.combine(before, time(7), BUSINESS_ZONE) - timedelta(days=20)
+def filled_zammad(
+    token: str, month: Month, bookings: Iterable[Booking], now: datetime
+) -> tuple[ZammadServer, list[str]]:
+    """A Zammad after the month, and its ticket numbers in the order of TICKETS."""
+    opening = datetime.combine(month.before().first, time(7), BUSINESS_ZONE) - timedelta(days=20)
     zammad = ZammadServer({"zone": ZONE, "now": opening.isoformat()})
     zammad.add_reader(token)
     confidential = zammad.add_group("Vertraulich")
@@ -40,7 +42,7 @@ def filled_zammad(token: str, before: date, bookings: Iterable[Booking]) -> tupl
     ]
     corrected = ordered[CORRECTED_LATER]
     zammad.edit(entries[CORRECTED_LATER], corrected.at + timedelta(days=2), units=corrected.minutes + 5)
-    zammad.merge(tickets[MERGED], tickets[MERGED_INTO], ordered[-1].at + timedelta(hours=9))
+    zammad.merge(tickets[MERGED], tickets[MERGED_INTO], min(ordered[-1].at + timedelta(hours=9), now))
     zammad.configure({"now": None})
     return zammad, [zammad.state.tickets[ticket].number for ticket in tickets]
 
