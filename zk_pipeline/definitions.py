@@ -3,7 +3,7 @@
 import dagster as dg
 
 from zk_pipeline.defs import checks, housekeeping, jobs, kimai, marts, schedules, sensors, sync, zammad
-from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.resources import resources_of_settings
 from zk_pipeline.defs.run_log import use_everywhere
 
 use_everywhere()
@@ -18,7 +18,7 @@ assets = dg.map_asset_specs(
 
 defs = dg.Definitions(
     assets=dg.with_source_code_references(assets),
-    asset_checks=dg.load_asset_checks_from_modules([checks]),
+    asset_checks=dg.load_asset_checks_from_modules([checks, marts]),
     jobs=[
         jobs.sync,
         jobs.plan,
@@ -40,7 +40,7 @@ defs = dg.Definitions(
         *housekeeping.build_schedules(),
     ],
     sensors=[sensors.changed_days, sensors.failed_runs, sensors.alerts, marts.marts_after_deep_check],
-    resources={"zk": ZkResource()},
+    resources=resources_of_settings(),
     # A process for each step would cost seconds of import; the chain is small.
     executor=dg.in_process_executor,
 )

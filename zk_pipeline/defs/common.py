@@ -13,6 +13,7 @@ import dagster as dg
 from sqlalchemy import Table
 
 from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.defs import lineage
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.pipeline import SYSTEM_ERRORS, DayFailedError, DaysFailedError, Pipeline, RunCancelledError
 from zk_pipeline.runtime import links, tracing
@@ -88,14 +89,14 @@ ROWS_SHOWN = 20
 HIDDEN = "(hidden)"
 
 
-def minutes(value: Decimal) -> dg.MetadataValue:
-    """Minutes as a number that Dagster can plot; for display only, never for sums."""
-    return dg.MetadataValue.float(float(value))
+def plotted(minutes: Decimal) -> dg.MetadataValue:
+    """Minutes as a number of hours that Dagster plots over the days; for display only, never for sums."""
+    return dg.MetadataValue.float(round(float(minutes / 60), 2))
 
 
-def hours(value: Decimal) -> str:
+def hours(minutes: Decimal) -> str:
     """Minutes as hours for people, such as 0.75."""
-    return f"{value / 60:.2f}"
+    return f"{minutes / 60:.2f}"
 
 
 def local_time(moment: datetime, zone: ZoneInfo) -> str:
@@ -185,19 +186,24 @@ def asset_by_day(
     pool: str | None = None,
 ) -> Decorator:
     """An asset of the daily chain and its table. The prefix is its schema and group; a pool runs one at a time."""
-    asset = dg.asset(
-        key_prefix=prefix,
-        group_name=prefix,
-        owners=OWNERS,
-        kinds=set(kinds),
-        partitions_def=days,
-        backfill_policy=WHOLE_CHAIN,
-        deps=[_dep(key) for key in deps],
-        pool=pool,
-        code_version=CODE_VERSION,
-        metadata={"dagster/table_name": table.fullname, "dagster/column_schema": _schema_of(table)},
-    )
-    return lambda stage: asset(traced(stage))
+
+    def decorated(stage: Stage) -> dg.AssetsDefinition:
+        columns = lineage.described(f"{prefix}/{stage.__name__}", _columns_of(table))
+        asset = dg.asset(
+            key_prefix=prefix,
+            group_name=prefix,
+            owners=OWNERS,
+            kinds=set(kinds),
+            partitions_def=days,
+            backfill_policy=WHOLE_CHAIN,
+            deps=[_dep(key) for key in deps],
+            pool=pool,
+            code_version=CODE_VERSION,
+            metadata={"dagster/table_name": table.fullname, **columns},
+        )
+        return asset(traced(stage))
+
+    return decorated
 
 
 def _dep(key: Sequence[str]) -> dg.AssetDep:
@@ -206,20 +212,18 @@ def _dep(key: Sequence[str]) -> dg.AssetDep:
     return dg.AssetDep(dg.AssetKey(list(key)), partition_mapping=mapping)
 
 
-def _schema_of(table: Table) -> dg.TableSchema:
+def _columns_of(table: Table) -> list[dg.TableColumn]:
     """The columns of a table; those that are described in its definition, as people need no others."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                column.name,
-                str(column.type).lower(),
-                column.doc,
-                dg.TableColumnConstraints(nullable=bool(column.nullable), unique=False),
-            )
-            for column in table.columns
-            if column.doc
-        ]
-    )
+    return [
+        dg.TableColumn(
+            column.name,
+            str(column.type).lower(),
+            column.doc,
+            dg.TableColumnConstraints(nullable=bool(column.nullable), unique=False),
+        )
+        for column in table.columns
+        if column.doc
+    ]
 
 
 def traced(stage: Stage) -> Stage:

@@ -4,18 +4,30 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from zk_pipeline.defs import lineage
 from zk_pipeline.defs.checks import of_stored_rows
 from zk_pipeline.defs.common import OWNERS, stopping_on_system_errors
 from zk_pipeline.defs.jobs import UNFINISHED, deep_check
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.runtime.run_tags import REASON_TAG
-from zk_pipeline.stages.marts import BuiltModel, MartsError, Model, build, failure_of, load_manifest
+from zk_pipeline.stages.marts import (
+    BuiltModel,
+    MartsError,
+    Model,
+    build,
+    failure_of,
+    load_manifest,
+    row_counts,
+    source_states,
+)
 
 # The assets `marts/*`: one per dbt model, all built in one step by one call of dbt.
 
-GROUP = "marts"
+GROUP, FRESH = "marts", "source_is_fresh"
 
 _MANIFEST = load_manifest()
+_VIEWS = {model.name for model in _MANIFEST.models if model.materialized == "lasting_view"}
+"""Their rows are not counted: each reads all that is stored."""
 
 
 def key_of(name: str) -> dg.AssetKey:
@@ -35,8 +47,9 @@ def spec_of(model: Model) -> dg.AssetSpec:
         kinds={"dbt", "postgres", "view" if model.materialized == "lasting_view" else "table"},
         metadata={
             "dagster/table_name": f"{GROUP}.{model.name}",
-            "dagster/column_schema": dg.TableSchema(
-                columns=[dg.TableColumn(name, description=text) for name, text in model.columns.items()]
+            **lineage.described(
+                f"{GROUP}/{model.name}",
+                [dg.TableColumn(name, description=text) for name, text in model.columns.items()],
             ),
         },
     )
@@ -63,11 +76,13 @@ def marts(
     with stopping_on_system_errors():
         try:
             built = build(zk.runtime, full=config.full)
+            made = [row for row in built if row.kind == "model" and row.good]
+            rows = row_counts(zk.runtime, [row.name for row in made if row.name not in _VIEWS])
         except MartsError as error:
             raise dg.Failure(description=str(error)) from error
-    for row in built:
-        if row.kind == "model" and row.good:
-            yield dg.MaterializeResult(asset_key=key_of(row.name), metadata=_metadata(row))
+    for row in made:
+        counted = {"dagster/row_count": rows[row.name]} if row.name in rows else {}
+        yield dg.MaterializeResult(asset_key=key_of(row.name), metadata={**_metadata(row), **counted})
     for row in built:
         if row.kind == "test" and row.status != "skipped":
             yield _checked(row)
@@ -93,11 +108,38 @@ def _checked(row: BuiltModel) -> dg.AssetCheckResult:
     )
 
 
+@dg.multi_asset_check(
+    name="source_freshness",
+    specs=[
+        dg.AssetCheckSpec(
+            FRESH, asset=dg.AssetKey(key), description="dbt's source freshness: when it was last read completely."
+        )
+        for key in _MANIFEST.timed_sources
+    ],
+)
+def sources_are_fresh(zk: ZkResource) -> Iterator[dg.AssetCheckResult]:
+    """What `dbt source freshness` says. A source that is not fresh stops nothing; `days_are_fresh` alerts people."""
+    with stopping_on_system_errors():
+        try:
+            states = source_states(zk.runtime)
+        except MartsError as error:
+            raise dg.Failure(description=str(error)) from error
+    for state in states:
+        yield dg.AssetCheckResult(
+            passed=state.status == "pass",
+            asset_key=dg.AssetKey(_MANIFEST.asset_key(state.name)),
+            check_name=FRESH,
+            severity=dg.AssetCheckSeverity.WARN if state.status == "warn" else dg.AssetCheckSeverity.ERROR,
+            metadata={"read_completely_at": state.read_at or "never"},
+            description=state.message or None,
+        )
+
+
 # The job `marts`, and the sensor that requests it after the nightly deep check.
 
 marts_job = dg.define_asset_job(
     "marts",
-    selection=dg.AssetSelection.groups(GROUP) | dg.AssetSelection.checks(*of_stored_rows),
+    selection=dg.AssetSelection.groups(GROUP) | dg.AssetSelection.checks(*of_stored_rows, sources_are_fresh),
     description="Builds the marts of the days that changed, and checks what is stored. Reads neither Zammad nor Kimai.",
 )
 

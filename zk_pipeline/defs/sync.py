@@ -1,10 +1,11 @@
 """The assets of the chain: normalized entries, the plan, and the push."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import ClassVar
 
 import dagster as dg
 
@@ -13,21 +14,27 @@ from zk_pipeline.defs.common import (
     asset_by_day,
     cell,
     hours,
-    minutes,
+    named,
     pipeline_of,
+    plotted,
     recorded,
     stopping_on_system_errors,
     table,
+    ticket_link,
     timesheet_link,
 )
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.entries import Entry
+from zk_pipeline.domain.ledger import PushState
 from zk_pipeline.domain.plan import PlanLine, sentence
+from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.pipeline import Pushed
 from zk_pipeline.runtime.run_tags import TARGET_POOL
+from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.reconcile import NormalizedDay
-from zk_pipeline.store import tables
+from zk_pipeline.store import entries, ledger, summaries, tables
 from zk_pipeline.store.plans import PlannedWrites
 
 # The assets `sync/normalized_entries` and `sync/reconciliation_results`.
@@ -44,8 +51,8 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
         return {
             "dagster/partition_row_count": done.entries,
             "changed": done.changed,
-            "booked_minutes": minutes(done.booked_minutes),
-            "minutes": minutes(done.minutes),
+            "hours_booked": plotted(done.booked_minutes),
+            "hours": plotted(done.minutes),
         }
 
     recorded(context, pipeline_of(context, zk).normalize, metadata)
@@ -57,7 +64,7 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
 def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The plan: for every entry and every time sheet of ours, its state and what to do."""
     with stopping_on_system_errors():
-        base_url, names = zk.runtime.stored("target").base_url, zk.runtime.settings.preview_names
+        shown = _Rows.of(zk)
 
     def metadata(_: date, lines: Sequence[PlanLine]) -> Metadata:
         statuses = Counter(line.status for line in lines)
@@ -65,34 +72,33 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
         reviewed = [line for line in lines if line.action is Action.REVIEW]
         in_sync = [line for line in lines if line.status is Status.IN_SYNC]
         plan = PlannedWrites(tuple(line for line in lines if writes(line)))
+        booked = shown.entries([line.source_id for line in (*plan.lines, *reviewed)])
         return {
+            "hours_in_sync": plotted(_sum(in_sync)),
+            "hours_for_review": plotted(_sum(reviewed)),
+            "hours_to_write": plotted(plan.minutes),
+            "to_write": table(
+                ("action", *_Rows.COLUMNS),
+                [
+                    (line.action, *shown.row(booked.get(line.source_id or ""), line.kimai_id, line.minutes))
+                    for line in plan.lines
+                ],
+            ),
+            "for_review": table(
+                (*_Rows.COLUMNS, "reason"),
+                [
+                    (
+                        *shown.row(booked.get(line.source_id or ""), line.kimai_id, line.minutes),
+                        _reason(line, names=shown.names),
+                    )
+                    for line in reviewed
+                ],
+            ),
             "dagster/partition_row_count": len(lines),
             **{f"status/{status}": statuses[status] for status in Status},
             **{f"action/{action}": actions[action] for action in Action},
             "new_customers": plan.customers,
             "new_projects": plan.projects,
-            "minutes_in_kimai": minutes(_sum(in_sync)),
-            "minutes_waiting": minutes(_sum(reviewed)),
-            "minutes_to_write": minutes(plan.minutes),
-            "to_write": table(
-                ("action", "booking", "time sheet", "hours"),
-                [
-                    (line.action, line.source_id, timesheet_link(base_url, line.kimai_id), hours(line.minutes))
-                    for line in plan.lines
-                ],
-            ),
-            "for_review": table(
-                ("booking", "time sheet", "hours", "reason"),
-                [
-                    (
-                        line.source_id,
-                        timesheet_link(base_url, line.kimai_id),
-                        hours(line.minutes),
-                        _reason(line, names=names),
-                    )
-                    for line in reviewed
-                ],
-            ),
         }
 
     recorded(context, pipeline_of(context, zk).reconcile, metadata)
@@ -119,13 +125,89 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     A write that Kimai refuses is parked with its reason and the next step, and the others continue. Days held after a
     cancelled run are skipped, unless a person started this run.
     """
+    with stopping_on_system_errors():
+        shown = _Rows.of(zk)
 
-    def metadata(_: date, pushed: Pushed) -> Metadata:
+    def metadata(day: date, pushed: Pushed) -> Metadata:
         return {
+            "hours_written": plotted(pushed.minutes),
+            **_state_of(shown, day, context.run_id),
+            "mode": pushed.mode,
             "dagster/partition_row_count": pushed.carried_out,
             **pushed.counts,
-            "minutes_written": minutes(pushed.minutes),
-            "mode": pushed.mode,
         }
 
     recorded(context, pipeline_of(context, zk).push, metadata)
+
+
+def _state_of(shown: "_Rows", day: date, run_id: str) -> Metadata:
+    """What Kimai has of the day and what waits, whichever run wrote it; and what this run wrote, line by line."""
+    with shown.runtime.database.transaction() as connection:
+        of_day = entries.entries_of_days(connection, shown.source, day, day)
+        rows = ledger.rows_of_day(connection, shown.target, day).values()
+        written = [row.entry for row in ledger.of_run(connection, shown.target, run_id, day)]
+        waiting = summaries.waiting_by_reason(connection, shown.target, summaries.DaySpan(day, day))
+    there = [row for row in rows if row.state is PushState.CONFIRMED and row.base is not None]
+    booked = {entry.source_id: entry for entry in of_day}
+    booked |= shown.entries([row.source_id for row in (*written, *there) if row.source_id not in booked])
+    return {
+        "hours_booked": plotted(sum((entry.booked_minutes for entry in of_day), Decimal(0))),
+        "hours_in_kimai": plotted(sum((_minutes(row.base) for row in there), Decimal(0))),
+        "hours_waiting": plotted(sum((row.minutes for row in waiting), Decimal(0))),
+        "written": table(
+            ("write", *_Rows.COLUMNS),
+            [
+                (row.operation, *shown.row(booked.get(row.source_id or ""), row.kimai_id, _minutes(row.after)))
+                for row in reversed(written)
+            ],
+        ),
+        "in_kimai": table(
+            _Rows.COLUMNS, [shown.row(booked.get(row.source_id), row.kimai_id, _minutes(row.base)) for row in there]
+        ),
+    }
+
+
+def _minutes(timesheet: Timesheet | None) -> Decimal:
+    return Decimal(timesheet.duration_seconds) / 60 if timesheet else Decimal(0)
+
+
+# What the tables of plan and push have in common.
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The cells of tables about bookings, with links; `names` says whether they may name people and customers."""
+
+    COLUMNS: ClassVar = ("ticket", "person", "customer", "hours", "time sheet")
+
+    runtime: Runtime
+    source: str
+    target: str
+    source_url: str
+    target_url: str
+    names: bool
+
+    @classmethod
+    def of(cls, zk: ZkResource) -> "_Rows":
+        source, target = zk.runtime.stored("source"), zk.runtime.stored("target")
+        names = zk.runtime.settings.preview_names
+        return cls(zk.runtime, source.name, target.name, source.base_url, target.base_url, names)
+
+    def entries(self, source_ids: Sequence[str | None]) -> Mapping[str, Entry]:
+        """These bookings by their ids."""
+        wanted = [source_id for source_id in source_ids if source_id]
+        if not wanted:
+            return {}
+        with self.runtime.database.transaction() as connection:
+            return entries.entries_of(connection, self.source, wanted)
+
+    def row(self, entry: Entry | None, kimai_id: int | None, minutes: Decimal) -> tuple[str, ...]:
+        """The cells of a booking and its time sheet, either of which may be missing."""
+        about = ("", "", "")
+        if entry is not None:
+            about = (
+                ticket_link(self.source_url, entry.ticket_number, entry.ticket_id),
+                named(entry.user_name, shown=self.names),
+                named(entry.organization_name or entry.customer_name, shown=self.names),
+            )
+        return (*about, hours(minutes), timesheet_link(self.target_url, kimai_id))

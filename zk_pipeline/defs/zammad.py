@@ -13,8 +13,8 @@ from zk_pipeline.defs.common import (
     days_of,
     hours,
     local_time,
-    minutes,
     pipeline_of,
+    plotted,
     recorded,
     stopping_on_system_errors,
     table,
@@ -46,7 +46,7 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     def metadata(_: date, of_day: Sequence[TimeAccounting]) -> Metadata:
         return {
             "dagster/partition_row_count": len(of_day),
-            "minutes": minutes(sum((minutes_of(row, policy) for row in of_day), Decimal(0))),
+            "hours_booked": plotted(sum((minutes_of(row, policy) for row in of_day), Decimal(0))),
             "agents": len({row.agent_id for row in of_day}),
             "sweep": f"{report.rows} rows in {report.pages} pages, {report.total_after} in all",
             "complete": report.complete,

@@ -10,6 +10,9 @@ OUR_TAGS = "zk/"
 ACTOR_TAG = "zk/actor"
 """Who had the run started, as the audit trail names them."""
 
+FAILURE_TAG = "zk/failure"
+"""Why the run failed, as a sentence with the next step, for the top of its page; empty in one that repeats a run."""
+
 REQUEST_TAG = "zk/request"
 """The request by which a run may do what takes one (`store/runs.py`); it is spent by the first run."""
 

@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import make_url
+from sqlalchemy import func, make_url, select, table
 
 from zk_pipeline import __version__
 from zk_pipeline.domain.instants import local_day
@@ -73,12 +73,18 @@ class DbtManifest:
             names[node["name"]] = self.content["nodes"][model]["name"]
         return names
 
+    @cached_property
+    def timed_sources(self) -> tuple[tuple[str, ...], ...]:
+        """The asset keys of the sources whose freshness dbt watches."""
+        watched = [name for name, source in self.content["sources"].items() if source["loaded_at_query"]]
+        return tuple(map(self.asset_key, watched))
+
     def _nodes(self, kind: str) -> Iterator[Mapping[str, Any]]:
         return (node for node in self.content["nodes"].values() if node["resource_type"] == kind)
 
     def _model(self, node: Mapping[str, Any]) -> Model:
         needed: Sequence[str] = node["depends_on"]["nodes"]
-        keys = {self._asset_key(name) for name in needed if name.startswith("source.")}
+        keys = {self.asset_key(name) for name in needed if name.startswith("source.")}
         return Model(
             name=node["name"],
             description=node["description"],
@@ -88,7 +94,8 @@ class DbtManifest:
             columns={name: column["description"] for name, column in node["columns"].items()},
         )
 
-    def _asset_key(self, source: str) -> tuple[str, ...]:
+    def asset_key(self, source: str) -> tuple[str, ...]:
+        """The asset that makes a source, by dbt's name for it; empty for a table that no asset makes."""
         meta = self.content["sources"][source]["config"]["meta"]
         return tuple(meta.get("dagster", {}).get("asset_key", ()))
 
@@ -188,13 +195,52 @@ def build(runtime: Runtime, *, full: bool = False) -> list[BuiltModel]:
     target = runtime.settings.home / "dbt"
     target.mkdir(parents=True, exist_ok=True)
     results = target / "run_results.json"
-    arguments = ["--vars", json.dumps(_variables(runtime)), "--exclude-resource-type", "unit_test"]
+    left_out = (part for kind in ("unit_test", "exposure") for part in ("--exclude-resource-type", kind))
+    arguments = ["--vars", json.dumps(_variables(runtime)), *left_out]
     with runtime.database.lock(LOCK):
         results.unlink(missing_ok=True)
         done = call("build", [*arguments, *(["--full-refresh"] if full else [])], target, _environment(runtime))
         if not results.exists():
             raise MartsError(f"dbt did not build the marts: {last_lines(done.stdout)}")
         return _built(results)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What dbt says of the freshness of a source: `pass`, `warn`, `error`, or `runtime error` if it cannot tell."""
+
+    name: str
+    status: str
+    read_at: str
+    message: str
+
+
+def source_states(runtime: Runtime) -> list[SourceState]:
+    """How fresh dbt finds the sources. Raises `MartsError` if dbt did not get that far."""
+    target = runtime.settings.home / "dbt"
+    target.mkdir(parents=True, exist_ok=True)
+    found = target / "sources.json"
+    with runtime.database.lock(LOCK):
+        found.unlink(missing_ok=True)
+        done = call("source", ["freshness", "--vars", json.dumps(_variables(runtime))], target, _environment(runtime))
+        if not found.exists():
+            raise MartsError(f"dbt did not look at its sources: {last_lines(done.stdout)}")
+        rows: list[Mapping[str, Any]] = json.loads(found.read_text(encoding="utf-8"))["results"]
+    return [
+        SourceState(
+            row["unique_id"], row["status"], row.get("max_loaded_at") or "", _first_line(row.get("error") or "")
+        )
+        for row in rows
+    ]
+
+
+def row_counts(runtime: Runtime, tables: Iterable[str]) -> dict[str, int]:
+    """The number of rows of each of these tables."""
+    with runtime.database.transaction() as connection:
+        return {
+            name: connection.execute(select(func.count()).select_from(table(name, schema="marts"))).scalar_one()
+            for name in tables
+        }
 
 
 def refresh(runtime: Runtime, *, full: bool = False) -> None:

@@ -248,9 +248,11 @@ def record(connection: Connection, connector: str, entries: Iterable[JournalEntr
     insert_rows(connection, writes, values)
 
 
-def of_run(connection: Connection, connector: str, run_id: str) -> list[StoredJournalEntry]:
-    """The writes of a run, newest first."""
+def of_run(connection: Connection, connector: str, run_id: str, day: date | None = None) -> list[StoredJournalEntry]:
+    """The writes of a run, or those to one work day, newest first."""
     query = select(writes).where(writes.c.connector == connector, writes.c.run_id == run_id)
+    if day is not None:
+        query = query.where(writes.c.entry_date == day)
     return [_written(row) for row in connection.execute(query.order_by(writes.c.id.desc()))]
 
 

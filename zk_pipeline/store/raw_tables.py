@@ -67,8 +67,7 @@ time_accountings = Table(
     instant("created_at", doc="When it was booked."),
     instant("updated_at", doc="When it was last changed."),
     Column("work_day", Date, nullable=False, doc="The day of the booking in the business zone: its partition."),
-    # The recorded settings that decided the day and everything derived from the booking.
-    Column("decided_id", BigInteger),
+    Column("decided_id", BigInteger, doc="The version of the settings that decided the day and all that is derived."),
     json_column("raw", doc="The row as Zammad sent it."),
     faults_column(),
     instant("first_seen_at", default=True, doc="When it was first read."),
@@ -136,7 +135,7 @@ timesheets = Table(
     # NULL if the account may not see rates. Hourly and fixed rates are in the ledger's base.
     Column("rate", MONEY, doc="The amount in the currency of the customer; empty if the account may not see rates."),
     Column("break_seconds", Integer, nullable=False, server_default=text("0"), doc="The break within it."),
-    json_column("raw"),
+    json_column("raw", doc="The row as Kimai sent it."),
     faults_column(),
     instant("last_seen_at", default=True, doc="When it was last read."),
     Column("sweep_id", BigInteger),

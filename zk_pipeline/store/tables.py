@@ -159,10 +159,13 @@ reconciliation_results = Table(
     json_column("diff", doc="What differs, field by field."),
     json_column("candidates"),
     json_column("draft", nullable=True, doc="The time sheet as it should be."),
-    text_column("facts_hash"),
-    text_column("decided", default=""),
-    # Of an adjusted billed booking: how much more than it says is billed for it, because the target rounds.
-    Column("rounding_minutes", MINUTES),
+    text_column("facts_hash", doc="Identifies what the line was decided by."),
+    text_column("decided", default="", doc="What a person decided about it."),
+    Column(
+        "rounding_minutes",
+        MINUTES,
+        doc="Of an adjusted billed booking, how much more than it says is billed for it, because Kimai rounds.",
+    ),
     # Set by the push: the line is carried out. It stays as it was planned.
     Column(
         "carried_out",
@@ -203,7 +206,7 @@ pushes = Table(
     json_column("base", nullable=True, doc="What Kimai had after the write; later edits are compared with it."),
     # What people had set in the target and an update in progress sends back.
     json_column("by_hand", nullable=True),
-    text_column("facts_hash", default=""),
+    text_column("facts_hash", default="", doc="Identifies what the write was decided by."),
     text_column("message", default="", doc="What Kimai answered, if it refused."),
     Column("attempts", Integer, nullable=False, server_default="0", doc="How often it was tried."),
     text_column("run_id", doc="The run that wrote."),

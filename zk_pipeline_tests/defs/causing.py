@@ -26,7 +26,7 @@ from sqlalchemy import make_url
 
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.resources import resources_of_settings
 from zk_pipeline.defs.sensors import alerts
 from zk_pipeline.observe.doctor import data
 from zk_pipeline.observe.doctor.report import DoctorReport, Examination, Installation, examine
@@ -147,7 +147,7 @@ class Scene:
     def tell(self) -> str:
         """A tick of the sensor that tells."""
         with dg.build_sensor_context(
-            self.instance, resources={"zk": ZkResource()}, last_sensor_start_time=1.0
+            self.instance, resources=resources_of_settings(), last_sensor_start_time=1.0
         ) as context:
             return alerts.evaluate_tick(context).skip_message or ""
 

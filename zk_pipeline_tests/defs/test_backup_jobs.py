@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import BigInteger, Numeric, Text, insert, text
 
 from zk_pipeline.defs.housekeeping import backup, build_schedules, verify_backup
-from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.resources import resources_of_settings
 from zk_pipeline.recovery import backup as safekeeping
 from zk_pipeline.recovery import dumps
 from zk_pipeline.recovery.databases import scratch_database, verification_database
@@ -39,7 +39,7 @@ def runtime(surroundings: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Runtim
 def executed(job: dg.JobDefinition) -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.get() as instance:
         return job.execute_in_process(
-            instance=instance, resources={"zk": ZkResource()}, tags=requested(job.name), raise_on_error=False
+            instance=instance, resources=resources_of_settings(), tags=requested(job.name), raise_on_error=False
         )
 
 

@@ -1,10 +1,24 @@
 """What Dagster's catalog says of each asset."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
+
+from zk_pipeline.store.tables import metadata
+
+MADE_HERE = {
+    "agg_daily_by_agent": {"entries"},
+    "agg_monthly_by_customer": {"entries"},
+    "statement_lines": {"entries"},
+    "fct_time_entries": {"built_at"},
+    "stg_closed_months": {"closed_month"},
+    "stg_day_versions": {"entry_date", "day_version"},
+    "sync_health": {"measured_at", "hours_behind"},
+}
+"""Columns of marts that are made of nothing upstream, or of tables that are no asset."""
 
 DIRECTORIES = {"zammad/directory", "kimai/directory", "kimai/changes"}
 """Assets of several tables, or of none."""
@@ -47,3 +61,68 @@ def test_the_deadline_is_the_longest_pause_of_the_schedule_and_two_hours(specs: 
         windows[name] = policy.fail_window.to_timedelta()
     assert windows["sync/kimai_pushes"] == timedelta(hours=6 + 2)
     assert windows["marts/fct_time_entries"] in {timedelta(hours=24 + 2), timedelta(hours=25 + 2)}, "a clock change"
+
+
+def origins(specs: dict[str, dg.AssetSpec]) -> Iterator[tuple[str, str, str, str]]:
+    """Asset and column, with asset and column upstream."""
+    for name, spec in specs.items():
+        lineage = spec.metadata.get("dagster/column_lineage", dg.TableColumnLineage({}))
+        for column, deps in lineage.deps_by_column.items():
+            for dep in deps:
+                yield name, column, dep.asset_key.to_user_string(), dep.column_name
+
+
+def test_each_column_of_a_mart_is_traced_to_columns_upstream(specs: dict[str, dg.AssetSpec]) -> None:
+    found = {(name, column) for name, column, *_ in origins(specs)}
+    marts = {name: spec for name, spec in specs.items() if name.startswith("marts/")}
+    for name, spec in marts.items():
+        columns = {column.name for column in spec.metadata["dagster/column_schema"].columns}
+        untraced = {column for column in columns if (name, column) not in found}
+        assert untraced == MADE_HERE.get(name.removeprefix("marts/"), set()), name
+
+
+def test_every_column_that_one_is_traced_to_exists_in_an_asset_upstream(specs: dict[str, dg.AssetSpec]) -> None:
+    tables = {table.fullname: table for table in metadata.tables.values()}
+    for name, column, upstream, origin in origins(specs):
+        assert upstream in ancestors(specs, name), f"{name}.{column}"
+        other, _, field = origin.rpartition(".")
+        if upstream.startswith("marts/"):
+            known = {column.name for column in specs[upstream].metadata["dagster/column_schema"].columns}
+            assert origin in known, f"{name}.{column}: {upstream}.{origin}"
+        else:
+            table = f"{upstream.partition('/')[0]}.{other}" if other else upstream.replace("/", ".")
+            table = {"sync.kimai_pushes": "sync.pushes", "zammad.sweeps": "sync.sweeps"}.get(table, table)
+            assert field in tables[table].columns, f"{name}.{column}: {table}.{field}"
+
+
+def ancestors(specs: dict[str, dg.AssetSpec], name: str) -> set[str]:
+    found, todo = set[str](), [name]
+    while todo:
+        deps = {dep.asset_key.to_user_string() for dep in specs[todo.pop()].deps}
+        todo += deps - found
+        found |= deps
+    return found
+
+
+def test_minutes_of_the_statement_come_from_the_units_of_zammad(specs: dict[str, dg.AssetSpec]) -> None:
+    traced = list(origins(specs))
+    todo, reached = [("marts/statement_lines", "minutes_zammad")], set[tuple[str, str]]()
+    while todo:
+        here = todo.pop()
+        reached.add(here)
+        todo += [(row[2], row[3]) for row in traced if row[:2] == here]
+    assert ("zammad/time_accountings", "units") in reached
+    schema = specs["marts/stg_bookings"].metadata["dagster/column_schema"]
+    said = {column.name: column.description for column in schema.columns}
+    assert said["minutes_booked"].endswith("From `units` of `zammad/time_accountings`.")
+
+
+def test_database_and_both_systems_are_resources_with_their_documentation() -> None:
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    resources = defs.resources or {}
+    assert set(resources) == {"database", "zammad", "kimai", "zk"}
+    for name in ("database", "zammad", "kimai"):
+        resource = resources[name]
+        assert type(resource).__doc__
+        assert all(field.description for field in type(resource).model_fields.values() if field.annotation is str)

@@ -8,7 +8,7 @@ import pytest
 
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.defs.checks import FAILED_DAYS, FRESHNESS, days_are_fresh, no_day_is_left_failed, watch
-from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.resources import ZkResource, database_of_settings
 from zk_pipeline.defs.run_history import CHAIN, PUSHES, failed_days
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.identity.actors import Actor, Role
@@ -51,7 +51,7 @@ def watched(instance: dg.DagsterInstance, moment: datetime) -> dict[str, dg.Asse
         assets=[dg.AssetSpec(PUSHES)],
         asset_checks=[days_are_fresh, no_day_is_left_failed],
         jobs=[watch],
-        resources={"zk": Clock(moment=moment.isoformat())},
+        resources={"zk": Clock(database=database_of_settings(), moment=moment.isoformat())},
         executor=dg.in_process_executor,
     )
     result = definitions.resolve_job_def("watch").execute_in_process(instance=instance)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.defs import run_history
 from zk_pipeline.defs.housekeeping import apply_retention
-from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.resources import resources_of_settings
 from zk_pipeline.privacy import retention
 from zk_pipeline.runtime import dagster_internals
 from zk_pipeline_tests.defs.asking import requested
@@ -48,7 +48,7 @@ def knowledge(world: World) -> dict[str, Any]:
 def housekeeping() -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.get() as instance:
         tags = requested(apply_retention.name)
-        return apply_retention.execute_in_process(instance=instance, resources={"zk": ZkResource()}, tags=tags)
+        return apply_retention.execute_in_process(instance=instance, resources=resources_of_settings(), tags=tags)
 
 
 def removed(result: dg.ExecuteInProcessResult) -> object:

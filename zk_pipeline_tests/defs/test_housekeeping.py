@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from zk_pipeline.audit import anchors
 from zk_pipeline.defs.housekeeping import apply_retention, verify_audit
-from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.resources import ZkResource, database_of_settings
 from zk_pipeline.privacy import retention
 from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.runtime import Runtime
@@ -42,7 +42,10 @@ def runtime(surroundings: pytest.MonkeyPatch) -> Iterator[Runtime]:
 def executed(job: dg.JobDefinition) -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.get() as instance:
         return job.execute_in_process(
-            instance=instance, resources={"zk": March()}, tags=requested(job.name), raise_on_error=False
+            instance=instance,
+            resources={"zk": March(database=database_of_settings())},
+            tags=requested(job.name),
+            raise_on_error=False,
         )
 
 

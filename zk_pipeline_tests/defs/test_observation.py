@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.connectors.errors import AuthenticationError
 from zk_pipeline.defs.housekeeping import verify_audit
-from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.resources import resources_of_settings
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.operate import connectors
 from zk_pipeline.runtime.environment import PROJECT
@@ -145,7 +145,7 @@ def test_dashboard_and_alerts_ask_for_figures_that_exist(world: World, figures: 
     world.execute("INSERT INTO sync.day_requests (day, reason) VALUES ('2025-10-06', 'person')")
     world.execute("UPDATE sync.sync_runs SET carried_out_until = (carried_out_at AT TIME ZONE 'Europe/Berlin')::date")
     with dg.DagsterInstance.get() as instance:
-        verify_audit.execute_in_process(instance=instance, resources={"zk": ZkResource()})
+        verify_audit.execute_in_process(instance=instance, resources=resources_of_settings())
     tick("demand")
     figures()  # The first answer of the web app is counted in the second.
     known = {name for name, *_ in figures()}

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from zk_pipeline.defs.checks import ANSWERED, MAPPED, MARKERS, READS, UNITS, of_stored_rows
+from zk_pipeline.defs.resources import database_of_settings
 from zk_pipeline_tests.defs.test_checks import Clock
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
@@ -22,7 +23,7 @@ def checked(now: datetime = NOW) -> dict[str, dg.AssetCheckEvaluation]:
         assets=[dg.AssetSpec(key) for key in keys],
         asset_checks=of_stored_rows,
         jobs=[dg.define_asset_job("look", selection=dg.AssetSelection.checks(*of_stored_rows))],
-        resources={"zk": Clock(moment=now.isoformat())},
+        resources={"zk": Clock(database=database_of_settings(), moment=now.isoformat())},
         executor=dg.in_process_executor,
     )
     with dg.DagsterInstance.get() as instance:

@@ -17,6 +17,7 @@ from zk_pipeline_tests.dbt_in_process import MODELS, with_options
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
 
+AGGREGATES = ("agg_daily_by_agent", "agg_monthly_by_customer")
 TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
 
 
@@ -181,9 +182,31 @@ def test_a_run_records_every_model_and_test_and_check(marts: Marts, bookings: di
     assert result.success
     recorded = {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
     assert {"fct_time_entries", "statement_lines", "sync_health", "agg_daily_by_agent", "dim_customer"} <= recorded
+    rows = {
+        event.materialization.asset_key.path[-1]: event.materialization.metadata["dagster/row_count"].value
+        for event in result.get_asset_materialization_events()
+        if "dagster/row_count" in event.materialization.metadata
+    }
+    assert rows.keys() == {"fct_time_entries", "statement_lines", "sync_health", *AGGREGATES}
+    assert (rows["fct_time_entries"], rows["sync_health"]) == (len(bookings), 1)
     found = {check.check_name: check for check in result.get_asset_check_evaluations()}
     assert {"minutes_are_conserved", "entries_balance", "reads_are_complete", "markers_are_unique"} <= found.keys()
+    assert "source_is_fresh" in found
     assert {name for name, check in found.items() if not check.passed} == set()
+
+
+def test_dbts_source_freshness_is_a_check_of_what_was_read(marts: Marts, bookings: dict[str, int]) -> None:
+    def found() -> dict[str, tuple[bool, str]]:
+        checks = [row for row in marts.run().get_asset_check_evaluations() if row.check_name == "source_is_fresh"]
+        return {check.asset_key.to_user_string(): (check.passed, check.severity.value) for check in checks}
+
+    assert found() == {"zammad/time_accountings": (True, "ERROR"), "kimai/timesheets": (True, "ERROR")}
+    older = "UPDATE sync.sweeps SET ended_at = ended_at - interval '{hours} hours' WHERE connector = '{connector}'"
+    marts.world.execute(older.format(hours=9, connector="zammad"))
+    marts.world.execute(older.format(hours=30, connector="kimai"))
+    assert found() == {"zammad/time_accountings": (False, "WARN"), "kimai/timesheets": (False, "ERROR")}
+    for connector, hours in (("zammad", -9), ("kimai", -30)):
+        marts.world.execute(older.format(hours=hours, connector=connector))
 
 
 def test_the_chain_starts_no_dbt(marts: Marts) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,10 @@ import dagster as dg
 import pytest
 
 from zk_pipeline.defs.marts import spec_of
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.stages import marts as project
+from zk_pipeline.store.tables import metadata
+from zk_pipeline_tests.dbt_in_process import MODELS
 from zk_pipeline_tests.defs.marts.conftest import Marts
 
 
@@ -64,12 +68,49 @@ def test_dagster_dbt_would_make_the_same_lineage_and_columns(manifest: project.D
     # dagster_dbt adds tables that no asset of ours makes.
     assert {key: deps - lineage[key] for key, deps in ours.items() if deps - lineage[key]} == {}
     columns = {spec.key: columns_of(spec) for spec in theirs}
-    assert {spec.key: columns_of(spec) for spec in map(spec_of, manifest.models)} == columns
+    # Ours say in addition where each comes from.
+    said = {spec.key: columns_of(spec) for spec in map(spec_of, manifest.models)}
+    without = {key: {name: text.partition(" From `")[0] for name, text in row.items()} for key, row in said.items()}
+    assert without == columns
 
 
-def columns_of(spec: dg.AssetSpec) -> dict[str, str | None]:
+def columns_of(spec: dg.AssetSpec) -> dict[str, str]:
     """The descriptions of its columns; nobody states their types in the project."""
-    return {column.name: column.description for column in spec.metadata["dagster/column_schema"].columns}
+    return {column.name: column.description or "" for column in spec.metadata["dagster/column_schema"].columns}
+
+
+def test_each_column_that_a_view_reads_is_described_as_its_table_describes_it(
+    manifest: project.DbtManifest, marts: Marts
+) -> None:
+    marts.build(options=MODELS)
+    sources = {f"{row['schema']}.{row['name']}": row["columns"] for row in manifest.content["sources"].values()}
+    tables = {table.fullname: table for table in metadata.tables.values()}
+    for name, columns in sources.items():
+        for column, told in columns.items():
+            assert told["description"], f"{name}.{column}"
+            assert tables[name].columns[column].doc in {None, told["description"]}, f"{name}.{column}"
+    read = marts.rows(
+        """
+        SELECT DISTINCT table_schema || '.' || table_name AS name, column_name FROM information_schema.view_column_usage
+        WHERE view_schema = 'marts' AND table_schema <> 'marts'
+        """
+    )
+    # A view of `select *` reads columns, too, that no model names.
+    named = {name for path in project.FOLDER.glob("models/**/*.sql") for name in re.findall(r"\w+", path.read_text())}
+    undescribed = [
+        tuple(row.values())
+        for row in read
+        if row["column_name"] in named and row["column_name"] not in sources[row["name"]]
+    ]
+    assert undescribed == []
+
+
+def test_what_people_use_is_exposed_with_the_marts_that_the_code_reads(manifest: project.DbtManifest) -> None:
+    exposures = {row["name"]: row["depends_on"]["nodes"] for row in manifest.content["exposures"].values()}
+    assert set(exposures) == {"statement", "console"}
+    code = (PROJECT / "zk_pipeline" / "store" / "statements.py").read_text(encoding="utf-8")
+    read = set(re.findall(r"(?:FROM|JOIN) marts\.(\w+)", code))
+    assert {name.rpartition(".")[2] for name in exposures["statement"]} == read
 
 
 def test_the_manifest_needs_no_database(tmp_path: Path) -> None:
