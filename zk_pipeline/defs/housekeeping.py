@@ -16,7 +16,7 @@ from zk_pipeline.observe.alerts import Failure
 from zk_pipeline.privacy import retention
 from zk_pipeline.privacy.retention import Prune
 from zk_pipeline.runtime import dagster_internals
-from zk_pipeline.runtime.dagster_server import run_url
+from zk_pipeline.runtime.links import alert_about
 from zk_pipeline.runtime.run_tags import REQUESTED_JOBS
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings, load_settings
@@ -42,7 +42,7 @@ def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
         found = audit.verify(connection, anchors.stored_anchors(zk.runtime))
     if found.broken_at is not None:
         sentence = audit.broken_sentence(found)
-        link = run_url(zk.runtime.settings.dagster_link, context.run_id)
+        link = alert_about(zk.runtime.settings, context.run_id)
         alert_failure(zk.runtime, Failure(VERIFY, sentence, sentence, (), link))
         raise dg.Failure(description=sentence, metadata={"broken_at": found.broken_at})
     with stopping_on_system_errors():

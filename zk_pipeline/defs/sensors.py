@@ -24,12 +24,12 @@ from zk_pipeline.observe.alert_delivery import (
     open_incidents,
     redacted,
 )
-from zk_pipeline.observe.alerts import Failure, Incident, failures_in_a_row
+from zk_pipeline.observe.alerts import LONGEST_SENTENCE, Failure, Incident, failures_in_a_row
 from zk_pipeline.observe.measurements import measure_once
 from zk_pipeline.pipeline import SYSTEM_ERRORS
 from zk_pipeline.runtime.dagster_internals import WILL_RETRY_TAG
-from zk_pipeline.runtime.dagster_server import run_url
-from zk_pipeline.runtime.run_tags import CHANGE, REASON_TAG, range_tags
+from zk_pipeline.runtime.links import alert_about
+from zk_pipeline.runtime.run_tags import CHANGE, FAILURE_TAG, REASON_TAG, range_tags
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.source_changes import SUBJECT, ChangeFeed
@@ -199,11 +199,13 @@ def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
 def _note_failed_run(context: dg.RunFailureSensorContext, runtime: Runtime) -> None:
     run, settings = context.dagster_run, runtime.settings
     report = failure_report(run, context.failure_event, context.get_step_failure_events())
-    _show_in_console(context, runtime, report.sentence)
+    shown = redacted(report.sentence, settings)
+    context.instance.add_run_tags(run.run_id, {FAILURE_TAG: shown[:LONGEST_SENTENCE]})
+    _show_in_console(context, runtime, shown)
     if run.tags.get(WILL_RETRY_TAG) == "true":
         return
     runs = finished_runs(context.instance, run.job_name, settings.alert_after + RUNS_LOOKED_AT)
-    link = run_url(settings.dagster_link, run.run_id)
+    link = alert_about(settings, run.run_id)
     trouble = Failure(run.job_name, report.sentence, report.cause, report.days, link)
     alert_failure(runtime, trouble, failures_in_a_row(runs, run.run_id))
 
@@ -245,7 +247,7 @@ def _show_in_console(context: dg.RunFailureSensorContext, runtime: Runtime, sent
     """Store the sentence with its run. Without a database, the console cannot show it, but people are still alerted."""
     try:
         with runtime.database.transaction() as connection:
-            note_failure(connection, context.dagster_run.run_id, redacted(sentence, runtime.settings))
+            note_failure(connection, context.dagster_run.run_id, sentence)
     except (DatabaseUnavailableError, SQLAlchemyError) as error:
         context.log.warning("The console will not show why this run failed. %s", error)
 
@@ -255,7 +257,7 @@ def _send_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:
         newest = next(iter(finished_runs(instance, job_name, RUNS_LOOKED_AT)), None)
         if newest is None or not newest[1] or _still_failed(instance, incident):
             continue
-        alert_recovery(runtime, job_name, run_url(runtime.settings.dagster_link, newest[0]))
+        alert_recovery(runtime, job_name, alert_about(runtime.settings, newest[0]))
 
 
 def _still_failed(instance: dg.DagsterInstance, incident: Incident) -> set[date]:

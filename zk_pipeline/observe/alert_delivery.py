@@ -185,9 +185,9 @@ def alert_signs(runtime: Runtime, signs: Sequence[VitalSign]) -> bool:
     rules, now = _rules(settings), datetime.now(UTC)
     with runtime.database.transaction() as connection:
         known = _load(connection)
-    if known.after_look(clean, rules, settings.dagster_link, now)[0] == known:
+    if known.after_look(clean, rules, settings.alert_link, now)[0] == known:
         return False  # Nearly always: avoids the lock.
-    return _change(runtime, lambda book: book.after_look(clean, rules, settings.dagster_link, now))
+    return _change(runtime, lambda book: book.after_look(clean, rules, settings.alert_link, now))
 
 
 def alert_changed_after_billing(runtime: Runtime) -> bool:

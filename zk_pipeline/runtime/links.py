@@ -5,6 +5,7 @@ from datetime import date
 
 from zk_pipeline.runtime.dagster_server import partition_url, run_url
 from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.connectors import ActiveConnectors
 
 # The pages that show a ticket or a time sheet in source and target.
@@ -18,6 +19,12 @@ def ticket(base_url: str, ticket_id: int) -> str:
 def timesheet(base_url: str, timesheet_id: int) -> str:
     """The form of a time sheet in Kimai."""
     return f"{base_url}/en/team/timesheet/{timesheet_id}/edit"
+
+
+def alert_about(settings: Settings, run_id: str) -> str:
+    """Where an alert about a run leads: its page in Dagster's UI, or the console, which lists it."""
+    link = settings.alert_link
+    return link if link == settings.public_url and link != settings.dagster_ui else run_url(link, run_id)
 
 
 # Links for messages: the ticket in Zammad, the time sheet in Kimai, the day and the run in Dagster.

@@ -255,6 +255,11 @@ class Settings(BaseSettings):
         return self.dagster_ui or self.dagster_server
 
     @property
+    def alert_link(self) -> str:
+        """Where an alert leads: Dagster's UI or, if only that has an address for people, the console."""
+        return self.dagster_ui or self.public_url or self.dagster_server
+
+    @property
     def backups(self) -> Path:
         """Where backups are kept."""
         return Path(self.backup_dir).expanduser() if self.backup_dir else self.home / "backups"

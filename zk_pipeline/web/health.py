@@ -108,7 +108,7 @@ class SignAlerter:
             if self._down_since is None:
                 self._down_since = now  # A restart is over before the next look.
             elif not self._is_told:
-                self._is_told = send_directly(settings, sign_failure_message(database, settings.dagster_link))
+                self._is_told = send_directly(settings, sign_failure_message(database, settings.alert_link))
             return
         if self._is_told and self._down_since is not None:
             send_directly(settings, sign_recovery_message(database.title, now - self._down_since))

@@ -9,7 +9,7 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from zk_pipeline.cli.syncing import SyncFailedError
-from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.resources import ZkResource, resources_of_settings
 from zk_pipeline.defs.run_history import failure_report
 from zk_pipeline.defs.sensors import alerts, failed_runs
 from zk_pipeline.operate import runs
@@ -45,7 +45,7 @@ class Watchman:
     def note(self) -> None:
         """A tick of the sensor that notes failed runs."""
         with dg.build_sensor_context(
-            self.instance, cursor=self.cursor, resources={"zk": ZkResource()}, repository_name="__repository__"
+            self.instance, cursor=self.cursor, resources=resources_of_settings(), repository_name="__repository__"
         ) as context:
             data = failed_runs.evaluate_tick(context)
         self.cursor = data.cursor
@@ -54,7 +54,7 @@ class Watchman:
     def send(self) -> str:
         """A tick of the sensor that sends; returns what it says in Dagster's UI."""
         with dg.build_sensor_context(
-            self.instance, resources={"zk": ZkResource()}, last_sensor_start_time=1.0
+            self.instance, resources=resources_of_settings(), last_sensor_start_time=1.0
         ) as context:
             return alerts.evaluate_tick(context).skip_message or ""
 
@@ -102,6 +102,45 @@ def test_a_failed_run_is_told_with_its_sentence_days_and_link(watchman: Watchman
         "Days: 2025-10-06 to 2025-10-07",
         f"http://127.0.0.1:3000/runs/{run_id}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "link"),
+    [
+        ({"ZK_PUBLIC_URL": "https://zk.example.com"}, "https://zk.example.com"),
+        (
+            {"ZK_PUBLIC_URL": "https://zk.example.com", "ZK_DAGSTER_UI": "https://zk.example.com/dagster"},
+            "https://zk.example.com/dagster/runs/{run}",
+        ),
+    ],
+)
+def test_an_alert_leads_to_an_address_that_people_have(
+    watchman: Watchman, surroundings: pytest.MonkeyPatch, addresses: dict[str, str], link: str
+) -> None:
+    for name, value in addresses.items():
+        surroundings.setenv(name, value)
+    run_id = watchman.run(REFUSED)
+    watchman.tick()
+    (message,) = watchman.receiver.messages
+    assert message["message"].splitlines()[-1] == link.format(run=run_id)
+
+
+def test_a_failed_run_has_its_sentence_as_a_tag_and_a_run_that_repeats_it_has_it_no_more(watchman: Watchman) -> None:
+    run_id = watchman.run(f"{REFUSED} Ask anna@example.com.")
+    watchman.note()
+    failed = watchman.instance.get_run_by_id(run_id)
+    assert failed is not None
+    assert failed.tags["zk/failure"] == f"{REFUSED} Ask ***."
+
+    @dg.op
+    def work(zk: ZkResource) -> None:
+        assert zk.runtime
+
+    job = dg.GraphDefinition("nightly", node_defs=[work]).to_job(name="nightly", resource_defs=resources_of_settings())
+    done = job.execute_in_process(instance=watchman.instance, tags=failed.tags)
+    again = watchman.instance.get_run_by_id(done.run_id)
+    assert again is not None
+    assert (again.status, again.tags["zk/failure"]) == (dg.DagsterRunStatus.SUCCESS, "")
 
 
 def test_nothing_is_told_of_a_run_that_succeeds(watchman: Watchman) -> None:

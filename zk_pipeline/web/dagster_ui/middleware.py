@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -109,7 +111,7 @@ class Door:
             if not actor.role.covers(Role.ADMIN):
                 raise ProblemError(403, f"This needs the role {Role.ADMIN}; you have {actor.role}.")
             await run_in_threadpool(runs.record_dagster_actions, self.runtime, actor, [(f"{method} {path}"[:200], "")])
-        return _passing_on(self.dagster, actor)
+        return _passing_on(_with_banner(self.dagster), actor)
 
     async def _graphql(self, request: Request, actor: Actor) -> ASGIApp:
         _require_json(request)
@@ -323,6 +325,51 @@ def _passing_on(dagster: ASGIApp, actor: Actor, body: bytes | None = None) -> AS
         await dagster(inner, once, send)
 
     return passing_on
+
+
+def _with_banner(dagster: ASGIApp) -> ASGIApp:
+    """Dagster, whose pages show on top why a run failed; it has no place of its own for that."""
+
+    async def with_banner(scope: Scope, receive: Receive, send: Send) -> None:
+        start: Message | None = None
+        body = b""
+
+        async def changed(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type", "").startswith("text/html"):
+                    start = message
+                    return
+            if start is None:
+                await send(message)
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                await _send_page(start, body, send)
+
+        # A page that is not compressed can be changed, and is small.
+        plain = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        is_page = b"text/html" in dict(scope["headers"]).get(b"accept", b"")
+        await dagster({**scope, "headers": plain} if is_page else scope, receive, changed if is_page else send)
+
+    return with_banner
+
+
+async def _send_page(start: Message, body: bytes, send: Send) -> None:
+    headers = MutableHeaders(scope=start)
+    nonce = _NONCE.search(headers.get("content-security-policy", ""))
+    if nonce:
+        script = f'<script nonce="{nonce[1]}">{_banner()}</script></body>'
+        body = body.replace(b"</body>", script.encode(), 1)
+        headers["content-length"] = str(len(body))
+    await send(start)
+    await send({"type": "http.response.body", "body": body})
+
+
+@cache
+def _banner() -> str:
+    return (Path(__file__).parent / "banner.js").read_text(encoding="utf-8")
 
 
 def _require_json(request: Request) -> None:

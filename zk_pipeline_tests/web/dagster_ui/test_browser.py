@@ -196,6 +196,52 @@ def test_operators_backfill_days(visit: Callable[[Role], Visitor], up: Up) -> No
     assert "zk/actor" in {tag["key"] for tag in backfill["tags"]}
 
 
+def test_a_day_shows_what_was_written_with_links_and_hours_are_plotted(
+    visit: Callable[[Role], Visitor], up: Up
+) -> None:
+    run_id = up.launch("sync", DAY)
+    assert wait_until(lambda: up.status(run_id) == "SUCCESS", 120)
+    page = visit(Role.OPERATOR).open(f"/assets/sync/kimai_pushes?view=partitions&partition={DAY}")
+    for name in ("written", "in_kimai"):
+        table = page.locator("tr").filter(has=page.get_by_text(name, exact=True)).locator("table").first
+        expect(table.get_by_text("customer", exact=True)).to_be_visible()
+    expect(page.locator("a[href*='#ticket/zoom/']").first).to_be_visible()
+    expect(page.locator("a[href*='/timesheet/']").first).to_be_visible()
+    page.goto(f"{up.url}/assets/sync/kimai_pushes")
+    page.get_by_role("button", name="Plots").click()
+    for name in ("hours_booked", "hours_in_kimai", "hours_waiting"):
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+
+
+def test_systems_and_database_are_documented_and_columns_say_where_they_come_from(
+    visit: Callable[[Role], Visitor],
+) -> None:
+    viewer = visit(Role.VIEWER)
+    page = viewer.open("/locations/zk_pipeline/resources")
+    for name in ("database", "kimai", "zammad"):
+        expect(page.get_by_role("link", name=name, exact=True)).to_be_visible()
+    page = viewer.open("/locations/zk_pipeline/resources/kimai")
+    expect(page.get_by_text("from which the firm bills").first).to_be_visible()
+    expect(page.get_by_text("ZK_PUSH_MODE").first).to_be_visible()
+    page = viewer.open("/assets/marts/stg_bookings")
+    expect(page.get_by_text("zammad/time_accountings").first).to_be_visible()
+
+
+def test_the_page_of_a_failed_run_says_on_top_why_and_what_to_do(visit: Callable[[Role], Visitor], up: Up) -> None:
+    run_id = up.launch("tag_billed", DAY)
+    viewer = visit(Role.VIEWER)
+    page = viewer.open(f"/runs/{run_id}")
+    told = page.get_by_role("alert").first
+    expect(told).to_contain_text("Nothing was done. tag_billed is asked for in the console or with `zk`")
+    box = told.bounding_box()
+    assert box is not None
+    assert (box["x"], box["y"], box["width"]) == (0, 0, 1400)
+    expect(page.get_by_text("RUN_FAILURE").first).to_be_in_viewport()
+    page.goto(f"{up.url}/runs")
+    expect(page.get_by_text(run_id[:8]).first).to_be_visible()
+    expect(told).not_to_be_visible()
+
+
 def test_operators_are_told_what_is_for_admins(visit: Callable[[Role], Visitor]) -> None:
     operator = visit(Role.OPERATOR)
     launch(operator, "apply_retention")
