@@ -16,7 +16,7 @@ from zk_pipeline.observe.alert_delivery import alert_failure, alert_recovery
 from zk_pipeline.observe.alerts import Failure
 from zk_pipeline.observe.freshness import failed_sentence, stale_assets, stale_sentence, watched_days
 from zk_pipeline.operate import schedules
-from zk_pipeline.runtime.dagster_server import run_url
+from zk_pipeline.runtime.links import alert_about
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.schedules import CATCH_UP, ScheduleError, SchedulePlan
 from zk_pipeline.store import quality, statements
@@ -82,7 +82,7 @@ def check_result(
     The check alerts by itself, and its run succeeds: materializing an asset in Dagster's UI runs the checks too, and
     that run must not fail because of other days.
     """
-    link = run_url(zk.runtime.settings.dagster_link, context.run.run_id)
+    link = alert_about(zk.runtime.settings, context.run.run_id)
     if sentence:
         alert_failure(zk.runtime, Failure(name, sentence, sentence, tuple(sorted(days)), link))
     else:
@@ -101,6 +101,7 @@ TIMESHEETS = dg.AssetKey(["kimai", "timesheets"])
 PLAN = dg.AssetKey(["sync", "reconciliation_results"])
 ENTRIES = dg.AssetKey(["marts", "fct_time_entries"])
 
+WHOLE = "plan_is_whole"
 READS = "reads_are_complete"
 UNITS = "units_are_plausible"
 MARKERS = "markers_are_unique"
@@ -185,6 +186,30 @@ def bookings_are_mapped(context: dg.AssetCheckExecutionContext, zk: ZkResource) 
         "See which with zk conflicts list, and map them with zk mappings set."
     )
     return check_result(context, zk, MAPPED, sentence if too_many else "", ())
+
+
+@dg.asset_check(asset=PLAN, name=WHOLE, blocking=True)
+def plan_is_whole(zk: ZkResource) -> dg.AssetCheckResult:
+    """The plan has each entry of the run's days once, with its minutes. If not, nothing is pushed.
+
+    It cannot happen unless something changed the plan in the database, or the reconciliation has a defect.
+    """
+    run = zk.systems.run
+    if run is None or run.span is None:
+        return dg.AssetCheckResult(passed=True, description="Launched without days, so there is no plan to look at.")
+    with zk.runtime.database.transaction() as connection:
+        names = zk.runtime.stored("source").name, zk.runtime.stored("target").name
+        gaps = quality.unplanned(connection, *names, *run.span)
+    sentences = [
+        f"Booking {gap.entry_key} of {gap.day}: {plain(gap.minutes)} minutes are not planned." for gap in gaps[:SHOWN]
+    ]
+    remedy = "Nothing was pushed. Sync these days again; if it stays so, report it with the log of the run."
+    return dg.AssetCheckResult(
+        passed=not gaps,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=_sentence(sentences, len(gaps), remedy) or None,
+        metadata={"entries": len(gaps)},
+    )
 
 
 @dg.asset_check(asset=PUSHES, name=ANSWERED)

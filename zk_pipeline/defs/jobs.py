@@ -26,7 +26,11 @@ from zk_pipeline.store import runs
 
 CHANGES = dg.AssetSelection.assets(["kimai", "changes"])
 # The checks that watch the chain have their own job; they are not steps of each run.
-CHAIN = (dg.AssetSelection.groups("zammad", "kimai", "sync") - CHANGES).without_checks()
+ASSETS = (dg.AssetSelection.groups("zammad", "kimai", "sync") - CHANGES).without_checks()
+# This one stands between plan and push.
+CHAIN = ASSETS | dg.AssetSelection.checks(
+    dg.AssetCheckKey(dg.AssetKey(["sync", "reconciliation_results"]), "plan_is_whole")
+)
 
 UNFINISHED = [
     status

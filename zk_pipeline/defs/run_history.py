@@ -17,6 +17,9 @@ from zk_pipeline.store import audit, cancellations, sweeps
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.cancellations import HeldRun, RunCancellation
 
+BLOCKED = "DagsterAssetCheckFailedError"
+"""What Dagster raises when a blocking check fails."""
+
 # The report of a failed run: sentences for the operator, once per cause, and the unfinished days.
 
 
@@ -82,6 +85,9 @@ def _sentence(step: dg.DagsterEvent, *, with_error_text: bool) -> str:
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause
+    if error is not None and error.cls_name == BLOCKED:
+        names = ", ".join(error.message.strip().splitlines()[1:])
+        return f"What follows was not done, because a check failed: {names}. The page of its asset says why."
     if with_error_text:
         return error.message.strip() if error else ""
     return f"{step.step_key} met an unexpected {error.cls_name if error else 'error'}. The log of the run has it."

@@ -35,7 +35,8 @@ def replace_day(connection: Connection, source: str, day: date, entries: Iterabl
         normalized_entries.c.source_id.not_in([value["source_id"] for value in values]),
     )
     removed = connection.execute(stale).rowcount
-    return removed + upsert(connection, normalized_entries, values, only_if_changed=True)
+    stamped = {"normalized_at": "clock_timestamp()"}
+    return removed + upsert(connection, normalized_entries, values, only_if_changed=True, stamped=stamped)
 
 
 def entries_of_day(connection: Connection, source: str, day: date) -> list[Entry]:

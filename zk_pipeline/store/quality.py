@@ -70,6 +70,32 @@ class BalanceGap(NamedTuple):
     minutes: Decimal
 
 
+_UNPLANNED = text(
+    """
+    WITH plans AS (
+        SELECT entry_date, key, minutes, max(reconciled_at) OVER (PARTITION BY entry_date) AS made_at
+        FROM sync.reconciliation_results
+        WHERE connector = :target AND entry_date BETWEEN :first AND :last
+    )
+    SELECT e.source_id, e.entry_date, e.time_minutes - COALESCE(p.minutes, 0) AS minutes
+    FROM sync.normalized_entries e
+    LEFT JOIN plans p ON p.entry_date = e.entry_date AND p.key = e.source_id
+    LEFT JOIN (SELECT DISTINCT entry_date, made_at FROM plans) made ON made.entry_date = e.entry_date
+    WHERE e.source = :source AND e.entry_date BETWEEN :first AND :last
+        AND (p.key IS NULL OR p.minutes <> e.time_minutes)
+        -- Another run may have brought newer entries meanwhile; their plan follows.
+        AND e.normalized_at <= COALESCE(made.made_at, now())
+    ORDER BY e.entry_date, e.source_id
+    """
+)
+
+
+def unplanned(connection: Connection, source: str, target: str, first: date, last: date) -> list[BalanceGap]:
+    """The entries of these days that their plan leaves out, or has with other minutes, and the difference."""
+    values = {"source": source, "target": target, "first": first, "last": last}
+    return [BalanceGap(*row) for row in connection.execute(_UNPLANNED, values)]
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """The balance of minutes in the marts: the entries with a gap, and the total minutes lost in netting."""

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import dagster as dg
 import pytest
 
 from zk_pipeline.cli.report import headline
@@ -103,17 +104,81 @@ def test_a_day_shows_what_was_done_in_its_metadata(world: World) -> None:
     world.office.type_by_hand(at("13:00"), 15, "Billed already", exported=True)
     world.sync()
     expected = {
-        ("zammad", "time_accountings"): {"minutes": 75.0, "agents": 2, "complete": True, "deleted": 0},
-        ("sync", "normalized_entries"): {"booked_minutes": 75.0, "minutes": 75.0, "changed": 2},
+        ("zammad", "time_accountings"): {"hours_booked": 1.25, "agents": 2, "complete": True, "deleted": 0},
+        ("sync", "normalized_entries"): {"hours_booked": 1.25, "hours": 1.25, "changed": 2},
         ("kimai", "timesheets"): {"ours": 0, "exported": 1, "complete": True},
-        ("sync", "reconciliation_results"): {"status/missing": 2, "action/create": 2, "minutes_to_write": 75.0},
-        ("sync", "kimai_pushes"): {"created": 2, "parked": 0, "customers": 2, "projects": 2, "minutes_written": 75.0},
+        ("sync", "reconciliation_results"): {"status/missing": 2, "action/create": 2, "hours_to_write": 1.25},
+        ("sync", "kimai_pushes"): {
+            "created": 2,
+            "parked": 0,
+            "customers": 2,
+            "projects": 2,
+            "hours_written": 1.25,
+            "hours_booked": 1.25,
+            "hours_in_kimai": 1.25,
+            "hours_waiting": 0.0,
+        },
     }
     shown = {key: world.metadata(key) for key in ASSETS}
     assert {key: {name: shown[key][name] for name in values} for key, values in expected.items()} == expected
     rows = [shown[key]["dagster/partition_row_count"] for key in ASSETS]
     assert rows == [2, 2, 1, 2, 2]
     assert "Billed already" in shown["kimai", "timesheets"]["preview"]
+
+
+@pytest.mark.dagster
+def test_a_day_lists_what_was_planned_written_and_is_in_kimai_with_names_and_links(world: World) -> None:
+    booking = world.desk.book(90)
+    world.desk.book(15, agent="ben", type_id=world.desk.server.add_type("Travel"))
+    world.sync()
+    plan, push = (world.metadata(("sync", name)) for name in ("reconciliation_results", "kimai_pushes"))
+    desk, office = (world.environment.runtime.stored(role).base_url for role in ("source", "target"))
+    ticket = f"[{world.desk.number()}]({desk}/#ticket/zoom/{world.desk.tickets['acme']})"
+    sheet = world.office.sheet(booking).id
+    link = f"[{sheet}]({office}/en/team/timesheet/{sheet}/edit)"
+    assert plan["to_write"].splitlines()[2:] == [f"| create | {ticket} | Anna | Acme | 1.50 |  |"]
+    assert plan["for_review"].splitlines()[2].startswith(f"| {ticket} | Ben | Acme | 0.25 |  | No Kimai activity")
+    assert push["written"].splitlines() == [
+        "| write | ticket | person | customer | hours | time sheet |",
+        "| --- | --- | --- | --- | --- | --- |",
+        f"| create | {ticket} | Anna | Acme | 1.50 | {link} |",
+    ]
+    assert (push["hours_in_kimai"], push["hours_waiting"]) == (1.5, 0.25)
+
+    world.sync()
+    again = world.metadata(("sync", "kimai_pushes"))
+    assert len(again["written"].splitlines()) == 2, "this run wrote nothing"
+    assert again["in_kimai"].splitlines()[2:] == [f"| {ticket} | Anna | Acme | 1.50 | {link} |"]
+    assert (again["hours_written"], again["hours_in_kimai"], again["hours_waiting"]) == (0.0, 1.5, 0.25)
+
+
+@pytest.mark.dagster
+@pytest.mark.parametrize(
+    ("change", "missing"), [("RETURN NULL", "30"), ("NEW.minutes := NEW.minutes * 2; RETURN NEW", "-30")]
+)
+def test_nothing_is_pushed_by_a_plan_that_lost_a_booking_or_changed_its_minutes(
+    world: World, change: str, missing: str
+) -> None:
+    """Something in the database corrupts the plan as it is stored."""
+    booking = world.desk.book(30)
+    world.desk.book(45, agent="ben")
+    world.execute(
+        f"CREATE FUNCTION sync.corrupt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {change}; END $$;"
+        "CREATE TRIGGER corrupt BEFORE INSERT ON sync.reconciliation_results "
+        f"FOR EACH ROW WHEN (NEW.source_id = '{booking}') EXECUTE FUNCTION sync.corrupt()"
+    )
+    with pytest.raises(SyncFailedError, match="plan_is_whole"):
+        world.sync()
+    assert world.office.rows == []
+    with dg.DagsterInstance.get() as instance:
+        key = dg.AssetCheckKey(dg.AssetKey(["sync", "reconciliation_results"]), "plan_is_whole")
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    found = record.event.dagster_event.event_specific_data
+    assert found.description.startswith(f"Booking {booking} of {MONDAY}: {missing} minutes are not planned.")
+
+    world.execute("DROP TRIGGER corrupt ON sync.reconciliation_results")
+    world.sync()
+    assert len(world.office.rows) == 2
 
 
 def test_the_plan_job_writes_nothing(world: World) -> None:

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from zk_pipeline.cli.syncing import SyncFailedError
-from zk_pipeline.defs.checks import FAILED_DAYS, FRESHNESS, days_are_fresh, no_day_is_left_failed, watch
+from zk_pipeline.defs.checks import FAILED_DAYS, FRESHNESS, WHOLE, days_are_fresh, no_day_is_left_failed, watch
 from zk_pipeline.defs.resources import ZkResource, database_of_settings
 from zk_pipeline.defs.run_history import CHAIN, PUSHES, failed_days
 from zk_pipeline.domain.instants import local_day
@@ -196,5 +196,6 @@ def test_the_chain_runs_without_the_checks_that_watch_it() -> None:
 
     steps = {name: {node.name for node in defs.resolve_job_def(name).nodes} for name in ("sync", "plan", "deep_check")}
     assert {name for names in steps.values() for name in names if FRESHNESS in name or FAILED_DAYS in name} == set()
-    assert len(steps["sync"]) == 7
+    assert len(steps["sync"]) == 7 + 1, "and the check that stands between plan and push"
+    assert all(any(WHOLE in name for name in names) for names in steps.values())
     assert len(list(defs.resolve_job_def("watch").nodes)) == 2
