@@ -15,10 +15,14 @@ from zk_pipeline.identity.actors import Actor, OperationError, Role
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import Anchor, Verification
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.database import to_json
-from zk_pipeline.store.tables import audit_details, audit_logs, users
+from zk_pipeline.store.tables import audit_details, audit_logs, conflicts, normalized_entries, pushes, users
 
 USER_PREFIX = "user:"
+
+_LONGEST_ID = 18
+"""Digits of the longest id."""
 
 SIGN_INS = ("user.signed_in", "user.signed_out", "user.sign_in_failed", "session.token_reused")
 """Events that show when and from where people sign in."""
@@ -266,3 +270,40 @@ def _entries(rows: Sequence[TrailRow], names: dict[str, str], reader: str) -> li
 
 def _without_address(row: TrailRow) -> dict[str, Any] | None:
     return row.detail and {name: value for name, value in row.detail.items() if name != ADDRESS}
+
+
+# Names instead of numbers, for people who read the trail.
+
+
+def names(runtime: Runtime, marks: Collection[str]) -> dict[str, str]:
+    """The names of actors and subjects such as `user:1`, `booking:73` and `conflict:5`, where they have one.
+
+    Bookings, their time sheets and conflicts are named by their tickets.
+    """
+    ids: dict[str, list[str]] = {}
+    for kind, _, number in (mark.partition(":") for mark in marks):
+        ids.setdefault(kind, []).append(number)
+    with runtime.database.transaction() as connection:
+        connectors = active_connectors(connection)
+        entry, push, asked = normalized_entries.c, pushes.c, conflicts.c
+        tickets = (entry.ticket_number, entry.ticket_title)
+        of_source = entry.source == connectors.source
+        queries = {
+            "booking": select(entry.source_id, *tickets).where(of_source, entry.source_id.in_(ids.get("booking", []))),
+            "timesheet": select(push.kimai_id, *tickets)
+            .join_from(pushes, normalized_entries, of_source & (entry.source_id == push.source_id))
+            .where(push.connector == connectors.target, push.kimai_id.in_(_numbers(ids.get("timesheet", [])))),
+            "conflict": select(asked.id, *tickets)
+            .join_from(conflicts, normalized_entries, of_source & (entry.source_id == asked.source_id))
+            .where(asked.id.in_(_numbers(ids.get("conflict", [])))),
+        }
+        found = names_of(connection, marks)
+        for kind, query in queries.items():
+            if kind in ids:
+                for number, ticket, title in connection.execute(query):
+                    found[f"{kind}:{number}"] = f"{ticket} {title}".strip()
+    return found
+
+
+def _numbers(ids: Collection[str]) -> list[int]:
+    return [int(one) for one in ids if one.isascii() and one.isdigit() and len(one) <= _LONGEST_ID]

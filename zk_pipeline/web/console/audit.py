@@ -1,5 +1,6 @@
 """The section Audit: the audit trail, and the story of one entry."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,13 +19,22 @@ from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Panel
+from zk_pipeline.web.console.words import Words
 
 # The audit trail as a list: filters, pages, the detail of a row, and the export of what is filtered.
 
 SIZE = 20
+_DAYS = re.compile(r"days?:(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?", re.ASCII)
+_RUN_SHOWN = 8
+"""Characters of a run's id that tell it from others."""
+
 EXPORT = "/api/v1/audit/export"
 
 _KINDS = ("conflict.", "mapping.", "connector.", "kimai.", "plan.", "days.", "schedule.", "user.", "token.", "privacy.")
+
+
+Loaded = tuple[list[TrailEntry], int, dict[str, str]]
+"""A page of the trail, the number of its rows in all, and the names of whom and what they are about."""
 
 
 class Trail:
@@ -34,7 +44,12 @@ class Trail:
         self._visit = visit
         self._page = 1
         words = visit.words
+        self._run = visit.client.request.query_params.get("run", "")
         with widgets.card(words("audit.trail")):
+            if self._run:
+                with widgets.box("zk-note zk-row"):
+                    widgets.text("span", words("audit.of_run", run=self._run[:8]))
+                    widgets.link(words("audit.of_all"), "/audit")
             with widgets.box("zk-filters"):
                 kinds = {"": words("all"), **{kind: words(f"audit.kind.{kind[:-1]}") for kind in _KINDS}}
                 self._kind = widgets.choice(words("audit.kind"), kinds, "", self._filtered)
@@ -55,6 +70,7 @@ class Trail:
         first, last = widgets.day_of(self._first), widgets.day_of(self._last)
         return TrailFilter(
             event=self._kind.value,
+            run_id=self._run,
             text=self._text.value or "",
             since=day_start(first, zone) if first else None,
             until=day_start(last + timedelta(days=1), zone) if last else None,
@@ -68,11 +84,14 @@ class Trail:
         self._page = page
         await self._panel.refresh()
 
-    def _load(self) -> tuple[list[TrailEntry], int]:
-        return trail.page(self._visit.runtime, self._visit.actor, self._wanted(), SIZE, (self._page - 1) * SIZE)
+    def _load(self) -> Loaded:
+        visit = self._visit
+        entries, total = trail.page(visit.runtime, visit.actor, self._wanted(), SIZE, (self._page - 1) * SIZE)
+        marks = {mark for entry in entries for mark in (entry.actor, entry.subject)}
+        return entries, total, trail.names(visit.runtime, marks)
 
-    def _show(self, loaded: tuple[list[TrailEntry], int]) -> None:
-        entries, total = loaded
+    def _show(self, loaded: Loaded) -> None:
+        entries, total, self._names = loaded
         words = self._visit.words
         self._export.props["href"] = f"{EXPORT}?{self._query()}"
         if not entries:
@@ -92,10 +111,10 @@ class Trail:
         words = self._visit.words
         what = event_text(self._visit, entry.event)
         return [
-            words.instant(entry.at),
-            entry.actor_name or entry.actor,
+            lambda: widgets.text("span", words.instant(entry.at), "zk-when"),
+            named(words, entry.actor, self._names),
             lambda: widgets.open_button(what, self._visit.act(Role.VIEWER, lambda: self._open(entry))),
-            entry.subject,
+            named(words, entry.subject, self._names),
             lambda: run_link(self._visit, entry.run_id),
         ]
 
@@ -104,8 +123,8 @@ class Trail:
         with widgets.dialog(event_text(self._visit, entry.event), words("close")):
             known: list[tuple[str, Cell]] = [
                 (words("audit.at"), words.instant(entry.at)),
-                (words("audit.who"), " · ".join(filter(None, (entry.actor_name, entry.actor)))),
-                (words("audit.about_what"), entry.subject),
+                (words("audit.who"), named(words, entry.actor, self._names)),
+                (words("audit.about_what"), named(words, entry.subject, self._names)),
                 (words("audit.number"), str(entry.id)),
                 (words("audit.hash"), entry.hash),
             ]
@@ -114,7 +133,39 @@ class Trail:
             if entry.detail is None:
                 widgets.text("p", words("audit.erased"), "zk-muted")
             else:
-                widgets.facts([(name, str(value)) for name, value in entry.detail.items() if value not in (None, "")])
+                details = entry.detail.items()
+                widgets.facts([(name, plain(words, value)) for name, value in details if value not in (None, "")])
+
+
+def named(words: Words, mark: str, names: Mapping[str, str]) -> str:
+    """Who or what `user:1` or `booking:73` is, by kind and name."""
+    kind, _, number = mark.partition(":")
+    if kind == "user" and mark in names:
+        return names[mark]
+    if days := _DAYS.fullmatch(mark):
+        first, last = days[1], days[2] or days[1]
+        return words.days(date.fromisoformat(first), date.fromisoformat(last))
+    said = names.get(mark) or (number[:_RUN_SHOWN] if kind == "run" else number)
+    return f"{words.known(f'subject.{kind}', kind)} {said}".strip()
+
+
+def plain(words: Words, value: object) -> str:
+    """A stored value as people say it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return words("yes" if value else "no")
+        case datetime():
+            return words.instant(value)
+        case date():
+            return words.day(value)
+        case Decimal() | int():
+            return words.number(value)
+        case str():
+            return words.known(f"value.{value}", words.known(f"reason.{value}", words.known(f"choice.{value}", value)))
+        case _:
+            return str(value)
 
 
 def event_text(visit: Visit, event: str) -> str:
@@ -133,7 +184,9 @@ def run_link(visit: Visit, run_id: str | None) -> None:
 # The history of an entry: what was read, decided, planned and written about a booking, a ticket or a time sheet.
 
 _ENTRY = ("ticket_number", "ticket_title", "user_name", "organization_name", "activity_name", "entry_date")
-_AMOUNTS = ("booked_minutes", "time_minutes", "open_minutes")
+_SECONDS_OF_MINUTE = 60
+_OF_ENTRY = ("booked_minutes", "time_minutes", "open_minutes")
+_AMOUNTS = (*_OF_ENTRY, "duration_seconds")
 
 
 class Tracer:
@@ -158,14 +211,17 @@ class Tracer:
 async def show_story(visit: Visit, reference: str) -> None:
     """Open the dialog with the history of `123`, `#50001` or `kimai:7`."""
     found = await visit.ask(find_traces, visit.runtime, reference)
+    marks = {row[name] for story in found for row in story["audit"] for name in ("actor", "subject")}
+    marks |= {row["decided_by"] for story in found for row in story["conflicts"] if row["decided_by"]}
+    names = await visit.ask(trail.names, visit.runtime, marks)
     with widgets.dialog(visit.words("trace.of", reference=reference), visit.words("close"), wide=True):
         for story in found:
-            _Story(visit, story).show()
+            _Story(visit, story, names).show()
 
 
 class _Story:
-    def __init__(self, visit: Visit, story: Fields) -> None:
-        self._visit, self._words, self._story = visit, visit.words, story
+    def __init__(self, visit: Visit, story: Fields, names: Mapping[str, str]) -> None:
+        self._visit, self._words, self._story, self._names = visit, visit.words, story, names
 
     def show(self) -> None:
         story, words = self._story, self._words
@@ -173,7 +229,7 @@ class _Story:
         widgets.text("h3", title, "zk-card-title")
         if story["entry"]:
             widgets.facts(
-                [(words(f"trace.{name}"), self._plain(story["entry"][name])) for name in (*_ENTRY, *_AMOUNTS)]
+                [(words(f"trace.{name}"), self._cell(name, story["entry"][name])) for name in (*_ENTRY, *_OF_ENTRY)]
             )
         self._table("plan", ("entry_date", "status", "action", "reason", "kimai_id"), story["plan"])
         self._table(
@@ -186,7 +242,12 @@ class _Story:
 
     def _events(self) -> None:
         rows: list[list[Cell]] = [
-            [self._plain(row["created_at"]), row["actor"], event_text(self._visit, row["event"]), row["subject"]]
+            [
+                self._plain(row["created_at"]),
+                named(self._words, row["actor"], self._names),
+                event_text(self._visit, row["event"]),
+                named(self._words, row["subject"], self._names),
+            ]
             for row in self._story["audit"]
         ]
         self._drawn("audit", [self._words(f"audit.{name}") for name in ("at", "who", "what", "about_what")], rows)
@@ -199,7 +260,7 @@ class _Story:
         self._drawn("runs", [self._words("audit.at"), self._words("audit.run")], rows)
 
     def _table(self, name: str, fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-        cells: list[list[Cell]] = [[self._plain(row[field]) for field in fields] for row in rows]
+        cells: list[list[Cell]] = [[self._cell(field, row[field]) for field in fields] for row in rows]
         self._drawn(name, [self._words(f"trace.{field}") for field in fields], cells)
 
     def _drawn(self, name: str, titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
@@ -208,25 +269,25 @@ class _Story:
             widgets.text("h4", title, "zk-card-title")
             widgets.table(title, [Column(one) for one in titles], rows)
 
+    def _cell(self, field: str, value: Any) -> Cell:
+        if field in _AMOUNTS and value is not None:
+            minutes = Decimal(value) / (_SECONDS_OF_MINUTE if field == "duration_seconds" else 1)
+            return lambda: widgets.hours(self._words, minutes)
+        if field == "decided_by" and value:
+            return named(self._words, value, self._names)
+        return self._plain(value)
+
     def _plain(self, value: object) -> str:
-        match value:
-            case None:
-                return ""
-            case datetime():
-                return self._words.instant(value)
-            case date():
-                return self._words.day(value)
-            case Decimal() | int():
-                return self._words.number(value)
-            case str():
-                return self._words.known(f"value.{value}", value)
-            case _:
-                return str(value)
+        return plain(self._words, value)
 
 
 async def _show(visit: Visit) -> None:
     Tracer(visit)
     await Trail(visit).refresh()
+    asked = visit.client.request.query_params.get("trace", "")
+    if asked:
+        with visit.showing_errors():
+            await show_story(visit, asked)
 
 
 SECTION = Section("audit", "history", _show)

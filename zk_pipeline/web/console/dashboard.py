@@ -7,6 +7,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.element import Element
 
+from zk_pipeline.decisions import plans
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.identity.actors import Role
@@ -14,6 +15,7 @@ from zk_pipeline.operate import home, overview, runs, sync
 from zk_pipeline.operate.home import Home
 from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.operate.sync import IN_DAGSTER, HeldDays
+from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.console import causes, charts, widgets
 from zk_pipeline.web.console.causes import Cause, causes_of
 from zk_pipeline.web.console.run_actions import show_runs
@@ -30,6 +32,10 @@ _BOTH_SIDES = 2
 
 
 CAUSES_SHOWN = 3
+
+
+Loaded = tuple[Home, tuple[Cause, ...], int]
+"""A month, the causes with most hours, and how many planned writes wait for an approval."""
 
 
 class Dashboard:
@@ -88,9 +94,16 @@ class Dashboard:
 
         widgets.button(visit.words(label), visit.act(Role.OPERATOR, say), icon=icon)
 
-    def _load(self) -> tuple[Home, tuple[Cause, ...]]:
-        found = home.home(self._visit.runtime, self._month)
-        return found, causes_of(self._visit, found.month, last_day(found.month))[:CAUSES_SHOWN]
+    def _load(self) -> Loaded:
+        runtime = self._visit.runtime
+        found = home.home(runtime, self._month)
+        largest = causes_of(self._visit, found.month, last_day(found.month))[:CAUSES_SHOWN]
+        unapproved = 0
+        if runtime.settings.push_mode is PushMode.REVIEW and found.days:
+            first = max(found.month, runtime.settings.start_date)
+            last = found.days[-1].day
+            unapproved = sum(day.waiting for day in plans.days(runtime, first, last)) if first <= last else 0
+        return found, largest, unapproved
 
     async def _chosen(self) -> None:
         """Show the month that was chosen; the field also changes when it follows what was loaded."""
@@ -98,11 +111,11 @@ class Dashboard:
             self._month = self._months.value
             await self._state.refresh()
 
-    def _show(self, loaded: tuple[Home, tuple[Cause, ...]]) -> None:
-        found, largest = loaded
+    def _show(self, loaded: Loaded) -> None:
+        found, largest, unapproved = loaded
         words, self._month = self._visit.words, found.month
         self._months.set_options({month: words.month(month) for month in found.months}, value=found.month)
-        _Sentence(self._visit, found).show()
+        _Sentence(self._visit, found, unapproved).show()
         if found.shares.bookings:
             with widgets.card(words("home.shares", month=words.month(found.month))):
                 _shares(words, found)
@@ -120,8 +133,8 @@ class Dashboard:
 class _Sentence:
     """What there is to know in one coloured line; each part leads to where it can be changed."""
 
-    def __init__(self, visit: Visit, found: Home) -> None:
-        self._visit, self._words, self._found = visit, visit.words, found
+    def __init__(self, visit: Visit, found: Home, unapproved: int) -> None:
+        self._visit, self._words, self._found, self._unapproved = visit, visit.words, found, unapproved
 
     def show(self) -> None:
         """Draw it, in the colour of the worst that it says."""
@@ -130,6 +143,8 @@ class _Sentence:
             ui.icon(icon)
             with widgets.box("zk-status-text", "p"):
                 self._time()
+                if self._unapproved:
+                    self._part(self._words.count("home.unapproved", self._unapproved), "/reconcile")
                 self._connectors()
                 self._sync()
 
@@ -137,7 +152,7 @@ class _Sentence:
         found = self._found
         if found.failure or any(row.failing_since for row in found.systems):
             return "bad", "error"
-        if found.shares.waiting or len(found.systems) < _BOTH_SIDES:
+        if found.shares.waiting or self._unapproved or len(found.systems) < _BOTH_SIDES:
             return "warn", "schedule"
         return "good", "check_circle"
 

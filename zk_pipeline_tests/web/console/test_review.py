@@ -60,6 +60,8 @@ def test_what_waits_is_told_and_only_operators_may_approve_it(as_role: Page, rev
     expect(run_row(as_role)).not_to_contain_text("Nothing")
     assert as_role.get_by_role("button", name="Approve…").count() == 0
     assert reviewed.written(DAY, DAY) == set()
+    as_role.goto(f"{reviewed.url}/dashboard")
+    expect(as_role.locator(".zk-status")).to_contain_text(" wait for approval.")
 
 
 @pytest.mark.parametrize("as_role", [(Role.OPERATOR, PHONE)], indirect=True)

@@ -68,6 +68,16 @@ WORDS = {
         "{month}: Es wurde nichts gebucht.",
         "{month} : rien n'a été saisi.",
     ),
+    "home.unapproved.one": (
+        "{number} change waits for approval.",
+        "{number} Änderung wartet auf Freigabe.",
+        "{number} changement attend une approbation.",
+    ),
+    "home.unapproved.many": (
+        "{number} changes wait for approval.",
+        "{number} Änderungen warten auf Freigabe.",
+        "{number} changements attendent une approbation.",
+    ),
     "home.connected": ("Connectors fine.", "Verbindungen in Ordnung.", "Connecteurs en ordre."),
     "home.connect": (
         "Connect Zammad and Kimai first.",
