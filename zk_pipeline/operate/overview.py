@@ -5,7 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, Connection, Select, Subquery, func, or_, select
+from sqlalchemy import CTE, CompoundSelect, Connection, Select, Subquery, func, or_, select, union
 
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.periods import month_name
@@ -113,7 +113,12 @@ def time_shares(connection: Connection, names: ActiveConnectors, first: date, la
     line = reconciliation_results.c
     of_days = (line.connector == names.target) & line.entry_date.between(first, last) & line.source_id.is_not(None)
     is_out = or_(line.decided == Choice.IGNORE, line.status == Status.EXCLUDED)
-    out = _materialized(select(line.source_id).distinct().where(of_days, is_out), "left_out")
+    planned_out = select(line.source_id).where(of_days, is_out)
+    # A decision counts at once, not only when the next plan knows it.
+    waits = (conflicts.c.connector == names.target) & conflicts.c.entry_date.between(first, last)
+    decided = (conflicts.c.decision == Choice.IGNORE) & (conflicts.c.resolution_status == "decided")
+    decided_out = select(conflicts.c.key.label("source_id")).where(waits, decided)
+    out = _materialized(union(planned_out, decided_out), "left_out")
     left_out = ~row.there & ~row.asked & out.c.source_id.is_not(None)
     waiting = ~row.there & (row.asked | out.c.source_id.is_(None))
     parts = [func.coalesce(func.sum(row.wanted).filter(part), ZERO) for part in (row.there, waiting, left_out)]
@@ -154,7 +159,7 @@ def days_with_bookings(connection: Connection, source: str) -> tuple[date, date]
     return None if first is None else (first, last)
 
 
-def _materialized(query: Select[Any], name: str) -> CTE:
+def _materialized(query: Select[Any] | CompoundSelect[Any], name: str) -> CTE:
     """A CTE that PostgreSQL reads once and joins as a whole: joined row by row, a month takes a second."""
     return query.cte(name).prefix_with("MATERIALIZED", dialect="postgresql")
 

@@ -17,6 +17,7 @@ from zk_sandbox.server import SandboxProcess
 
 STYLES = (Path(access.__file__).parent / "assets" / "console.css").read_text(encoding="utf-8")
 WIDTHS = (1440, 1024, PHONE)
+ENDS = ("first_day", "last_day")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,8 @@ def test_a_run_tells_what_it_read_wrote_and_was_refused_and_each_number_leads_th
     page = visit(Role.OPERATOR, width=width).open("/runs")
     written = site.value("SELECT run_id FROM sync.writes ORDER BY id LIMIT 1")
     row = page.get_by_role("table", name="Runs").get_by_role("row").filter(has_text=written[:8])
-    days = "from=2025-10-01&to=2025-10-03"
+    first, last = (site.value(f"SELECT {end} FROM sync.sync_runs WHERE run_id = '{written}'") for end in ENDS)
+    days = f"from={first}&to={last}"
     expect(row.get_by_role("link", name="read")).to_have_attribute("href", f"/reconcile?view=all&{days}")
     expect(row.get_by_role("link", name="created")).to_have_attribute("href", f"/audit?run={written}")
     assert examined(page, "overflow") <= 0
@@ -171,10 +173,13 @@ def test_a_lost_connection_is_said_and_its_end_too(visit: Visit):
 
 def test_a_page_that_was_loaded_again_after_a_restart_says_so(visit: Visit):
     page = visit(Role.VIEWER).open("/audit")
-    page.evaluate("window.dispatchEvent(new Event('zk-test')); sessionStorage.zkLost = 'yes'")
-    page.evaluate("document.querySelector('.zk-banner-offline').hidden = false")
-    page.reload()
+    page.evaluate("window.socket.io.reconnection(false); window.socket.io.engine.close()")
+    expect(page.get_by_text("The connection is lost.")).to_be_visible()
+    page.reload()  # As NiceGUI does where the server has forgotten the page.
     expect(page.get_by_text("the page was loaded again")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Audit", exact=True)).to_be_visible()
+    expect(page.get_by_text("the page was loaded again")).to_be_hidden()
 
 
 def test_the_console_can_be_installed_on_a_phone(visit: Visit, site: Site):
