@@ -227,11 +227,13 @@ def source_states(runtime: Runtime) -> list[SourceState]:
             raise MartsError(f"dbt did not look at its sources: {last_lines(done.stdout)}")
         rows: list[Mapping[str, Any]] = json.loads(found.read_text(encoding="utf-8"))["results"]
     return [
-        SourceState(
-            row["unique_id"], row["status"], row.get("max_loaded_at") or "", _first_line(row.get("error") or "")
-        )
-        for row in rows
+        SourceState(row["unique_id"], row["status"], _read_at(row), _first_line(row.get("error") or "")) for row in rows
     ]
+
+
+def _read_at(row: Mapping[str, Any]) -> str:
+    loaded = str(row.get("max_loaded_at") or "")
+    return "" if loaded.startswith("0001-") else loaded  # The first day of the calendar is dbt's word for never.
 
 
 def row_counts(runtime: Runtime, tables: Iterable[str]) -> dict[str, int]:
