@@ -59,9 +59,19 @@ const zkConsole = {
   openPart() {
     const name = decodeURIComponent(location.hash.slice(1));
     const section = name && document.querySelector(`[data-zk-parts~="${CSS.escape(name)}"]`);
-    if (!section) return;
-    section.scrollIntoView();
-    emitEvent("zk-part", name);
+    if (section) emitEvent("zk-part", name);
+    const named = section || (name && document.getElementById(name));
+    if (named) this.hold(named);
+  },
+
+  // What loads above would push away what the address names: it is held in place until somebody moves the page.
+  hold(named) {
+    named.scrollIntoView();
+    const until = Date.now() + 5000;
+    const observer = new ResizeObserver(() => (Date.now() < until ? named.scrollIntoView() : observer.disconnect()));
+    observer.observe(document.querySelector(".nicegui-content"));
+    const moved = ["wheel", "touchstart", "pointerdown", "keydown"];
+    moved.forEach((name) => addEventListener(name, () => observer.disconnect(), { once: true }));
   },
 
   // A fresh cookie: that of a page that is open for long is exchanged before it is over.
