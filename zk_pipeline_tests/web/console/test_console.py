@@ -121,7 +121,7 @@ def test_a_chosen_language_and_colour_are_remembered(visit: Visit):
     expect(page.locator("body.body--dark")).to_be_attached()
     page.get_by_role("button", name="Language").click()
     page.get_by_text("Deutsch").click()
-    expect(page.get_by_role("heading", name="Protokoll")).to_be_visible()
+    expect(page.get_by_role("heading", name="Protokoll", level=2)).to_be_visible()
     expect(page.locator("body.body--dark")).to_be_attached()
 
 

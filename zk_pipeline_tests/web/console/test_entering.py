@@ -161,7 +161,7 @@ def test_people_sign_in_look_around_and_sign_out(visit: Visit, site: Site):
     page.get_by_label("E-mail").fill(site.email(Role.ADMIN))
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Audit")).to_be_visible()
+    expect(page.get_by_role("heading", name="Audit", exact=True)).to_be_visible()
     page.get_by_role("button", name="Your account").click()
     page.get_by_text("Sign out").click()
     page.wait_for_url("**/sign-in**")
