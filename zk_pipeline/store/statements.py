@@ -314,10 +314,18 @@ _STALE_DAYS = text(
     ),
     found AS (
         SELECT entry_date, day_version FROM marts.stg_day_versions WHERE entry_date BETWEEN :month AND :last
+    ),
+    -- A day of which there is but a copied time sheet has no entries, so it is never built.
+    with_entries AS (
+        SELECT entry_date FROM marts.stg_bookings UNION ALL SELECT entry_date FROM marts.stg_entries
+        UNION ALL SELECT entry_date FROM marts.stg_ledger UNION ALL SELECT entry_date FROM marts.stg_adjustments
     )
     SELECT COALESCE(found.entry_date, built.entry_date)
     FROM found FULL JOIN built ON found.entry_date = built.entry_date
-    WHERE built.day_version IS DISTINCT FROM found.day_version OR built.unit::numeric <> :unit
+    WHERE built.unit::numeric <> :unit
+        OR (built.day_version IS DISTINCT FROM found.day_version AND (
+            built.entry_date IS NOT NULL OR found.entry_date IN (SELECT entry_date FROM with_entries)
+        ))
     ORDER BY 1
     """
 )

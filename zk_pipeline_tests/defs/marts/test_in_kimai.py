@@ -14,8 +14,10 @@ from zk_pipeline.billing.files import FileFormat, render
 from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.billing.statements import statement
 from zk_pipeline.defs.checks import also_in_kimai
+from zk_pipeline.domain.periods import last_day
 from zk_pipeline.domain.statement import Statement, Verdict, other_time_by_origin, questions_of, sum_of
 from zk_pipeline.domain.statement_rows import Origin
+from zk_pipeline.store import statements
 from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.statements import read_items
 from zk_pipeline_tests.defs.marts.conftest import Marts
@@ -131,6 +133,17 @@ def test_the_time_sheets_of_a_statement_add_up_to_what_kimai_does_in_seconds_and
         assert sorted(lying) == sorted([*(row["id"] for row in told), *away])
         priced += bool(billable)
     assert priced
+
+
+def test_a_day_of_which_there_is_but_a_copied_time_sheet_is_not_out_of_date(
+    months: Marts, found: dict[str, Statement]
+) -> None:
+    assert found.keys() == set(MONTHS), "built"
+    with months.runtime.database.transaction() as connection:
+        for month in MONTHS:
+            first = date.fromisoformat(f"{month}-01")
+            unit = months.runtime.settings.minutes_per_unit
+            assert statements.stale_days(connection, first, last_day(first), unit) == []
 
 
 def test_each_time_sheet_is_told_with_its_ticket_or_with_what_people_wrote(

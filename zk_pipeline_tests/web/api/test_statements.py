@@ -32,6 +32,7 @@ TABLES = {
     ),
     "fct_time_entries": "entry_date date, day_version text, built_at timestamptz",
     "stg_day_versions": "entry_date date, day_version text",
+    **dict.fromkeys(("stg_bookings", "stg_entries", "stg_ledger", "stg_adjustments"), "entry_date date"),
 }
 LINES = """
     INSERT INTO marts.statement_lines (
