@@ -30,6 +30,7 @@ defs = dg.Definitions(
         housekeeping.verify_backup,
         jobs.undo,
         jobs.tag_billed,
+        jobs.mend,
         marts.marts_job,
     ],
     schedules=[

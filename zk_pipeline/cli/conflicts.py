@@ -9,15 +9,18 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from zk_pipeline.cli.output import AsJson, UsageError, actor, environment, explained, out, show_json, show_table
+from zk_pipeline.cli.output import AsJson, UsageError, actor, environment, explained, hours, out, show_json, show_table
 from zk_pipeline.cli.sync import DAY, WAITING_FOR_PEOPLE, parse_day
-from zk_pipeline.decisions import conflicts
+from zk_pipeline.decisions import causes, conflicts
+from zk_pipeline.decisions.causes import Cause
 from zk_pipeline.decisions.conflicts import BulkResult, Conflict, ConflictView
 from zk_pipeline.decisions.lists import ConflictFilter
-from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.mapping import ObstacleKind
+from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import EFFECTS, Choice
-from zk_pipeline.identity.actors import Actor, OperationError, Role
-from zk_pipeline.store.conflicts import LIFE, DecisionError
+from zk_pipeline.identity.actors import Actor, OperationError, Role, UnknownError
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store.conflicts import LISTED, DecisionError
 
 app = typer.Typer(help="Show what waits for a person, and decide.", no_args_is_help=True)
 
@@ -25,7 +28,12 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Only conflicts with
 FromOption = Annotated[str, typer.Option("--from", metavar=DAY, help="Only from this day on.")]
 ToOption = Annotated[str, typer.Option("--to", metavar=DAY, help="Only up to this day.")]
 AgentOption = Annotated[str, typer.Option("--agent", help="Only bookings of this agent, by e-mail or full name.")]
+CauseOption = Annotated[str, typer.Option("--cause", help="Only this cause, as zk conflicts list names it.")]
 CustomerOption = Annotated[str, typer.Option("--customer", help="Only this organization or customer, by full name.")]
+
+
+WIDTH = 100
+"""Columns of the lists, so that they fit a small terminal and a mail."""
 
 
 @app.command("list")
@@ -35,28 +43,63 @@ def list_conflicts(
     last: ToOption = "",
     agent: AgentOption = "",
     customer: CustomerOption = "",
+    cause: CauseOption = "",
     *,
-    status: Annotated[str, typer.Option("--status", help=f"One of {', '.join(LIFE)}.")] = "open",
+    each: Annotated[bool, typer.Option("--each", help="List each conflict, not only the causes.")] = False,
+    status: Annotated[str, typer.Option("--status", help=f"One of {', '.join(LISTED)}.")] = "open",
     as_json: AsJson = False,
 ) -> None:
-    """List conflicts (by default the open ones), each with its next step."""
-    with environment() as ready:
-        wanted = _filter(status, reason, first, last, agent, customer)
-        found = conflicts.list_conflicts(ready.runtime, wanted)
+    """List what waits by cause, most hours first; with --cause or --each one by one. By default only what is open."""
+    with environment() as ready, explained(UnknownError):
+        wanted = _filter(ready.runtime, status, reason, first, last, agent, customer, cause)
+        if each or cause:
+            _show_each(conflicts.list_conflicts(ready.runtime, wanted).items, status, as_json=as_json)
+        else:
+            _show_causes(causes.causes(ready.runtime, wanted), status, as_json=as_json)
+
+
+def _show_causes(found: Sequence[Cause], status: str, *, as_json: bool) -> None:
     if as_json:
-        show_json([asdict(row) for row in found.items])
+        show_json([asdict(row) for row in found])
         return
-    show_table(
-        f"Conflicts ({status})",
-        ("id", "day", "booking", "time sheet", "minutes", "reason", "what and what to do"),
-        [
-            (row.id, row.entry_date, row.source_id, row.kimai_id, _plain(row.minutes), row.reason, row.text)
-            for row in found.items
-        ],
-        right=("id", "booking", "time sheet", "minutes"),
-    )
-    counts = {name: number for name, number in found.counts.items() if reason in {"", name}}
-    out.print(", ".join(f"{number} {name}" for name, number in counts.items()) or "Nothing waits for you.")
+    if not found:
+        out.print("Nothing waits for you." if status == "open" else f"No conflict is {status}.")
+        return
+    rows = [(row.key, row.conflicts, hours(row.minutes), _what_to_do(row)) for row in found]
+    columns = ("cause", "number", "hours", "what and what to do")
+    show_table(f"Conflicts ({status})", columns, rows, right=columns[1:3], width=WIDTH)
+    number, minutes = sum(row.conflicts for row in found), sum((row.minutes for row in found), Decimal(0))
+    out.print(f"{number} conflicts, {hours(minutes)}. One by one: zk conflicts list --cause CAUSE", soft_wrap=True)
+
+
+def _show_each(rows: Sequence[Conflict], status: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json([asdict(row) for row in rows])
+        return
+    shown = [
+        (row.id, row.entry_date, hours(row.minutes), row.reason, row.ticket_number or row.key, row.user_name, _who(row))
+        for row in rows
+    ]
+    columns = ("id", "day", "hours", "reason", "ticket", "agent", "customer")
+    show_table(f"Conflicts ({status})", columns, shown, right=("id", "hours"), width=WIDTH)
+    out.print("Both sides of one, and what you may decide: zk conflicts show ID", soft_wrap=True)
+
+
+def _who(row: Conflict) -> str:
+    return row.organization_name or row.customer_name or ""
+
+
+def _what_to_do(cause: Cause) -> str:
+    """What a cause is, and the command or step that solves all of it."""
+    if cause.asked == cause.conflicts:
+        return f"{cause.title}. The next run tries again."
+    if cause.kind in set(ObstacleKind) or cause.kind == causes.PROJECT_UNCLEAR:
+        return cause.text
+    if cause.maps is None:
+        return f"{cause.title}. {EXPLANATIONS[Reason(cause.reason)].next_step}"
+    target = f"id:{cause.suggestions[0].id}" if cause.suggestions else f"KIMAI-{cause.maps.upper()}"
+    named = f", which is {cause.suggestions[0].name}" if cause.suggestions else ""
+    return f"{cause.title}. Map it: zk mappings set {cause.maps} {cause.zammad} {target}{named}."
 
 
 @app.command()
@@ -78,11 +121,13 @@ def resolve(
     last: ToOption = "",
     agent: AgentOption = "",
     customer: CustomerOption = "",
+    cause: CauseOption = "",
     *,
     timesheet: Annotated[
         int | None, typer.Option("--timesheet", help="With link: the candidate to link.", min=1)
     ] = None,
     booking: Annotated[int | None, typer.Option("--booking", help="With reduce: the booking to reduce.", min=1)] = None,
+    why: Annotated[str, typer.Option("--why", help="The reason; ignore needs it above an hour.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -92,13 +137,15 @@ def resolve(
     those are listed.
     """
     with environment() as ready, explained(OperationError, DecisionError):
-        wanted = _filter("open", reason, first, last, agent, customer)
+        wanted = _filter(ready.runtime, "open", reason, first, last, agent, customer, cause)
         conflict_id, choice = _parse_words(words)
         if (conflict_id is None) == (wanted == ConflictFilter()):
-            raise UsageError("Name one conflict by its id, or filter conflicts with --reason, --from, --to, …")
+            raise UsageError("Name one conflict by its id, or filter conflicts with --cause, --reason, …")
         who = Actor(actor(), Role.ADMIN)
         if conflict_id is not None:
-            row = conflicts.decide(ready.runtime, who, conflict_id, choice, timesheet_id=timesheet, booking_id=booking)
+            row = conflicts.decide(
+                ready.runtime, who, conflict_id, choice, timesheet_id=timesheet, booking_id=booking, why=why
+            )
             _show_decided(BulkResult(choice, (row,), ()), as_json=as_json)
             return
         for option, value in (("--timesheet", timesheet), ("--booking", booking)):
@@ -107,7 +154,7 @@ def resolve(
         rows = conflicts.list_conflicts(ready.runtime, wanted).items
         if not _confirmed(rows, choice, yes=yes, as_json=as_json):
             return
-        outcome = conflicts.decide_many(ready.runtime, who, choice, {row.id: row.facts_hash for row in rows})
+        outcome = conflicts.decide_many(ready.runtime, who, choice, {row.id: row.facts_hash for row in rows}, why=why)
         _show_decided(outcome, as_json=as_json)
     if outcome.left:
         raise typer.Exit(WAITING_FOR_PEOPLE)
@@ -124,12 +171,16 @@ def reopen(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json
         out.print(f"Taken back: {row.choice} of conflict {row.id}. {_carried_out([row.day])}")
 
 
-def _filter(status: str, reason: str, first: str, last: str, agent: str, customer: str) -> ConflictFilter:
-    if status not in LIFE:
-        raise UsageError(f"--status {status!r} is unknown. Choose one of {', '.join(LIFE)}.")
+def _filter(
+    runtime: Runtime, status: str, reason: str, first: str, last: str, agent: str, customer: str, cause: str
+) -> ConflictFilter:
+    """The filter that the options mean. Raises `UnknownError` for a cause that nothing has."""
+    if status not in LISTED:
+        raise UsageError(f"--status {status!r} is unknown. Choose one of {', '.join(LISTED)}.")
     if reason and reason not in set(Reason):
         raise UsageError(f"--reason {reason!r} is unknown. Choose one of {', '.join(Reason)}.")
-    return ConflictFilter(status, reason, parse_day("--from", first), parse_day("--to", last), agent, customer)
+    wanted = ConflictFilter(status, reason, parse_day("--from", first), parse_day("--to", last), agent, customer)
+    return causes.of_cause(runtime, wanted, cause) if cause else wanted
 
 
 def _parse_words(words: Sequence[str]) -> tuple[int | None, Choice]:

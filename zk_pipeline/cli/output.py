@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -35,6 +36,7 @@ out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True)
 
 NAME_WIDTH = 44
+MINUTES_OF_AN_HOUR = 60
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CsvDialect = Annotated[
@@ -136,9 +138,17 @@ def show_json(value: Any) -> None:
 
 
 def show_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Iterable[str] = (),
+    width: int = PIPED_WIDTH,
 ) -> None:
-    """Print a table. Columns in `right` are numbers and never wrap; the last text column may wrap."""
+    """Print a table. Columns in `right` are numbers and never wrap; the last text column may wrap.
+
+    It is at most `width` columns wide.
+    """
     numbers = set(right)
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
@@ -152,7 +162,14 @@ def show_table(
         )
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row))
-    out.print(table)
+    out.print(table, width=min(width, out.width))
+
+
+def hours(minutes: Decimal) -> str:
+    """Minutes as people read them, such as `28 h 43`."""
+    whole = int(abs(minutes).to_integral_value(ROUND_HALF_UP))
+    sign = "-" if minutes < 0 and whole else ""
+    return f"{sign}{whole // 60} h {whole % 60:02}" if whole >= MINUTES_OF_AN_HOUR else f"{sign}{whole} min"
 
 
 def progress(*, quiet: bool) -> Callable[[str], None]:

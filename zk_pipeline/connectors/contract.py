@@ -14,9 +14,12 @@ from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
 from zk_pipeline.connectors.checks import Finding, Validation
+from zk_pipeline.connectors.errors import PermissionDeniedError
 from zk_pipeline.domain.records import (
     Customer,
     InvoiceReading,
+    MasterDataKind,
+    MasterDataState,
     Project,
     SourceDirectory,
     TargetDirectory,
@@ -361,6 +364,29 @@ class TargetConnector(Connector):
 
         Otherwise raises `StillInUseError` and deletes nothing.
         """
+
+    def state_of(self, kind: MasterDataKind, record_id: int) -> MasterDataState | None:
+        """Whether people hid a customer, project or activity, and when a project ends; `None` if it is gone.
+
+        A target without such states is never asked.
+        """
+        raise self._cannot_mend(kind, record_id)
+
+    def mend(
+        self, kind: MasterDataKind, record_id: int, current: MasterDataState, wanted: MasterDataState
+    ) -> MasterDataState:
+        """Show or hide it, or set when a project ends; returns the state afterwards."""
+        del current, wanted
+        raise self._cannot_mend(kind, record_id)
+
+    def _cannot_mend(self, kind: MasterDataKind, record_id: int) -> PermissionDeniedError:
+        return PermissionDeniedError(
+            f"This connector does not change a {kind}.",
+            system=self.endpoint.name,
+            method="PATCH",
+            path=f"{kind}/{record_id}",
+            remedy="Change it there by hand.",
+        )
 
     @abstractmethod
     def ensure_tags(self, names: Iterable[str]) -> None:

@@ -46,6 +46,13 @@ class DisplayNames:
         self._users = {row.id: row.username for row in directory.users} if directory else {}
         self._projects = {row.id: row.name for row in directory.projects} if directory else {}
         self._activities = {row.id: row.name for row in directory.activities} if directory else {}
+        payers = {row.id: row.name for row in directory.customers} if directory else {}
+        of_project = {row.id: payers.get(row.customer_id, "") for row in directory.projects} if directory else {}
+        self._customers: dict[int, str] = of_project
+
+    def customer_of(self, row: Timesheet | None) -> str:
+        """The customer of a time sheet; empty if unknown."""
+        return self._customers.get(row.project_id, "") if row else ""
 
     def of_desired(self, desired: Desired) -> dict[str, str]:
         """The fields that we write, as requested."""
@@ -129,10 +136,14 @@ class TimesheetCandidate:
 
 @dataclass(frozen=True, slots=True)
 class SideBySide:
-    """Booking and time sheet field by field, and the candidates, best first."""
+    """Booking and time sheet field by field, and the candidates, best first.
+
+    `billed_to` is the customer in the target who would pay, of the booking or else of the time sheet; empty if unknown.
+    """
 
     sides: tuple[FieldComparison, ...]
     candidates: tuple[TimesheetCandidate, ...]
+    billed_to: str
 
 
 def side_by_side(
@@ -149,7 +160,8 @@ def side_by_side(
     candidates = line.candidates if line else ()
     ids = {kimai_id or 0, *(candidate.timesheet_id for candidate in candidates)}
     sheets = target.timesheets_by_id(connection, connector, ids)
-    names = DisplayNames(target.load_directory(connection, connector), runtime.settings.zone)
+    directory = target.load_directory(connection, connector)
+    names = DisplayNames(directory, runtime.settings.zone)
     entry = entries.entry_of(connection, links.addresses.source, source_id or "")
     partners = (
         TimesheetCandidate(
@@ -162,7 +174,9 @@ def side_by_side(
         for candidate in candidates
         if candidate.timesheet_id in sheets
     )
-    return SideBySide(tuple(_sides(names, line, entry, sheets.get(kimai_id or 0))), tuple(partners))
+    sheet = sheets.get(kimai_id or 0)
+    customer = line.draft.project.customer.name if line and line.draft else names.customer_of(sheet)
+    return SideBySide(tuple(_sides(names, line, entry, sheet)), tuple(partners), customer)
 
 
 def _sides(

@@ -1,6 +1,6 @@
 """Conflicts: lists, details, and decisions about one or many."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -8,20 +8,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from zk_pipeline.audit import trail
 from zk_pipeline.decisions import lists
 from zk_pipeline.decisions.comparison import FieldComparison, TimesheetCandidate, side_by_side
 from zk_pipeline.decisions.lists import ConflictFilter, ConflictGroup
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.resolutions import EFFECTS, Choice, allowed, outcome
+from zk_pipeline.domain.resolutions import EFFECTS, Choice, allowed, needs_why, outcome
 from zk_pipeline.domain.write_protection import first_open_day
 from zk_pipeline.identity.actors import Actor, StaleError, UnknownError
 from zk_pipeline.runtime.links import Links
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.systems import locks_now
 from zk_pipeline.store import booking_decisions, conflicts, ledger, plans, target
-from zk_pipeline.store.conflicts import DecisionError, UnknownConflictError
+from zk_pipeline.store.conflicts import DecidedError, DecisionError, UnknownConflictError
 from zk_pipeline.store.connectors import ActiveConnectors, active_connectors
 
 # Lists and details of conflicts.
@@ -51,6 +52,7 @@ class Conflict:
     decision: str | None
     decision_timesheet_id: int | None
     decision_booking_id: int | None
+    decision_why: str
     decided_by: str | None
     decided_at: datetime | None
     opened_at: datetime
@@ -63,6 +65,7 @@ class Conflict:
     ticket_id: int | None
     ticket_number: str | None
     ticket_title: str | None
+    decided_by_name: str
     ticket_url: str | None
     timesheet_url: str | None
     day_url: str
@@ -119,10 +122,12 @@ class ReducibleView:
 class ConflictView:
     """The details of a conflict. The first of the choices is suggested; there are none once it is closed.
 
-    `candidates` are time sheets, `bookings` those that a correction may reduce, each best first.
+    `candidates` are time sheets, `bookings` those that a correction may reduce, each best first. `billed_to` is the
+    customer in Kimai who would pay; empty if that is not known yet.
     """
 
     conflict: Conflict
+    billed_to: str
     sides: tuple[FieldComparison, ...]
     candidates: tuple[TimesheetCandidate, ...]
     bookings: tuple[ReducibleView, ...]
@@ -142,8 +147,9 @@ def list_conflicts(runtime: Runtime, wanted: ConflictFilter, limit: int | None =
         else:
             rows = lists.find_conflicts(connection, names.source, wanted, limit, offset)
             counts = lists.counts(connection, names.source, wanted)
+        people = trail.names_of(connection, {row.decided_by for row in rows if row.decided_by})
     total = counts.get(wanted.reason, 0) if wanted.reason else sum(counts.values())
-    return ConflictList(tuple(_conflict(row, links) for row in rows), total, counts)
+    return ConflictList(tuple(_conflict(row, links, people) for row in rows), total, counts)
 
 
 def conflict_view(runtime: Runtime, conflict_id: int) -> ConflictView:
@@ -159,7 +165,7 @@ def conflict_view(runtime: Runtime, conflict_id: int) -> ConflictView:
         bookings = _reducible(connection, runtime, names, conflict)
     choices = options(conflict, reducible=bool(bookings))
     past = tuple(_past(row) for row in history)
-    return ConflictView(conflict, both.sides, both.candidates, bookings, choices, past)
+    return ConflictView(conflict, both.billed_to, both.sides, both.candidates, bookings, choices, past)
 
 
 def options(conflict: Conflict, *, reducible: bool) -> tuple[ChoiceOption, ...]:
@@ -195,12 +201,13 @@ def _one(connection: Connection, links: Links, conflict_id: int) -> Conflict:
         raise UnknownError(str(error)) from error
     wanted = ConflictFilter(status="", ids=frozenset({conflict_id}))
     (row,) = lists.find_conflicts(connection, links.addresses.source, wanted)
-    return _conflict(row, links)
+    return _conflict(row, links, trail.names_of(connection, {row.decided_by or ""}))
 
 
-def _conflict(row: Row[Any], links: Links) -> Conflict:
+def _conflict(row: Row[Any], links: Links, people: Mapping[str, str]) -> Conflict:
     return Conflict(
         **row._mapping,  # noqa: SLF001 (public despite its name)
+        decided_by_name=people.get(row.decided_by or "", row.decided_by or ""),
         ticket_url=links.ticket(row.ticket_id),
         timesheet_url=links.timesheet(row.kimai_id),
         day_url=links.day(row.entry_date),
@@ -251,9 +258,9 @@ class BulkResult:
 class DecisionPreview:
     """The effect of a decision about `conflicts` conflicts, of which `left` could not be decided like this.
 
-    `minutes` are those of the creates and updates. `adjusts` counts the conflicts whose difference becomes a new time
-    sheet or a credit; their texts say how many minutes. `digest` covers the list and its facts; a decision about a
-    filter names the digest that was shown.
+    `minutes` are those of the creates and updates, `left_out` those that would not be billed. `adjusts` counts the
+    conflicts whose difference becomes a new time sheet or a credit; their texts say how many minutes. `digest` covers
+    the list and its facts; a decision about a filter names the digest that was shown.
     """
 
     choice: Choice
@@ -266,6 +273,7 @@ class DecisionPreview:
     deletes: int
     adjusts: int
     minutes: Decimal
+    left_out: Decimal
     digest: str
 
 
@@ -279,11 +287,13 @@ def decide(
     booking_id: int | None = None,
     seen: str | None = None,
     one_of_many: bool = False,
+    why: str = "",
 ) -> DecidedConflict:
     """Decide one conflict; `seen` is the hash of the facts that were shown.
 
-    `timesheet_id` is the candidate to link, `booking_id` the booking to reduce. With `one_of_many`, nothing is adjusted
-    that Kimai may bill differently: a person has to compare the amounts.
+    `timesheet_id` is the candidate to link, `booking_id` the booking to reduce, `why` a reason, without which no more
+    than an hour is left out. With `one_of_many`, nothing is adjusted that Kimai may bill differently: a person has to
+    compare the amounts.
 
     Raises `UnknownError`, and `DecisionError` if it is already decided, the facts changed, or it is not possible.
     """
@@ -299,10 +309,31 @@ def decide(
                 seen=seen,
                 address=actor.address,
                 one_of_many=one_of_many,
+                why=why,
             )
+            if not one_of_many:
+                _require_why(connection, choice, [conflict_id], why)
     except UnknownConflictError as error:
         raise UnknownError(str(error)) from error
+    except DecidedError as error:
+        raise DecisionError(error.told(_name_of(runtime, error.by))) from error
     return DecidedConflict(row.id, choice, row.entry_date)
+
+
+def _name_of(runtime: Runtime, actor: str) -> str:
+    with runtime.database.transaction() as connection:
+        return trail.names_of(connection, {actor}).get(actor, actor)
+
+
+def _require_why(connection: Connection, choice: Choice, ids: Collection[int], why: str) -> None:
+    """Raise `DecisionError` if more than an hour would not be billed and nobody says why."""
+    if choice is not Choice.IGNORE or why.strip():
+        return
+    minutes = lists.minutes_of(connection, active_connectors(connection).source, ids)
+    if needs_why(choice, minutes):
+        raise DecisionError(
+            f"Say why (--why, why): {minutes.normalize():f} minutes would not be billed. Up to an hour needs no reason."
+        )
 
 
 def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> DecidedConflict:
@@ -318,22 +349,42 @@ def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> DecidedConflict:
     return DecidedConflict(row.id, Choice(row.decision), row.entry_date)
 
 
-def decide_many(runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[int, str]) -> BulkResult:
-    """Decide these conflicts alike, each in its own transaction; `seen` maps ids to hashes of the facts shown."""
+def reopen_many(runtime: Runtime, actor: Actor, ids: Collection[int]) -> tuple[UndecidedConflict, ...]:
+    """Take back the decisions about these conflicts, each on its own; returns those that could not be, and why."""
+    left: list[UndecidedConflict] = []
+    for conflict_id in ids:
+        try:
+            reopen(runtime, actor, conflict_id)
+        except (DecisionError, UnknownError) as error:
+            left.append(UndecidedConflict(conflict_id, str(error)))
+    return tuple(left)
+
+
+def decide_many(
+    runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[int, str], *, why: str = ""
+) -> BulkResult:
+    """Decide these conflicts alike, each in its own transaction; `seen` maps ids to hashes of the facts shown.
+
+    Raises `DecisionError` if more than an hour in all would be left out without a reason.
+    """
+    with runtime.database.transaction() as connection:
+        _require_why(connection, choice, seen.keys(), why)
     decided: list[DecidedConflict] = []
     left: list[UndecidedConflict] = []
     for conflict_id, facts_hash in seen.items():
         try:
-            decided.append(decide(runtime, actor, conflict_id, choice, seen=facts_hash, one_of_many=True))
+            decided.append(decide(runtime, actor, conflict_id, choice, seen=facts_hash, one_of_many=True, why=why))
         except (DecisionError, UnknownError) as error:
             left.append(UndecidedConflict(conflict_id, str(error)))
     return BulkResult(choice, tuple(decided), tuple(left))
 
 
-def decide_matching(runtime: Runtime, actor: Actor, choice: Choice, wanted: ConflictFilter, digest: str) -> BulkResult:
+def decide_matching(
+    runtime: Runtime, actor: Actor, choice: Choice, wanted: ConflictFilter, digest: str, *, why: str = ""
+) -> BulkResult:
     """Decide alike all conflicts that match a filter, as a preview with this digest showed them.
 
-    Raises `StaleError` if they have changed.
+    Raises `StaleError` if they have changed, and `DecisionError` as `decide_many` does.
     """
     with runtime.database.transaction() as connection:
         source = active_connectors(connection).source
@@ -341,7 +392,7 @@ def decide_matching(runtime: Runtime, actor: Actor, choice: Choice, wanted: Conf
         now = lists.digest(connection, source, wanted)
     if now != digest:
         raise StaleError("Look at the preview again: the conflicts of this filter have changed.")
-    return decide_many(runtime, actor, choice, {row.id: row.facts_hash for row in rows})
+    return decide_many(runtime, actor, choice, {row.id: row.facts_hash for row in rows}, why=why)
 
 
 def preview(runtime: Runtime, choice: Choice, wanted: ConflictFilter) -> DecisionPreview:
@@ -366,6 +417,7 @@ def preview(runtime: Runtime, choice: Choice, wanted: ConflictFilter) -> Decisio
         deletes=number[Action.DELETE],
         adjusts=number[Action.NONE] if choice is Choice.ADJUST else 0,
         minutes=sum(written, ZERO),
+        left_out=sum((group.minutes for group in groups), ZERO) if choice is Choice.IGNORE else ZERO,
         digest=digest,
     )
 

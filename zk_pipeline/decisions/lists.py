@@ -1,6 +1,6 @@
 """Queries for lists of plan lines and conflicts: filters, pages, counts, and both sides of a line."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -16,6 +16,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    case,
     exists,
     func,
     literal,
@@ -26,10 +27,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from zk_pipeline.domain.decision import Status
+from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.store import plans
+from zk_pipeline.store.conflicts import LEFT_OUT
 from zk_pipeline.store.connectors import ActiveConnectors
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, timesheets
-from zk_pipeline.store.tables import conflicts, normalized_entries, periods
+from zk_pipeline.store.tables import IS_LEFT_OUT, conflicts, normalized_entries, periods
 from zk_pipeline.store.tables import reconciliation_results as results
 
 # Lists of conflicts.
@@ -128,6 +131,13 @@ def counts(connection: Connection, source: str, wanted: ConflictFilter) -> dict[
     return {row[0]: row[1] for row in connection.execute(narrowed)}
 
 
+def minutes_of(connection: Connection, source: str, ids: Collection[int]) -> Decimal:
+    """The minutes of the bookings of these conflicts."""
+    rows = _with_entry(conflicts, source).outerjoin(results, _planned())
+    query = select(func.coalesce(func.sum(_minutes()), Decimal(0))).select_from(rows)
+    return connection.execute(query.where(conflicts.c.id.in_(ids))).scalar_one()
+
+
 def groups(
     connection: Connection, source: str, wanted: ConflictFilter, locked_before: date | None
 ) -> list[ConflictGroup]:
@@ -149,6 +159,40 @@ def groups(
     joined = _with_entry(meant, source).outerjoin(results, _planned())
     query = select(*apart, func.count(), func.sum(_minutes())).select_from(joined).group_by(*apart)
     return [ConflictGroup(*row) for row in connection.execute(query)]
+
+
+def cause_facts(connection: Connection, names: ActiveConnectors, wanted: ConflictFilter) -> list[Row[Any]]:
+    """The matching conflicts in groups, by day and by everything that tells causes apart (`decisions.causes`).
+
+    Agent, type and organization are grouped by where they can be the cause; user, activity and project are those of the
+    refused time sheet. Each group has its `ids`, and minutes of the bookings.
+    """
+    entry, desired = normalized_entries.c, results.c.draft["desired"]
+    refused = conflicts.c.reason == Reason.REFUSED_BY_KIMAI
+
+    def of(reason: Reason, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return case(((conflicts.c.reason == reason) | refused, column))
+
+    apart = (
+        conflicts.c.reason,
+        conflicts.c.entry_date,
+        of(Reason.UNMAPPED_USER, entry.agent_id).label("agent_id"),
+        of(Reason.UNMAPPED_ACTIVITY, entry.activity_type_id).label("type_id"),
+        of(Reason.UNMAPPED_CUSTOMER, entry.organization_id).label("organization_id"),
+        *(case((refused, desired[name].as_integer())).label(name) for name in ("user_id", "activity_id", "project_id")),
+        case((refused, conflicts.c.text), else_="").label("refusal"),
+    )
+    shown = {"agent": entry.user_name, "type": entry.activity_name, "organization": entry.organization_name}
+    ids = _narrowed(select(conflicts.c.id), names.source, wanted).subquery()
+    meant = conflicts.join(ids, ids.c.id == conflicts.c.id)
+    query = select(
+        *apart,
+        func.array_agg(conflicts.c.id).label("ids"),
+        func.sum(_minutes()).label("minutes"),
+        func.max(conflicts.c.text).label("text"),
+        *(func.max(column).label(name) for name, column in shown.items()),
+    ).select_from(_with_entry(meant, names.source).outerjoin(results, _planned()))
+    return list(connection.execute(query.group_by(*apart)))
 
 
 def digest(connection: Connection, source: str, wanted: ConflictFilter) -> str:
@@ -180,7 +224,9 @@ def _with_entry(rows: FromClause, source: str) -> Any:
 def _narrowed(query: Select[Any], source: str, wanted: ConflictFilter) -> Select[Any]:
     """The query, restricted to the matching conflicts; bookings are joined only if the filter needs them."""
     query = query.select_from(_rows(source, wanted))
-    if wanted.status:
+    if wanted.status == LEFT_OUT:
+        query = query.where(IS_LEFT_OUT)
+    elif wanted.status:
         query = query.where(conflicts.c.resolution_status == wanted.status)
     if wanted.reason:
         query = query.where(conflicts.c.reason == wanted.reason)

@@ -97,6 +97,16 @@ class PlannedDay:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingPlans:
+    """The lines of stored plans that are not approved, and their minutes and days."""
+
+    first: date
+    last: date
+    lines: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class RefusedApproval:
     """A day, or a line of it by `key`, that could not be approved, and why."""
 
@@ -161,6 +171,20 @@ def days(runtime: Runtime, first: date, last: date) -> list[PlannedDay]:
         people = {line.approved_by for lines in given.values() for line in lines.values()}
         names_by_actor = trail.names_of(connection, people)
     return [_planned(day, rows, given.get(day, {}), names_by_actor) for day, rows in sorted(by_day.items())]
+
+
+def waiting(runtime: Runtime) -> WaitingPlans | None:
+    """What of all stored plans waits for approval; `None` where nothing does, or plans need none."""
+    if runtime.settings.push_mode is not PushMode.REVIEW:
+        return None
+    with runtime.database.transaction() as connection:
+        names = active_connectors(connection)
+        shown = _shown(connection, names, date.min, date.max)
+    lines = [row.line for row in shown if not row.line.approved]
+    if not lines:
+        return None
+    minutes = sum((line.minutes for line in lines), Decimal(0))
+    return WaitingPlans(lines[0].day, lines[-1].day, len(lines), minutes)
 
 
 def hashes(lines: Iterable[PlanLineView]) -> dict[date, str]:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.decisions import mending
 from zk_pipeline.defs.common import stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.periods import MonthError, last_day, parse_month
 from zk_pipeline.domain.undo import Reversal, UndoStep
-from zk_pipeline.runtime.run_tags import MONTH_TAG, REQUEST_TAG, TARGET_POOL, UNDO_JOB, UNDO_STEP
+from zk_pipeline.runtime.run_tags import MEND_TAG, MONTH_TAG, REQUEST_TAG, TARGET_POOL, UNDO_JOB, UNDO_STEP
 from zk_pipeline.runtime.runtime import open_runtime
+from zk_pipeline.stages.push.mending import Mender, MendRequest, NothingToMendError
 from zk_pipeline.stages.push.tagging import (
     BilledTagger,
     MonthOpenError,
@@ -20,7 +23,7 @@ from zk_pipeline.stages.push.tagging import (
     require_writing,
 )
 from zk_pipeline.stages.push.undo import UndoExecutor, UnknownRunError, named_run, undo_settings
-from zk_pipeline.store import runs
+from zk_pipeline.store import day_requests, runs
 
 # The jobs: the whole chain, the chain up to the plan, and the chain with a check of the target's changes.
 
@@ -142,6 +145,51 @@ def _report_tags(context: dg.OpExecutionContext, done: TagResult) -> None:
     for sentence in done.left:
         context.log.warning("%s", sentence)
     context.add_output_metadata({"tagged": done.tagged, "left": dg.MetadataValue.json(done.left)})
+
+
+# The job `mend`: shows again, or extends, what in Kimai refuses time sheets.
+
+
+@dataclass(frozen=True, slots=True)
+class MendReport:
+    """What was mended, by its name, and how many days are asked for to try again."""
+
+    run_id: str
+    name: str
+    days: int
+
+
+@dg.op(pool=TARGET_POOL, out=dg.Out(dg.Nothing))
+def change_in_target(context: dg.OpExecutionContext, zk: ZkResource) -> None:
+    """Mend what the run's tag zk/mend names, and request the days that wait for it."""
+    about = context.run_tags.get(MEND_TAG, "")
+    requested_by(context, zk, about)
+    try:
+        require_writing(zk.runtime.settings.push_mode)
+        request = MendRequest.parse(about)
+    except WritesDisabledError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except ValueError as error:
+        raise dg.Failure(description=f"The run's tag {MEND_TAG} is wrong: {about[:80]!r}.") from error
+    days = mending.days_helped(zk.runtime, request)
+    with stopping_on_system_errors():
+        before = zk.target.requests
+        try:
+            found = Mender(zk.runtime.database, zk.target, context.run_id).carry_out(request)
+        except (NothingToMendError, NotFoundError, PermissionDeniedError, ValidationFailedError) as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
+    after, name = zk.target.requests, zk.target.endpoint.name
+    counts = {f"{name}_read": after.reads - before.reads, f"{name}_write": after.writes - before.writes}
+    with zk.runtime.database.transaction() as connection:
+        day_requests.ask(connection, days, day_requests.PERSON)
+        runs.add(connection, context.run_id, None, None, {"mended": 1, **counts})
+    context.add_output_metadata({"name": found.name, "days": len(days)})
+
+
+@dg.job(name=mending.JOB, description="Shows or extends in Kimai what refuses time sheets.")
+def mend() -> None:
+    """A customer, project or activity that takes time sheets again."""
+    change_in_target()
 
 
 # The job `undo`: undoes the writes of one run, as a run of its own.

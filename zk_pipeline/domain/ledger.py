@@ -8,7 +8,7 @@ from typing import Any
 
 from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.domain.manual_fields import ManualFields
-from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.records import MasterDataKind, MasterDataState, Timesheet
 from zk_pipeline.domain.rounding import RoundingSample, TimesheetTimes
 
 
@@ -137,7 +137,7 @@ class LedgerRow:
 class Operation(StrEnum):
     """What a write did. `unlink` removed the marker from a time sheet; `tag` and `untag` changed its tags.
 
-    The last four are about master data.
+    The last ones are about master data; `mend` showed it again or moved its end.
     """
 
     CREATE = "create"
@@ -151,6 +151,14 @@ class Operation(StrEnum):
     CREATE_PROJECT = "create_project"
     DELETE_CUSTOMER = "delete_customer"
     DELETE_PROJECT = "delete_project"
+    MEND_CUSTOMER = "mend_customer"
+    MEND_PROJECT = "mend_project"
+    MEND_ACTIVITY = "mend_activity"
+
+    @classmethod
+    def mending(cls, kind: MasterDataKind) -> "Operation":
+        """The operation that shows or extends something of this kind."""
+        return cls(f"mend_{kind}")
 
 
 MASTER_DATA = frozenset(
@@ -159,9 +167,14 @@ MASTER_DATA = frozenset(
         Operation.CREATE_PROJECT,
         Operation.DELETE_CUSTOMER,
         Operation.DELETE_PROJECT,
+        Operation.MEND_CUSTOMER,
+        Operation.MEND_PROJECT,
+        Operation.MEND_ACTIVITY,
     }
 )
-"""Operations whose `kimai_id` is the id of a customer or project."""
+"""Operations whose `kimai_id` is the id of a customer, project or activity."""
+MENDED: Mapping[str, MasterDataKind] = {Operation.mending(kind): kind for kind in MasterDataKind}
+"""What the operations are about that show or extend something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +189,8 @@ class MasterDataName:
 class JournalEntry:
     """One write: a `create` has no `before`, a `delete` no `after`; an update or link has both.
 
-    Writes of customers and projects have neither, and no day, but `named`.
+    Writes of master data have neither, and no day: what was made or deleted is `named`, of what was mended there are
+    the states `mended_from` and `mended_to`.
     """
 
     operation: str
@@ -186,6 +200,8 @@ class JournalEntry:
     before: Timesheet | None = None
     after: Timesheet | None = None
     named: MasterDataName | None = None
+    mended_from: MasterDataState | None = None
+    mended_to: MasterDataState | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from typing import TypeVar
 
 from zk_pipeline.domain.entries import Entry
@@ -72,6 +73,62 @@ class Assignment:
     user: TargetUser
     activity: Activity
     project: ProjectPlan
+
+
+class ObstacleKind(StrEnum):
+    """A state of the target in which it refuses a time sheet (docs/kimai.md §3, §4)."""
+
+    USER_DISABLED = "user_disabled"
+    ACTIVITY_HIDDEN = "activity_hidden"
+    ACTIVITY_ELSEWHERE = "activity_elsewhere"
+    CUSTOMER_HIDDEN = "customer_hidden"
+    PROJECT_LOCKED = "project_locked"
+    PROJECT_HIDDEN = "project_hidden"
+    PROJECT_ENDED = "project_ended"
+    PROJECT_AHEAD = "project_ahead"
+    GLOBALS_FORBIDDEN = "globals_forbidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What would make the target refuse a time sheet: whom or what it is about, and a sentence with the remedy."""
+
+    kind: ObstacleKind
+    id: int
+    name: str
+    text: str
+
+
+def obstacles(
+    user: TargetUser | None,
+    activity: Activity | None,
+    project: Project | None,
+    customer: Customer | None,
+    *,
+    today: date,
+    day: date,
+) -> Iterator[Obstacle]:
+    """What would make the target refuse a time sheet of this day; what is not known is no obstacle."""
+    if user is not None and not user.enabled:
+        text = f"Kimai user {user.username} is disabled: enable the account, or map the agent to another user."
+        yield Obstacle(ObstacleKind.USER_DISABLED, user.id, user.name or user.username, text)
+    if activity is not None and not activity.visible:
+        text = f"Activity {activity.name} is hidden: make it visible, or map the type to another activity."
+        yield Obstacle(ObstacleKind.ACTIVITY_HIDDEN, activity.id, activity.name, text)
+    if activity is not None and activity.project_id not in {None, project.id if project else None}:
+        text = f"Activity {activity.name} belongs to another project: map the type to a global activity."
+        yield Obstacle(ObstacleKind.ACTIVITY_ELSEWHERE, activity.id, activity.name, text)
+    if customer is not None and not customer.visible:
+        text = f"Customer {customer.name} is hidden: make it visible."
+        yield Obstacle(ObstacleKind.CUSTOMER_HIDDEN, customer.id, customer.name, text)
+    if project is not None:
+        if project.locked_until is not None and day <= project.locked_until:
+            text = (
+                f"Project {project.name} is locked until {project.locked_until}: unlock it in Kimai, or adjust the "
+                "booking, so that its minutes are billed in the open period."
+            )
+            yield Obstacle(ObstacleKind.PROJECT_LOCKED, project.id, project.name, text)
+        yield from _project_obstacles(project, activity, today)
 
 
 class Resolver:
@@ -168,28 +225,19 @@ class Resolver:
         project = self._projects_by_number.get(number)
         return project.id if project else None
 
-    def obstacles(self, assignment: Assignment, today: date, day: date) -> tuple[str, ...]:
-        """What would make the target refuse a time sheet of this day (docs/kimai.md §3, §4), each with a remedy."""
-        user, activity = assignment.user, assignment.activity
-        found: list[str] = []
-        if not user.enabled:
-            found.append(
-                f"Kimai user {user.username} is disabled: enable the account, or map the agent to another user."
+    def obstacles(self, assignment: Assignment, today: date, day: date) -> tuple[Obstacle, ...]:
+        """What would make the target refuse a time sheet of this day."""
+        project, customer = assignment.project.id or 0, assignment.project.customer.id or 0
+        return tuple(
+            obstacles(
+                assignment.user,
+                assignment.activity,
+                self._projects.get(project),
+                self._customers.get(customer),
+                today=today,
+                day=day,
             )
-        if not activity.visible:
-            found.append(f"Activity {activity.name} is hidden: make it visible, or map the type to another activity.")
-        if activity.project_id not in {None, assignment.project.id}:
-            found.append(f"Activity {activity.name} belongs to another project: map the type to a global activity.")
-        customer = self._customers.get(assignment.project.customer.id or 0)
-        if customer is not None and not customer.visible:
-            found.append(f"Customer {customer.name} is hidden: make it visible.")
-        project = self._projects.get(assignment.project.id or 0)
-        if project is not None and project.locked_until is not None and day <= project.locked_until:
-            found.append(
-                f"Project {project.name} is locked until {project.locked_until}: unlock it in Kimai, or adjust the "
-                "booking, so that its minutes are billed in the open period."
-            )
-        return (*found, *_project_obstacles(project, activity, today)) if project else tuple(found)
+        )
 
     def _fixed_project(self, wanted: str) -> ProjectPlan | AssignmentProblem:
         project = self._projects_by_number.get(wanted)
@@ -258,15 +306,19 @@ def _project_identity(strategy: ProjectStrategy, entry: Entry, customer: Custome
     return project_number("ZO", organization), customer.name
 
 
-def _project_obstacles(project: Project, activity: Activity, today: date) -> Iterator[str]:
+def _project_obstacles(project: Project, activity: Activity | None, today: date) -> Iterator[Obstacle]:
     if not project.visible:
-        yield f"Project {project.name} is hidden: make it visible."
+        text = f"Project {project.name} is hidden: make it visible."
+        yield Obstacle(ObstacleKind.PROJECT_HIDDEN, project.id, project.name, text)
     if project.end is not None and project.end < today:
-        yield f"Project {project.name} ended on {project.end}: extend its end date for the time of the sync."
+        text = f"Project {project.name} ended on {project.end}: extend its end date for the time of the sync."
+        yield Obstacle(ObstacleKind.PROJECT_ENDED, project.id, project.name, text)
     if project.start is not None and project.start > today:
-        yield f"Project {project.name} begins on {project.start}: set an earlier start date."
-    if activity.project_id is None and not project.global_activities:
-        yield f"Project {project.name} allows no global activities: allow them, or map a project activity."
+        text = f"Project {project.name} begins on {project.start}: set an earlier start date."
+        yield Obstacle(ObstacleKind.PROJECT_AHEAD, project.id, project.name, text)
+    if activity is not None and activity.project_id is None and not project.global_activities:
+        text = f"Project {project.name} allows no global activities: allow them, or map a project activity."
+        yield Obstacle(ObstacleKind.GLOBALS_FORBIDDEN, project.id, project.name, text)
 
 
 def _newest_first(rows: Iterable[_Numbered]) -> list[_Numbered]:

@@ -260,7 +260,8 @@ class Reconciler:
             seconds=seconds,
         )
         span = TimeSpan(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
-        obstacles = " ".join(self._resolver.obstacles(assignment, inputs.today, entry.entry_date))
+        found = self._resolver.obstacles(assignment, inputs.today, entry.entry_date)
+        obstacles = " ".join(obstacle.text for obstacle in found)
         return Draft(desired, span, assignment.project, entry.description, entry.tags, obstacles)
 
     def _moves(self, entry: Entry, inputs: DayInputs) -> Iterable[PlanLine]:

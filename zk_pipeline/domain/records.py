@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 
@@ -220,6 +221,23 @@ class Activity:
     number: str | None
     project_id: int | None
     visible: bool
+
+
+class MasterDataKind(StrEnum):
+    """What time sheets refer to, besides people."""
+
+    CUSTOMER = "customer"
+    PROJECT = "project"
+    ACTIVITY = "activity"
+
+
+@dataclass(frozen=True, slots=True)
+class MasterDataState:
+    """What people hide or end of a customer, project or activity; only a project has an `end`."""
+
+    name: str
+    visible: bool
+    end: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

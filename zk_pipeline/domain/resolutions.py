@@ -6,6 +6,7 @@ A decision holds only for the facts it was made about: when either side changes,
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from zk_pipeline.domain.decision import Action, Status
@@ -97,6 +98,9 @@ EFFECTS: Mapping[Choice, str] = {
 }
 """What each decision does, for people."""
 
+MOST_WITHOUT_WHY = Decimal(60)
+"""Minutes that may be left out without a reason."""
+
 RECORDED = frozenset({Choice.REDUCE, Choice.MOVE})
 """These change how the booking itself is read, from the decision until somebody reverts it."""
 
@@ -115,6 +119,11 @@ def allowed(reason: Reason, status: Status, *, reducible: bool = True) -> tuple[
         for choice in ALLOWED.get(reason, ())
         if choice not in senseless and (reducible or choice is not Choice.REDUCE)
     )
+
+
+def needs_why(choice: Choice, minutes: Decimal) -> bool:
+    """Whether a decision about bookings of these minutes needs a reason: more than an hour would not be billed."""
+    return choice is Choice.IGNORE and abs(minutes) > MOST_WITHOUT_WHY
 
 
 def stands(choice: Choice, status: Status) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from zk_pipeline.domain.decision import owned
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.ledger import MASTER_DATA, Desired, JournalEntry, Operation, StoredJournalEntry
+from zk_pipeline.domain.ledger import MASTER_DATA, MENDED, Desired, JournalEntry, Operation, StoredJournalEntry
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.write_protection import WriteProtection
@@ -43,6 +43,7 @@ class UndoStep:
         """The step as JSON for people and machines."""
         entry = self.write.entry
         name = f"{entry.named.number} {entry.named.name}." if entry.named else ""
+        name = f"{entry.mended_to.name}." if entry.mended_to else name
         return {
             "day": str(entry.entry_date) if entry.entry_date else None,
             "operation": str(entry.operation),
@@ -198,6 +199,11 @@ def _made(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
     return UndoStep(write, Reversal.REMOVE, "If nothing refers to it by then.")
 
 
+def _mended(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
+    del present
+    return UndoStep(write, Reversal.RESTORE, "If nobody changes it by then.")
+
+
 _JUDGES: Mapping[str, Callable[[StoredJournalEntry, CurrentState], UndoStep]] = {
     Operation.CREATE: _created,
     Operation.UPDATE: _updated,
@@ -206,6 +212,7 @@ _JUDGES: Mapping[str, Callable[[StoredJournalEntry, CurrentState], UndoStep]] = 
     Operation.DELETE: _deleted,
     Operation.CREATE_CUSTOMER: _made,
     Operation.CREATE_PROJECT: _made,
+    **dict.fromkeys(MENDED, _mended),
 }
 
 

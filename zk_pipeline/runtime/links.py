@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import quote
 
+from zk_pipeline.domain.records import MasterDataKind
 from zk_pipeline.runtime.dagster_server import partition_url, run_url
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
@@ -25,6 +27,16 @@ def alert_about(settings: Settings, run_id: str) -> str:
     """Where an alert about a run leads: its page in Dagster's UI, or the console, which lists it."""
     link = settings.alert_link
     return link if link == settings.public_url and link != settings.dagster_ui else run_url(link, run_id)
+
+
+def master_data(base_url: str, kind: MasterDataKind, record_id: int) -> str:
+    """The page of a customer, project or activity in Kimai."""
+    return f"{base_url}/en/admin/{kind}/{record_id}/details"
+
+
+def kimai_user(base_url: str, username: str) -> str:
+    """The settings of a person in Kimai."""
+    return f"{base_url}/en/profile/{quote(username, safe='')}/edit"
 
 
 # Links for messages: the ticket in Zammad, the time sheet in Kimai, the day and the run in Dagster.

@@ -23,14 +23,17 @@ UNDO_STEP = "take_back"
 NO_RETRY = {"dagster/max_retries": "0"}
 """On runs that need a request: Dagster would start them again with one that is spent."""
 
-REQUESTED_JOBS = frozenset({UNDO_JOB, "tag_billed", "apply_retention", "rehearse_backup"})
-"""The jobs that take back, tag, delete history or restore: each run of theirs needs a request of ours."""
+REQUESTED_JOBS = frozenset({UNDO_JOB, "tag_billed", "mend", "apply_retention", "rehearse_backup"})
+"""The jobs that take back, tag, mend, delete history or restore: each run of theirs needs a request of ours."""
 
 TARGET_POOL = "kimai"
 """Dagster's pool of all steps that write to Kimai; dagster.yaml lets one queued run with such a step run at a time."""
 
 MONTH_TAG = "zk/month"
 """The month whose time sheets a run tags, as `2025-08`."""
+
+MEND_TAG = "zk/mend"
+"""What a run mends in the target, as `extend_project:7:2025-10-31`."""
 
 OVERRIDE_TAG = "zk/override-limits"
 """A run with this tag is not stopped by the write limits, if its request is about just these days."""

@@ -21,6 +21,12 @@ from zk_pipeline.store.tables import conflicts
 LIFE = ("open", "decided", "carried_out", "expired")
 """The states of a conflict. A decision that writes nothing stays in force while it is `carried_out`."""
 
+LEFT_OUT = "left_out"
+"""What was left out on purpose and still is, which is a part of what is `decided` or `carried_out`."""
+
+LISTED = (*LIFE, LEFT_OUT)
+"""What lists of conflicts can be narrowed to."""
+
 _LARGEST_ID = 2**63 - 1  # PostgreSQL cannot compare a bigint with anything larger.
 
 _LINE = tuple_(conflicts.c.key, conflicts.c.reason, conflicts.c.facts_hash)
@@ -28,6 +34,19 @@ _LINE = tuple_(conflicts.c.key, conflicts.c.reason, conflicts.c.facts_hash)
 
 class DecisionError(Exception):
     """A decision is not possible; the message names the conflict, the value and what is possible."""
+
+
+class DecidedError(DecisionError):
+    """Somebody decided first: `by`, an actor."""
+
+    def __init__(self, conflict_id: int, state: str, decision: str, by: str) -> None:
+        self.by = by
+        self._sentence = f"Conflict {conflict_id} is no longer open ({state}, {decision} by"
+        super().__init__(self.told(by))
+
+    def told(self, name: str) -> str:
+        """The sentence, with this name for the actor."""
+        return f"{self._sentence} {name})."
 
 
 class UnknownConflictError(DecisionError):
@@ -123,11 +142,13 @@ def decide(
     seen: str | None = None,
     address: str = "",
     one_of_many: bool = False,
+    why: str = "",
 ) -> Row:
     """Decide an open conflict, record it, and request its day; returns the conflict as it was.
 
-    `timesheet_id` is for `link`, `booking_id` for `reduce`. `seen` is the hash of the facts that the person saw, if
-    known; `address` is the person's, if known. With `one_of_many`, nothing is adjusted that Kimai may bill differently.
+    `timesheet_id` is for `link`, `booking_id` for `reduce`, `why` is the person's reason. `seen` is the hash of the
+    facts that the person saw, if known; `address` is the person's, if known. With `one_of_many`, nothing is adjusted
+    that Kimai may bill differently.
     Of two concurrent decisions the first one counts, and the second fails. Raises `DecisionError`.
     """
     row = _undecided(connection, conflict_id, seen)
@@ -144,12 +165,15 @@ def decide(
             decision=choice,
             decision_timesheet_id=timesheet_id,
             decision_booking_id=booking_id,
+            decision_why=why,
             decided_by=actor,
             decided_at=func.now(),
         )
     )
     about = {"reason": row.reason, "decision": choice, "day": str(row.entry_date), "timesheet": timesheet_id}
-    _record(connection, row, about | ({"booking": booking_id} if booking_id else {}), "decided", actor, address)
+    about |= {"booking": booking_id} if booking_id else {}
+    about |= {"why": why} if why else {}
+    _record(connection, row, about, "decided", actor, address)
     days = [row.entry_date]
     if choice is Choice.MOVE:
         booking_decisions.move(connection, source, int(row.source_id), actor)
@@ -163,7 +187,8 @@ def decide(
 def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str = "") -> Row:
     """Revert a decision that wrote nothing itself, and request its days; returns the conflict as it was.
 
-    The next plan asks again, unless the facts answer the question by then. Raises `DecisionError`.
+    What was ignored or kept is open again at once. What was reduced or moved is asked about by the next plan, unless
+    the facts answer it by then. Raises `DecisionError`.
     """
     row = one(connection, conflict_id, lock=True)
     choice = Choice(row.decision) if row.resolution_status in {"decided", "carried_out"} else None
@@ -185,6 +210,9 @@ def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str
         raise DecisionError(f"What was decided about conflict {conflict_id} was taken back before.")
     ended = {"resolution_status": "expired", "closed_at": func.now()}
     connection.execute(update(conflicts).where(conflicts.c.id == conflict_id).values(**ended))
+    if choice not in RECORDED:
+        asked_again = {column.name: getattr(row, column.name) for column in conflicts.c if column.name in _ASKED}
+        connection.execute(_OPEN, {"rows": to_json([asked_again])})
     _record(connection, row, {"reason": row.reason, "decision": choice}, "reopened", actor, address)
     day_requests.ask(connection, days, "decision")
     return row
@@ -222,8 +250,9 @@ def _undecided(connection: Connection, conflict_id: int, seen: str | None) -> Ro
     """The open conflict, as the person saw it. Raises `DecisionError` where it is decided, or changed since."""
     row = one(connection, conflict_id, lock=True)
     if row.resolution_status != "open":
-        by = f", {row.decision} by {row.decided_by}" if row.decision else ""
-        raise DecisionError(f"Conflict {conflict_id} is no longer open ({row.resolution_status}{by}).")
+        if row.decision:
+            raise DecidedError(conflict_id, row.resolution_status, row.decision, row.decided_by)
+        raise DecisionError(f"Conflict {conflict_id} is no longer open ({row.resolution_status}).")
     if seen not in {None, row.facts_hash}:
         raise DecisionError(f"Conflict {conflict_id} changed meanwhile: look at it again. {row.text}")
     return row
@@ -329,6 +358,21 @@ def open_of(connection: Connection, reason: Reason) -> list[Row]:
     query = select(conflicts).where(conflicts.c.resolution_status == "open", conflicts.c.reason == reason)
     return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
 
+
+_ASKED = {
+    "connector",
+    "entry_date",
+    "key",
+    "source_id",
+    "kimai_id",
+    "reason",
+    "text",
+    "suggested_action",
+    "facts_hash",
+    "status",
+    "uncertain",
+}
+"""What a question is, without what becomes of it."""
 
 # The index's condition is a literal here: as a parameter, a prepared statement could not use the index.
 _OPEN = text(

@@ -1,7 +1,7 @@
 """The ledger of writes, which is the push's outbox, and the journal from which they are traced and undone."""
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from zk_pipeline.domain.ledger import (
     MASTER_DATA,
+    MENDED,
     Desired,
     JournalEntry,
     LedgerRow,
@@ -21,7 +22,7 @@ from zk_pipeline.domain.ledger import (
     StoredJournalEntry,
 )
 from zk_pipeline.domain.manual_fields import ManualFields, as_base
-from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.records import MasterDataState, Timesheet
 from zk_pipeline.domain.rounding import RoundingSample
 from zk_pipeline.store import suppression, sweeps
 from zk_pipeline.store.database import insert_rows, to_json, upsert
@@ -240,8 +241,8 @@ def record(connection: Connection, connector: str, entries: Iterable[JournalEntr
             "source_id": entry.source_id,
             "kimai_id": entry.kimai_id,
             "entry_date": entry.entry_date,
-            "before": redactor.value(_plain(entry.before)),
-            "after": redactor.value(_plain(entry.after or entry.named)),
+            "before": redactor.value(_plain(entry.before or entry.mended_from)),
+            "after": redactor.value(_plain(entry.after or entry.named or entry.mended_to)),
         }
         for entry in entries
     ]
@@ -281,28 +282,31 @@ def runs_beginning(connection: Connection, beginning: str) -> list[str]:
     return [beginning] if beginning in found else sorted(found)
 
 
-def _plain(value: Timesheet | MasterDataName | None) -> object:
+def _plain(value: Timesheet | MasterDataName | MasterDataState | None) -> object:
     match value:
         case None:
             return None
-        case MasterDataName():
-            return asdict(value)
+        case MasterDataName() | MasterDataState():
+            return json.loads(to_json(asdict(value)))
         case Timesheet():
             return json.loads(to_json(timesheet_json(value)))
 
 
 def _written(row: Row[Any]) -> StoredJournalEntry:
-    master_data = row.operation in MASTER_DATA
-    entry = JournalEntry(
-        row.operation,
-        row.source_id,
-        row.kimai_id,
-        row.entry_date,
-        timesheet_from_json(row.before) if row.before else None,
-        timesheet_from_json(row.after) if row.after and not master_data else None,
-        MasterDataName(**row.after) if master_data else None,
-    )
+    entry = JournalEntry(row.operation, row.source_id, row.kimai_id, row.entry_date)
+    if row.operation in MENDED:
+        entry = replace(entry, mended_from=_state(row.before), mended_to=_state(row.after))
+    elif row.operation in MASTER_DATA:
+        entry = replace(entry, named=MasterDataName(**row.after))
+    else:
+        before = timesheet_from_json(row.before) if row.before else None
+        entry = replace(entry, before=before, after=timesheet_from_json(row.after) if row.after else None)
     return StoredJournalEntry(row.id, row.run_id, entry, row.written_at, row.undone_by)
+
+
+def _state(value: Mapping[str, Any]) -> MasterDataState:
+    end = date.fromisoformat(value["end"]) if value["end"] else None
+    return MasterDataState(value["name"], value["visible"], end)
 
 
 # When this database was restored from a backup: the ledger lacks the writes between backup and restoration.

@@ -222,6 +222,8 @@ pushes = Table(
 )
 
 _IS_OPEN = text("resolution_status = 'open'")
+IS_LEFT_OUT = text("decision = 'ignore' AND resolution_status IN ('decided', 'carried_out')")
+"""Of a conflict: the decision to leave its booking out holds."""
 
 conflicts = Table(
     "conflicts",
@@ -242,6 +244,7 @@ conflicts = Table(
     text_column("decision", nullable=True),
     Column("decision_timesheet_id", BigInteger),
     Column("decision_booking_id", BigInteger),
+    text_column("decision_why", default=""),
     text_column("decided_by", nullable=True),
     instant("decided_at", nullable=True),
     instant("opened_at", default=True),
@@ -250,6 +253,7 @@ conflicts = Table(
     Index("conflicts_resolution_status_idx", "resolution_status", "entry_date", "id", postgresql_include=["reason"]),
     Index("conflicts_entry_date_idx", "connector", "entry_date"),
     Index("conflicts_key_idx", "connector", "key"),
+    Index("conflicts_left_out_idx", "entry_date", "id", postgresql_where=IS_LEFT_OUT),
     Index("conflicts_one_open_idx", "connector", "key", "reason", unique=True, postgresql_where=_IS_OPEN),
     schema="sync",
 )

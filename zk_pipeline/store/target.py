@@ -10,6 +10,8 @@ from sqlalchemy import ARRAY, BigInteger, Connection, Table, any_, delete, func,
 from zk_pipeline.domain.records import (
     Activity,
     Customer,
+    MasterDataKind,
+    MasterDataState,
     Project,
     TargetDirectory,
     TargetServer,
@@ -197,6 +199,22 @@ def save_customer(connection: Connection, connector: str, customer: Customer) ->
 def save_project(connection: Connection, connector: str, project: Project) -> None:
     """Store one project that was just found or created."""
     upsert(connection, projects, [_values(projects, connector, project)])
+
+
+def note_state(
+    connection: Connection, connector: str, kind: MasterDataKind, record_id: int, state: MasterDataState
+) -> None:
+    """Store that a customer, project or activity is shown or hidden now, and of a project when it ends."""
+    table = {
+        MasterDataKind.CUSTOMER: customers,
+        MasterDataKind.PROJECT: projects,
+        MasterDataKind.ACTIVITY: activities,
+    }[kind]
+    values: dict[str, Any] = {"visible": state.visible}
+    if kind is MasterDataKind.PROJECT:
+        values["end"] = state.end
+    row = (table.c.connector == connector) & (table.c.id == record_id)
+    connection.execute(update(table).where(row).values(**values))
 
 
 def forget_customer(connection: Connection, connector: str, customer_id: int) -> None:

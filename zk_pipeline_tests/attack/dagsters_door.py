@@ -21,7 +21,7 @@ from zk_pipeline_tests.web.dagster_ui.test_rules import BACKFILL, HIDDEN_MUTATIO
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 SECONDS_FOR_A_RUN = 90
 IMAGE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
-JOBS_OF_ADMINS = ("undo", "tag_billed", "apply_retention", "backup", "rehearse_backup", "verify_audit")
+JOBS_OF_ADMINS = ("undo", "tag_billed", "mend", "apply_retention", "backup", "rehearse_backup", "verify_audit")
 OUR_TAGS = ("zk/override-limits", "zk/actor", "zk/request", "zk/target")
 
 

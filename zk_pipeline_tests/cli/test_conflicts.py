@@ -3,12 +3,14 @@
 import json
 import os
 import pwd
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from click.testing import Result
 from sqlalchemy import text
 
+from zk_pipeline.cli.output import hours
 from zk_pipeline_tests.cli.conftest import Home, Homes, Sandbox, Zk
 from zk_sandbox.demo import demo_mappings_csv
 
@@ -38,6 +40,10 @@ def as_json(result: Result, code: int = 0) -> Any:
 
 
 def listed(zk: Zk, *options: str) -> list[dict[str, Any]]:
+    return as_json(zk("conflicts", "list", "--each", "--json", *options))
+
+
+def causes_of(zk: Zk, *options: str) -> list[dict[str, Any]]:
     return as_json(zk("conflicts", "list", "--json", *options))
 
 
@@ -57,9 +63,34 @@ def test_the_list_is_narrowed_by_reason_day_agent_and_customer(month: Zk) -> Non
     assert {row["entry_date"] for row in listed(month, "--from", day, "--to", day)} == {day}
 
 
-def test_the_table_says_how_many_wait_for_which_reason(month: Zk) -> None:
-    shown = month("conflicts", "list", "--reason", "duplicate").stdout
-    assert f"{len(listed(month, '--reason', 'duplicate'))} duplicate" in shown
+def test_what_waits_is_listed_by_cause_with_hours_and_what_solves_it(month: Zk) -> None:
+    every, found = listed(month), causes_of(month)
+    assert sorted(id_ for cause in found for id_ in cause["ids"]) == sorted(row["id"] for row in every)
+    amounts = [Decimal(cause["minutes"]) for cause in found]
+    assert sum(amounts) == sum(Decimal(row["minutes"]) for row in every)
+    assert amounts == sorted(amounts, reverse=True)
+    hartmann = next(cause for cause in found if cause["name"] == "Hartmann Maschinenbau AG")
+    assert (hartmann["title"], hartmann["maps"]) == ("Hartmann Maschinenbau AG has no Kimai customer", "customer")
+    assert [row["name"] for row in hartmann["suggestions"]] == ["Hartmann Maschinenbau AG"]
+    shown = month("conflicts", "list").stdout
+    assert max(map(len, shown.splitlines())) <= 100
+    assert len(shown.splitlines()) < 60
+    told = " ".join(shown.split())
+    assert f"zk mappings set customer {hartmann['zammad']} id:{hartmann['suggestions'][0]['id']}" in told
+    assert f"{len(every)} conflicts, {hours(sum(amounts, Decimal(0)))}." in told
+
+
+def test_one_cause_is_listed_and_decided_by_its_name(month: Zk) -> None:
+    cause = next(row for row in causes_of(month) if row["kind"] == "duplicate")
+    rows = listed(month, "--cause", cause["key"])
+    assert [row["id"] for row in rows] == sorted(cause["ids"])
+    shown = month("conflicts", "list", "--cause", cause["key"]).stdout
+    assert max(map(len, shown.splitlines())) <= 100
+    assert rows[0]["ticket_number"] in shown
+    assert month("conflicts", "resolve", "--cause", cause["key"], "link", "--yes").exit_code == 0
+    assert {row["id"] for row in listed(month, "--status", "decided")} == set(cause["ids"])
+    refused = month("conflicts", "list", "--cause", "duplicate")
+    assert (refused.exit_code, "No conflict has the cause 'duplicate'." in refused.stderr) == (1, True)
 
 
 def test_a_conflict_is_shown_with_both_sides_candidates_and_what_may_be_decided(month: Zk) -> None:
@@ -140,10 +171,29 @@ def test_a_second_decision_is_told_of_the_first(month: Zk) -> None:
 
 def test_a_filter_decides_about_each_that_it_names(month: Zk) -> None:
     rows = listed(month, "--reason", "unmapped_user")
-    shown = month("conflicts", "resolve", "--reason", "unmapped_user", "ignore", "--yes").stdout
+    shown = month("conflicts", "resolve", "--reason", "unmapped_user", "ignore", "--yes", "--why", "Ours").stdout
     assert f"{len(rows)} open conflicts with " in shown
     assert listed(month, "--reason", "unmapped_user") == []
     assert {row["id"] for row in listed(month, "--status", "decided")} == {row["id"] for row in rows}
+
+
+def test_more_than_an_hour_is_left_out_with_a_reason_listed_and_brought_back(month: Zk) -> None:
+    rows = listed(month, "--reason", "unmapped_user")
+    refused = month("conflicts", "resolve", "--reason", "unmapped_user", "ignore", "--yes")
+    minutes = f"{sum((Decimal(row['minutes']) for row in rows), Decimal(0)).normalize():f}"
+    assert refused.exit_code == 1
+    assert f"Say why (--why, why): {minutes} minutes would not be billed." in refused.stderr
+    long = next(row for row in rows if Decimal(row["minutes"]) > 60)
+    assert month("conflicts", "resolve", str(long["id"]), "ignore").exit_code == 1
+    short = next(row for row in rows if Decimal(row["minutes"]) <= 60)
+    assert month("conflicts", "resolve", str(short["id"]), "ignore").exit_code == 0
+    assert month("conflicts", "resolve", str(long["id"]), "ignore", "--why", "A trainee").exit_code == 0
+    left = {row["id"]: row["decision_why"] for row in listed(month, "--status", "left_out")}
+    assert left == {short["id"]: "", long["id"]: "A trainee"}
+    assert month("conflicts", "reopen", str(long["id"])).exit_code == 0
+    assert [row["id"] for row in listed(month, "--status", "left_out")] == [short["id"]]
+    again = [row for row in listed(month, "--reason", "unmapped_user") if row["source_id"] == long["source_id"]]
+    assert [(row["resolution_status"], row["decision"]) for row in again] == [("open", None)]
 
 
 def test_nothing_is_decided_before_somebody_agrees(month: Zk) -> None:
@@ -168,7 +218,7 @@ def test_those_that_cannot_be_decided_so_are_listed_and_keep_nobody_else_up(mont
     ("arguments", "sentence"),
     [
         (("resolve", "999999", "link"), "There is no conflict 999999."),
-        (("resolve", "link"), "Name one conflict by its id, or filter conflicts with --reason"),
+        (("resolve", "link"), "Name one conflict by its id, or filter conflicts with --cause"),
         (("resolve", "7", "link", "--reason", "duplicate"), "Name one conflict by its id, or"),
         (("resolve", "7", "marry"), "'marry' is not a decision. Choose one of create, update, link"),
         (("resolve", "x", "link"), "'x' is not a conflict id. Give one id"),

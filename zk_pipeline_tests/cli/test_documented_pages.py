@@ -336,7 +336,7 @@ def sentences(words: str) -> Counter[str]:
 
 
 def test_no_sentence_is_said_twice_about_the_same(month: Month, desk: Desk):
-    waiting = json.loads(desk.zk("conflicts", "list", "--json").stdout)
+    waiting = json.loads(desk.zk("conflicts", "list", "--each", "--json").stdout)
     assert len(waiting) > 50
     planned = desk.zk("sync", "--plan", *DAYS).stdout
     told = [row["text"] for row in waiting]

@@ -79,8 +79,8 @@ def test_a_ticket_tells_the_story_of_each_of_its_bookings(days: Zk) -> None:
 
 
 def test_what_waits_for_a_person_is_told_with_the_decision_and_who_took_it(days: Zk) -> None:
-    conflict = as_json(days("conflicts", "list", "--json"))[0]
-    days("conflicts", "resolve", str(conflict["id"]), "ignore")
+    conflict = as_json(days("conflicts", "list", "--each", "--json"))[0]
+    days("conflicts", "resolve", str(conflict["id"]), "ignore", "--why", "Goodwill")
     told = story(days, conflict["source_id"])
     assert [(row["reason"], row["decision"]) for row in told["conflicts"]] == [(conflict["reason"], "ignore")]
     assert "conflict.decided" in [event["event"] for event in told["audit"]]

@@ -9,6 +9,7 @@ from sqlalchemy import update
 from zk_pipeline.runtime.run_tags import (
     ACTOR_TAG,
     FORMER_OVERRIDE_TAG,
+    MEND_TAG,
     MONTH_TAG,
     OVERRIDE_TAG,
     REQUEST_TAG,
@@ -58,7 +59,12 @@ def said(result: dg.ExecuteInProcessResult) -> str:
 
 @pytest.mark.parametrize(
     ("job", "tags"),
-    [("tag_billed", {MONTH_TAG: "2025-10"}), ("apply_retention", {}), ("rehearse_backup", {})],
+    [
+        ("tag_billed", {MONTH_TAG: "2025-10"}),
+        ("mend", {MEND_TAG: "show_project:1"}),
+        ("apply_retention", {}),
+        ("rehearse_backup", {}),
+    ],
 )
 @pytest.mark.parametrize("request_tag", [{}, {REQUEST_TAG: "made-up"}, {REQUEST_TAG: "made-up", ACTOR_TAG: "user:1"}])
 def test_without_a_request_of_ours_nothing_is_done(

@@ -326,8 +326,8 @@ def test_what_kimai_would_refuse_is_said_with_a_remedy(change: dict[str, Any], t
     assignment = found.resolve(entry())
     assert isinstance(assignment, Assignment)
     [obstacle] = found.obstacles(assignment, DAY, DAY)
-    assert obstacle.startswith(text)
-    assert ":" in obstacle
+    assert obstacle.text.startswith(text)
+    assert ":" in obstacle.text
 
 
 @pytest.mark.parametrize(
@@ -346,5 +346,6 @@ def test_a_project_that_is_locked_in_kimai_stands_in_the_way_of_its_days(until: 
     directory = target_directory(projects=(replace(ACME_PROJECT, locked_until=until),))
     assignment = resolver(directory).resolve(entry())
     assert isinstance(assignment, Assignment)
-    told = " ".join(resolver(directory).obstacles(assignment, DAY + timedelta(days=9), DAY))
+    found = resolver(directory).obstacles(assignment, DAY + timedelta(days=9), DAY)
+    told = " ".join(obstacle.text for obstacle in found)
     assert ("is locked until" in told, "adjust the booking" in told) == (locked, locked)

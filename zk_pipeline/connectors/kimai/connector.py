@@ -20,8 +20,10 @@ from zk_pipeline.connectors.kimai.errors import TIMESHEETS, KimaiDialect
 from zk_pipeline.connectors.kimai.masterdata import (
     CUSTOMERS,
     PROJECTS,
+    change_state,
     ensure_tag,
     is_searchable,
+    read_state,
     remove_customer,
     remove_project,
     same_tag,
@@ -42,6 +44,8 @@ from zk_pipeline.connectors.kimai.validation import OLDEST_VERSION, validate, ve
 from zk_pipeline.domain.records import (
     Customer,
     InvoiceReading,
+    MasterDataKind,
+    MasterDataState,
     Project,
     TargetDirectory,
     Timesheet,
@@ -243,6 +247,16 @@ class KimaiConnector(HttpConnector, TargetConnector):
         """Delete the project if it has this number and nothing refers to it (docs/kimai.md §7)."""
         self._expect_view_of_all("The account does not see whether others use the record.")
         remove_project(self._http, project_id, number)
+
+    def state_of(self, kind: MasterDataKind, record_id: int) -> MasterDataState | None:
+        """Whether people hid the record, and when a project ends; `None` if it is gone."""
+        return read_state(self._http, kind, record_id)
+
+    def mend(
+        self, kind: MasterDataKind, record_id: int, current: MasterDataState, wanted: MasterDataState
+    ) -> MasterDataState:
+        """Show or hide the record, or set when a project ends; the rest of it stays."""
+        return change_state(self._http, kind, record_id, current, wanted)
 
     def ensure_tags(self, names: Iterable[str]) -> None:
         """Make sure that the tags exist and are visible. Raises `ValidationFailedError` for a hidden one."""

@@ -10,7 +10,7 @@ from zk_pipeline.connectors.errors import ConnectorError, NotFoundError, StillIn
 from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai import reading
 from zk_pipeline.connectors.kimai.errors import TIMESHEETS
-from zk_pipeline.domain.records import Customer, Project, Unreadable
+from zk_pipeline.domain.records import Customer, MasterDataKind, MasterDataState, Project, Unreadable
 
 # Customers, projects and tags of Kimai: found, else created; repeating it creates nothing (docs/kimai.md §7, §9).
 
@@ -175,6 +175,40 @@ def remove_customer(http: HttpClient, customer_id: int, number: str) -> None:
         raise _refusal(http, path, f"It is unknown whether it has projects. {unreadable[0]}")
     _expect_no_timesheets(http, path, {"customer": customer_id})
     _delete(http, path, "delete_customer")
+
+
+# Mending: what was hidden or has ended takes time sheets again. PATCH leaves the rest as it is (docs/kimai.md §7).
+
+_PATHS = {
+    MasterDataKind.CUSTOMER: CUSTOMERS.path,
+    MasterDataKind.PROJECT: PROJECTS.path,
+    MasterDataKind.ACTIVITY: ACTIVITIES,
+}
+
+
+def read_state(http: HttpClient, kind: MasterDataKind, record_id: int) -> MasterDataState | None:
+    """The state of a record, or `None` if it is gone."""
+    try:
+        return _state(http.get(f"{_PATHS[kind]}/{record_id}").row(kind), kind)
+    except NotFoundError:
+        return None
+
+
+def change_state(
+    http: HttpClient, kind: MasterDataKind, record_id: int, current: MasterDataState, wanted: MasterDataState
+) -> MasterDataState:
+    """Send what differs; repeating it is harmless."""
+    change: dict[str, Any] = {} if current.visible is wanted.visible else {"visible": wanted.visible}
+    if current.end != wanted.end:
+        # PATCH takes no date without a time, unlike POST; Kimai makes the end of the day of it.
+        change["end"] = f"{wanted.end}T00:00:00" if wanted.end else None
+    path = f"{_PATHS[kind]}/{record_id}"
+    return _state(http.write("PATCH", path, change, repeatable=True, needs=(f"edit_{kind}",)).row(kind), kind)
+
+
+def _state(row: RowReader, kind: MasterDataKind) -> MasterDataState:
+    end = row.optional_date("end") if kind is MasterDataKind.PROJECT else None
+    return MasterDataState(row.text("name"), row.boolean("visible"), end)
 
 
 def _is_there(http: HttpClient, register: MasterDataEndpoint[Any], path: str, number: str) -> bool:

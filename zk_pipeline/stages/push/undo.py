@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,13 +20,21 @@ from zk_pipeline.connectors.errors import (
 from zk_pipeline.domain import undo
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.ledger import Desired, JournalEntry, LedgerRow, Operation, PushState, StoredJournalEntry
+from zk_pipeline.domain.ledger import (
+    MENDED,
+    Desired,
+    JournalEntry,
+    LedgerRow,
+    Operation,
+    PushState,
+    StoredJournalEntry,
+)
 from zk_pipeline.domain.manual_fields import ManualFields, set_by_hand
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.plan import Draft, PlanLine
-from zk_pipeline.domain.records import Timesheet, TimesheetChange
+from zk_pipeline.domain.records import MasterDataKind, MasterDataState, Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import CurrentState, Reversal, UndoStep, asked_before
 from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime
@@ -127,6 +135,16 @@ class UndoRecorder:
                 target.forget_project(connection, self.target, made.kimai_id)
             self._close(connection, step, entry)
 
+    def mended_back(
+        self, step: UndoStep, kind: MasterDataKind, current: MasterDataState, found: MasterDataState
+    ) -> None:
+        """What the run had shown or extended is as before."""
+        mended = step.write.entry
+        entry = replace(mended, mended_from=current, mended_to=found)
+        with self.request_recorder.committed() as connection:
+            target.note_state(connection, self.target, kind, mended.kimai_id, found)
+            self._close(connection, step, entry)
+
     def settled(self, step: UndoStep) -> None:
         """There was nothing to undo."""
         with self.request_recorder.committed() as connection:
@@ -166,7 +184,7 @@ class UndoRecorder:
             "sent": written is not None,
             "text": step.text,
         }
-        kind = {Operation.CREATE_CUSTOMER: "customer", Operation.CREATE_PROJECT: "project"}
+        kind = {Operation.CREATE_CUSTOMER: "customer", Operation.CREATE_PROJECT: "project", **MENDED}
         subject = f"kimai:{kind[Operation(entry.operation)]}" if entry.operation in kind else "timesheet"
         return AuditEvent("kimai.write.undone", "pipeline", f"{subject}:{entry.kimai_id}", detail, self.run_id)
 
@@ -389,6 +407,12 @@ class UndoExecutor:
 
     def _master_data(self, write: StoredJournalEntry) -> UndoStep:
         step = undo.step(write, _present(self._database, self._settings, TimesheetLookup(), {}))
+        if step.reversal is Reversal.RESTORE:
+            try:
+                with self._request_recorder.of(None):
+                    return self._mended_back(step, MENDED[write.entry.operation])
+            except REFUSED as error:
+                return step.left(str(error))
         if step.reversal is not Reversal.REMOVE or write.entry.named is None:
             return step
         delete = (
@@ -403,6 +427,28 @@ class UndoExecutor:
             return step.left(str(error))
         self._recorder.removed(step)
         return replace(step, text="")
+
+    def _mended_back(self, step: UndoStep, kind: MasterDataKind) -> UndoStep:
+        """Hide it again, or let it end as before, unless somebody changed it since."""
+        entry = step.write.entry
+        current = self._target.state_of(kind, entry.kimai_id)
+        before, after = entry.mended_from, entry.mended_to
+        if current is None or before is None or after is None:
+            self._recorder.settled(step)
+            return replace(step, reversal=Reversal.NOTHING, text=f"The {kind} is gone.")
+        if _shown_until(current) == _shown_until(before):
+            self._recorder.settled(step)
+            return replace(step, text="It is as before already.", already=True)
+        if _shown_until(current) != _shown_until(after):
+            return step.left(f"Somebody changed the {kind} in Kimai since.")
+        found = self._target.mend(kind, entry.kimai_id, current, before)
+        self._recorder.mended_back(step, kind, current, found)
+        return replace(step, text="")
+
+
+def _shown_until(state: MasterDataState) -> tuple[bool, date | None]:
+    """What a mend changes."""
+    return state.visible, state.end
 
 
 def _base(known: LedgerRow | None, current: Timesheet) -> Timesheet | None:

@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field, model_validator
 
-from zk_pipeline.decisions import conflicts
+from zk_pipeline.decisions import causes, conflicts
+from zk_pipeline.decisions.causes import Cause
 from zk_pipeline.decisions.conflicts import BulkResult, Conflict, ConflictView, DecidedConflict, DecisionPreview
 from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
@@ -25,7 +27,7 @@ Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 """PostgreSQL stores no text with a zero character."""
 
-Life = Literal["open", "decided", "carried_out", "expired"]
+Life = Literal["open", "decided", "carried_out", "expired", "left_out"]
 
 
 class ConflictPage(Page[Conflict]):
@@ -37,13 +39,14 @@ class ConflictPage(Page[Conflict]):
 class Decision(Body):
     """What is decided. `facts_hash` is that of the conflict as it was seen.
 
-    `timesheet_id` goes with `link`, `booking_id` with `reduce`.
+    `timesheet_id` goes with `link`, `booking_id` with `reduce`. `ignore` needs the reason, `why`, above an hour.
     """
 
     choice: Choice
     facts_hash: Text
     timesheet_id: Id | None = None
     booking_id: Id | None = None
+    why: Text = ""
 
 
 class SeenConflict(Body):
@@ -62,10 +65,14 @@ class FilterBody(Body):
     agent: Text = ""
     customer: Text = ""
     search: Text = ""
+    cause: Text = ""
 
-    def wanted(self) -> ConflictFilter:
-        """The filter of the operations."""
-        return ConflictFilter("open", self.reason or "", self.first, self.last, self.agent, self.customer, self.search)
+    def wanted(self, runtime: Runtime) -> ConflictFilter:
+        """The filter of the operations. Raises `UnknownError` for a cause that nothing has."""
+        wanted = ConflictFilter(
+            "open", self.reason or "", self.first, self.last, self.agent, self.customer, self.search
+        )
+        return causes.of_cause(runtime, wanted, self.cause) if self.cause else wanted
 
 
 class PreviewRequest(Body):
@@ -83,9 +90,13 @@ class PreviewRequest(Body):
 
 
 class BulkDecision(Body):
-    """Either some conflicts as they were seen, or those of a filter with the digest of its preview."""
+    """Either some conflicts as they were seen, or those of a filter with the digest of its preview.
+
+    `why` is the reason, which `ignore` needs above an hour in all.
+    """
 
     choice: Choice
+    why: Text = ""
     conflicts: Annotated[list[SeenConflict], Field(max_length=MOST_AT_ONCE)] | None = None
     filter: FilterBody | None = None
     digest: Text = ""
@@ -113,12 +124,30 @@ def _filter(
 
 @router.get("", summary="A page of conflicts, oldest day first")
 def list_conflicts(
-    _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[ConflictFilter, Depends(_filter)]
+    _actor: Viewer,
+    ready: Ready,
+    paging: Wanted,
+    wanted: Annotated[ConflictFilter, Depends(_filter)],
+    cause: Text = "",
 ) -> ConflictPage:
-    """`agent` and `customer` are names in full; `search` is a part of ticket number, title, agent or customer."""
+    """`agent` and `customer` are names in full; `search` is a part of ticket number, title, agent or customer.
+
+    `cause` is the `key` of a cause.
+    """
+    if cause:
+        wanted = causes.of_cause(ready, wanted, cause)
     found = conflicts.list_conflicts(ready, wanted, paging.size, paging.offset)
     page = paging.of(list(found.items), found.total)
     return ConflictPage(items=page.items, total=page.total, page=page.page, pages=page.pages, counts=found.counts)
+
+
+@router.get("/causes", summary="A page of the causes of conflicts, most minutes first")
+def list_causes(
+    _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[ConflictFilter, Depends(_filter)]
+) -> Page[Cause]:
+    """Each unmapped customer, ended project or disabled person is a cause of its own, with what solves all of it."""
+    found = causes.causes(ready, wanted)
+    return paging.of(list(found[paging.offset :][: paging.size]), len(found))
 
 
 @router.get("/{conflict_id}", summary="Everything about one conflict")
@@ -141,12 +170,16 @@ def decide(
         timesheet_id=body.timesheet_id,
         booking_id=body.booking_id,
         seen=body.facts_hash,
+        why=body.why,
     )
 
 
 @router.post("/{conflict_id}/reopening", summary="Take back a decision that wrote nothing by itself")
 def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> DecidedConflict:
-    """`reduce`, `move`, `ignore` and `keep`, while they hold: the question is asked again. 409 for any other."""
+    """`reduce`, `move`, `ignore` and `keep`, while they hold: the question is asked again. 409 for any other.
+
+    It brings back what was left out, which `GET /conflicts?status=left_out` lists.
+    """
     return conflicts.reopen(ready, actor, conflict_id)
 
 
@@ -154,13 +187,15 @@ def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1,
 def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> BulkResult:
     """Each is decided on its own; what could not be decided is listed with the reason."""
     if body.filter is not None:
-        return conflicts.decide_matching(ready, actor, body.choice, body.filter.wanted(), body.digest)
+        return conflicts.decide_matching(
+            ready, actor, body.choice, body.filter.wanted(ready), body.digest, why=body.why
+        )
     seen = {row.id: row.facts_hash for row in body.conflicts or ()}
-    return conflicts.decide_many(ready, actor, body.choice, seen)
+    return conflicts.decide_many(ready, actor, body.choice, seen, why=body.why)
 
 
 @router.post("/decisions/preview", summary="Preview a decision about many conflicts")
 def preview(_actor: Operator, ready: Ready, body: PreviewRequest) -> DecisionPreview:
     """Nothing is changed. Decisions about a filter name the `digest` of this answer."""
-    wanted = body.filter.wanted() if body.filter is not None else ConflictFilter(ids=frozenset(body.ids or ()))
+    wanted = body.filter.wanted(ready) if body.filter is not None else ConflictFilter(ids=frozenset(body.ids or ()))
     return conflicts.preview(ready, body.choice, wanted)

@@ -81,6 +81,40 @@ def test_a_page_of_a_search_is_in_order_and_counts_what_was_found_for_every_reas
     assert (narrowed["total"], narrowed["counts"]) == (1, {"duplicate": 1, "unmapped_activity": 1})
 
 
+def test_more_than_an_hour_is_left_out_with_a_reason_and_listed_until_it_is_brought_back(
+    operator: httpx.Client, database: Database
+) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE sync.reconciliation_results SET minutes = 90"))
+    row = conflict_of(operator, UNMAPPED)
+    refused(decide(operator, row, "ignore"), 409, "Say why (--why, why): 90 minutes would not be billed.")
+    assert decide(operator, row, "ignore", why="Goodwill").status_code == 200
+    (left,) = operator.get(PATH, params={"status": "left_out"}).json()["items"]
+    assert (left["source_id"], left["decision_why"]) == (UNMAPPED, "Goodwill")
+    assert left["decided_by"].startswith("user:")
+    assert left["decided_by_name"] not in {"", left["decided_by"]}
+    assert operator.post(f"{PATH}/{row['id']}/reopening").status_code == 200
+    assert operator.get(PATH, params={"status": "left_out"}).json()["items"] == []
+    assert conflict_of(operator, UNMAPPED)["resolution_status"] == "open"
+
+
+def test_causes_are_listed_with_their_hours_and_narrow_the_list(viewer: httpx.Client, operator: httpx.Client) -> None:
+    page = viewer.get(f"{PATH}/causes").json()
+    assert [(row["key"], row["conflicts"], row["minutes"]) for row in page["items"]] == [
+        ("unmapped_activity:99", 1, "45.0000"),
+        ("duplicate", 1, "30.0000"),
+    ]
+    assert page["items"][0]["title"] == "Juggling has no Kimai activity"
+    assert (page["items"][0]["maps"], page["items"][0]["zammad"]) == ("activity", "id:99")
+    second = viewer.get(f"{PATH}/causes", params={"size": 1, "page": 2}).json()
+    assert ([row["key"] for row in second["items"]], second["total"]) == (["duplicate"], 2)
+    rows = viewer.get(PATH, params={"cause": "unmapped_activity:99"}).json()["items"]
+    assert [row["source_id"] for row in rows] == [UNMAPPED]
+    refused(viewer.get(PATH, params={"cause": "nothing"}), 404, "No conflict has the cause 'nothing'.")
+    body = {"choice": "ignore", "filter": {"cause": "duplicate"}}
+    assert operator.post(f"{PATH}/decisions/preview", json=body).json()["conflicts"] == 1
+
+
 def test_a_conflict_is_told_from_both_sides_with_candidates_choices_and_history(viewer: httpx.Client) -> None:
     row = conflict_of(viewer, TYPED)
     told = viewer.get(f"{PATH}/{row['id']}").json()
@@ -201,7 +235,8 @@ def test_of_two_operators_the_first_holds_and_the_second_is_told_whose_decision_
         )
     first, second = sorted(answers, key=lambda answer: answer.status_code)
     assert first.status_code == 200
-    refused(second, 409, f"is no longer open (decided, {first.json()['choice']} by user:")
+    refused(second, 409, f"is no longer open (decided, {first.json()['choice']} by ")
+    assert "user:" not in second.json()["detail"], "it says the name"
     assert web.rows("SELECT count(*) FROM sync.conflicts WHERE resolution_status = 'decided'") == [(1,)]
 
 
@@ -260,8 +295,11 @@ def test_a_preview_says_what_would_be_written_and_changes_nothing(operator: http
 
 def test_a_filter_is_decided_by_the_digest_of_its_preview(operator: httpx.Client) -> None:
     wanted = {"choice": "ignore", "filter": {"search": "#50"}}
-    digest = operator.post(f"{PATH}/decisions/preview", json=wanted).json()["digest"]
-    answer = operator.post(f"{PATH}/decisions", json={**wanted, "digest": digest}).json()
+    preview = operator.post(f"{PATH}/decisions/preview", json=wanted).json()
+    assert preview["left_out"] == "75.0000"
+    asked = {**wanted, "digest": preview["digest"]}
+    refused(operator.post(f"{PATH}/decisions", json=asked), 409, "75 minutes would not be billed.")
+    answer = operator.post(f"{PATH}/decisions", json={**asked, "why": "Goodwill"}).json()
     assert (len(answer["decided"]), answer["left"]) == (2, [])
 
 

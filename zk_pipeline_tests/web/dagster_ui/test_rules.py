@@ -183,7 +183,9 @@ def test_operators_launch_the_jobs_of_the_chain_and_are_named_in_the_tags(job: s
     assert found.acts == [("launchRun", job)]
 
 
-@pytest.mark.parametrize("job", ["undo", "tag_billed", "apply_retention", "backup", "rehearse_backup", "verify_audit"])
+@pytest.mark.parametrize(
+    "job", ["undo", "tag_billed", "mend", "apply_retention", "backup", "rehearse_backup", "verify_audit"]
+)
 @pytest.mark.parametrize("name", ["jobName", "pipelineName"])
 def test_operators_launch_no_job_of_admins(job: str, name: str) -> None:
     with pytest.raises(RefusedError, match=f"The job {job} is not for operators"):
