@@ -171,8 +171,7 @@ def decide(
         )
     )
     about = {"reason": row.reason, "decision": choice, "day": str(row.entry_date), "timesheet": timesheet_id}
-    about |= {"booking": booking_id} if booking_id else {}
-    about |= {"why": why} if why else {}
+    about |= {name: value for name, value in (("booking", booking_id), ("why", why)) if value}
     _record(connection, row, about, "decided", actor, address)
     days = [row.entry_date]
     if choice is Choice.MOVE:

@@ -1,42 +1,36 @@
 """What keeps bookings from Kimai, by cause, with its hours and the way to solve it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from urllib.parse import urlencode
 
-from zk_pipeline.decisions import lists
+from zk_pipeline.decisions import causes
+from zk_pipeline.decisions.causes import PROJECT_UNCLEAR, Cause
 from zk_pipeline.decisions.lists import ConflictFilter
-from zk_pipeline.store.connectors import active_connectors
+from zk_pipeline.domain.mapping import ObstacleKind
+from zk_pipeline.domain.mapping_lines import NOTHING
+from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.words import Words
 
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why bookings wait, and the address at which that is solved."""
-
-    title: str
-    bookings: int
-    minutes: Decimal
-    address: str
+_NAMED = frozenset(
+    {*ObstacleKind, PROJECT_UNCLEAR, Reason.UNMAPPED_USER, Reason.UNMAPPED_ACTIVITY, Reason.UNMAPPED_CUSTOMER}
+)
+"""Causes that are about somebody or something with a name."""
 
 
 def causes_of(visit: Visit, first: date, last: date) -> tuple[Cause, ...]:
     """The causes on these days, most hours first. It asks the database: call it beside the event loop."""
-    with visit.runtime.database.transaction() as connection:
-        names = active_connectors(connection)
-        groups = lists.groups(connection, names.source, ConflictFilter(first=first, last=last), None)
-    sums: dict[str, tuple[int, Decimal]] = {}
-    for group in groups:
-        number, minutes = sums.get(group.reason, (0, Decimal(0)))
-        sums[group.reason] = (number + group.number, minutes + group.minutes)
-    days = f"from={first}&to={last}"
-    return tuple(
-        Cause(visit.words(f"reason.{reason}"), number, minutes, f"/reconcile?reason={reason}&{days}")
-        for reason, (number, minutes) in sorted(sums.items(), key=lambda one: (-one[1][1], one[0]))
-    )
+    return causes.causes(visit.runtime, ConflictFilter(first=first, last=last))
+
+
+def title_of(words: Words, cause: Cause) -> str:
+    """What a cause is called."""
+    if cause.kind not in _NAMED:
+        return words(f"reason.{cause.reason}")
+    name = words("mappings.without") if cause.zammad == NOTHING else cause.name
+    return words(f"cause.{cause.kind}", name=name, ended=words.day(cause.ended) if cause.ended else "")
 
 
 def show(words: Words, found: Sequence[Cause]) -> None:
@@ -48,9 +42,10 @@ def show(words: Words, found: Sequence[Cause]) -> None:
         for cause in found:
             with widgets.box("zk-list-row", "li"):
                 with widgets.box("zk-two-lines zk-grow"):
-                    widgets.text("span", cause.title, "zk-lead")
+                    widgets.text("span", title_of(words, cause), "zk-lead")
                     with widgets.box("zk-muted", "span"):
                         widgets.hours(words, cause.minutes)
-                        widgets.text("span", f" · {words.count('home.bookings', cause.bookings)}")
-                solve = widgets.link(words("home.solve"), cause.address).classes("zk-button-link", remove="zk-link")
-                solve.props["aria-label"] = f"{words('home.solve')}: {cause.title}"
+                        widgets.text("span", f" · {words.count('home.bookings', cause.conflicts)}")
+                address = f"/reconcile?{urlencode({'cause': cause.key})}"
+                solve = widgets.link(words("home.solve"), address).classes("zk-button-link", remove="zk-link")
+                solve.props["aria-label"] = f"{words('home.solve')}: {title_of(words, cause)}"

@@ -143,8 +143,17 @@ def day_field(label: str, value: date | None = None, on_change: Handler | None =
 
 def day_of(made: ui.input) -> date | None:
     """The day in a field, if there is one."""
-    given = made.value or ""
-    return date.fromisoformat(given) if _DAY.fullmatch(given) else None
+    return as_day(made.value or "")
+
+
+def as_day(given: str) -> date | None:
+    """The day that a text means, if it is one."""
+    if not _DAY.fullmatch(given):
+        return None
+    try:
+        return date.fromisoformat(given)
+    except ValueError:  # such as 31 February
+        return None
 
 
 def choice(label: str, options: Mapping[Any, str], value: Any, on_change: Handler | None = None) -> ui.select:

@@ -121,9 +121,15 @@ def test_from_the_installation_over_the_first_decision_to_its_place_in_the_audit
     assert sync(page, FIRST, LAST).startswith(f"{up.url}/runs/")
 
     page.goto(f"{up.web_url}/reconcile")
-    page.locator(".zk-open").first.click()
-    page.get_by_role("dialog").get_by_role("button", name="Ignore").click()
-    notice(page, "Ignore: decided.")
+    page.locator(".zk-cause .zk-open").first.click()
+    page.locator(".zk-dense .zk-open").first.click()
+    why = page.locator(".zk-pane").get_by_label("Reason")
+    leave = page.locator(".zk-pane").get_by_role("button", name="Leave out: ")
+    expect(leave).to_be_visible()
+    if why.count():
+        why.fill("Goodwill")
+    leave.click()
+    expect(page.locator(".zk-snack")).to_be_visible()
 
     page.goto(f"{up.web_url}/audit")
     decided = page.get_by_role("row").filter(has_text="Conflict decided").first

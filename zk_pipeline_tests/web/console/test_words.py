@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.mapping import ObstacleKind
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import ALLOWED, Choice
 from zk_pipeline.domain.undo import Reversal
+from zk_pipeline.stages.push.mending import Mend
 from zk_pipeline.store.conflicts import LIFE
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline.web.console.words import CATALOGS, Language, Words, chosen
@@ -42,6 +44,8 @@ def test_there_are_words_for_each_section_reason_decision_and_state():
     needed |= {f"reason.{reason}" for reason in Reason} | {f"next.{reason}" for reason in ALLOWED}
     needed |= {f"{part}.{choice}" for choice in Choice for part in ("choice", "effect")}
     needed |= {f"value.{value}" for value in (*Status, *Action, *LIFE)}
+    needed |= {f"cause.{kind}" for kind in ObstacleKind} | {f"cause.next.{kind}" for kind in ObstacleKind}
+    needed |= {f"todo.mend.{mend}" for mend in Mend}
     needed |= {f"undo.kind.{reversal}" for reversal in Reversal}
     assert needed - KEYS == set()
     assert set(EXPLANATIONS) == set(Reason)

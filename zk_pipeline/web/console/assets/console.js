@@ -33,6 +33,11 @@ const zkConsole = {
       emitEvent("zk-looked-at", !document.hidden);
       if (!document.hidden) this.renew();
     });
+    document.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("focusin", (event) => {
+      const item = event.target.closest("[data-zk-item]");
+      if (item) [this.item, this.itemText] = [item, item.textContent];
+    });
     setInterval(() => this.renew(), 60000 * renewMinutes);
     window.socket.io.on("reconnect_error", () => this.renew());
     this.watchConnection();
@@ -79,6 +84,48 @@ const zkConsole = {
     if (document.hidden || Date.now() - this.renewedAt < 5000) return;
     this.renewedAt = Date.now();
     await fetch("/api/v1/auth/refresh", { method: "POST" }).catch(() => undefined);
+  },
+
+  // Keys of a list of work: J and K move, X selects, Escape closes, ? tells, a letter presses the button that has it.
+  // Enter needs nothing of us: what has the focus is a button.
+  key(event) {
+    const list = document.querySelector("[data-zk-todo]");
+    const typing = event.target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable=true]");
+    const modified = event.ctrlKey || event.metaKey || event.altKey;
+    if (!list || typing || modified || document.querySelector(".q-dialog") || !this.inView(list)) return;
+    const shown = (selector, within = list) => [...within.querySelectorAll(selector)].filter((one) => one.checkVisibility());
+    const press = (one) => {
+      if (!one) return;
+      event.preventDefault();
+      one.click();
+    };
+    const pane = shown(".zk-pane")[0];
+    const at = document.activeElement;
+    const key = event.key.toLowerCase();
+    if (key === "j" || key === "k") {
+      const items = shown("[data-zk-item]");
+      const from = items.indexOf(at?.closest("[data-zk-item]") || this.item);
+      this.item = items[Math.max(0, Math.min(items.length - 1, from + (key === "j" ? 1 : from < 0 ? 1 : -1)))];
+      this.item?.focus();
+      this.item?.scrollIntoView({ block: "nearest" });
+    } else if (key === "x") {
+      press(at?.closest("tr")?.querySelector("[role=checkbox]"));
+      at?.focus(); // The box takes the focus; the row keeps it.
+    } else if (key === "escape") press(pane && shown("[data-zk-close]", pane)[0]);
+    else if (key === "?") press(document.querySelector("[data-zk-help]"));
+    else if (/^[a-z]$/.test(key)) press(shown(`[data-zk-key="${key}"]`, pane || list)[0]);
+  },
+
+  inView(one) {
+    const box = one.getBoundingClientRect();
+    return box.top < innerHeight && box.bottom > 0;
+  },
+
+  // The focus goes back to where the list was left.
+  toList() {
+    const items = [...document.querySelectorAll("[data-zk-todo] [data-zk-item]")];
+    const same = items.find((one) => one.isConnected && one === this.item) || items.find((one) => one.textContent === this.itemText);
+    if (document.activeElement === document.body || document.activeElement?.closest(".zk-pane")) (same || items[0])?.focus();
   },
 
   markCurrent(name) {

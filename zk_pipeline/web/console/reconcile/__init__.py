@@ -1,12 +1,12 @@
-"""The section Reconcile: the plan line by line, with both sides and the decisions."""
+"""The section To do: what waits by cause with what solves it, what was left out, and every line of the plan."""
 
-from zk_pipeline.web.console.reconcile.listing import Listing
+from zk_pipeline.web.console.reconcile.board import Board
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 
 
 async def _show(visit: Visit) -> None:
-    await Listing(visit).open()
+    await Board(visit).open()
 
 
-SECTION = Section("reconcile", "compare_arrows", _show)
+SECTION = Section("reconcile", "checklist", _show)

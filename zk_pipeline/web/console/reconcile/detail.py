@@ -1,6 +1,7 @@
-"""One line of the plan in a dialog: both sides field by field, what it means, and the decisions it allows."""
+"""One line of the plan in the pane: what to do first, then what differs, and whom it is billed to."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from nicegui import ui
 
@@ -8,154 +9,214 @@ from zk_pipeline.decisions import comparison, conflicts
 from zk_pipeline.decisions.comparison import FieldComparison, PlanRow, TimesheetCandidate
 from zk_pipeline.decisions.conflicts import ChoiceOption, ConflictView, PastConflict
 from zk_pipeline.domain.decision import Status
-from zk_pipeline.domain.resolutions import RECORDED, Choice, stands
+from zk_pipeline.domain.resolutions import RECORDED, Choice, needs_why, stands
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.audit import show_story
+from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column
 
-Refresh = Callable[[], Awaitable[None]]
+LETTERS = {
+    Choice.CREATE: "C",
+    Choice.UPDATE: "U",
+    Choice.LINK: "L",
+    Choice.DELETE: "D",
+    Choice.ADJUST: "A",
+    Choice.REDUCE: "R",
+    Choice.MOVE: "M",
+    Choice.KEEP: "E",
+    Choice.IGNORE: "O",
+}
+"""The key of each decision; J, K and X move and select."""
+
+UNDO_SECONDS = 10
 
 
-async def of_line(visit: Visit, line: PlanRow) -> None:
+async def of_line(visit: Visit, pane: Pane, line: PlanRow) -> None:
     """Open a line without conflict."""
     view = await visit.ask(comparison.plan_line_detail, visit.runtime, line.day, line.key)
     words = visit.words
     number = line.booking.ticket_number if line.booking else line.key
-    with widgets.dialog(words("detail.line", what=number, day=words.day(line.day)), words("close"), wide=True):
-        if line.booking:
-            widgets.text("p", line.booking.ticket_title, "zk-lead")
+    with pane.showing(words("detail.line", what=number, day=words.day(line.day)), _title_of(line)):
         if line.taken_back_by:
             widgets.text("p", words("value.taken_back"), "zk-note zk-warn")
         if line.text:
             widgets.text("p", line.text, "zk-note")
         _sides(visit, view.sides)
-        _links(visit, line.booking.ticket_url if line.booking else None, _url(line), line.day_url, line.key)
+        timesheet = line.timesheet.url if line.timesheet else None
+        _links(visit, line.booking.ticket_url if line.booking else None, timesheet, line.day_url, line.key)
 
 
-async def of_conflict(visit: Visit, conflict_id: int, decided: Refresh) -> None:
-    """Open a conflict; `decided` is called after a decision."""
+def _title_of(line: PlanRow) -> str:
+    return line.booking.ticket_title if line.booking else ""
+
+
+async def of_conflict(visit: Visit, pane: Pane, conflict_id: int) -> None:
+    """Open a conflict."""
     view = await visit.ask(conflicts.conflict_view, visit.runtime, conflict_id)
     conflict, words = view.conflict, visit.words
-    reason = words.known(f"reason.{conflict.reason}", conflict.reason)
-    title = f"{reason} · {conflict.ticket_number or conflict.key} · {words.day(conflict.entry_date)}"
-    with widgets.dialog(title, words("close"), wide=True) as dialog:
-        _ConflictDialog(visit, view, dialog, decided).show()
+    title = f"{conflict.ticket_number or conflict.key} · {words.day(conflict.entry_date)}"
+    with pane.showing(title, conflict.ticket_title or ""):
+        _ConflictPane(visit, view, pane).show()
 
 
-class _ConflictDialog:
-    def __init__(self, visit: Visit, view: ConflictView, dialog: ui.dialog, decided: Refresh) -> None:
-        self._visit, self._words, self._view = visit, visit.words, view
-        self._dialog, self._decided = dialog, decided
+def leaving_out(visit: Visit, conflict_hours: str) -> str:
+    """What the button says that leaves time out."""
+    return visit.words("todo.leave_out", hours=conflict_hours)
+
+
+def offer_undo(visit: Visit, pane: Pane, text: str, ids: Sequence[int]) -> None:
+    """Say what was left out, and let it be brought back for ten seconds."""
+    words = visit.words
+
+    async def bring_back() -> None:
+        snack.set_visibility(False)  # It is deleted later: this is called from within.
+        left = await visit.ask(conflicts.reopen_many, visit.runtime, visit.actor, list(ids))
+        for row in left:
+            visit.warn(row.why)
+        if len(left) < len(ids):
+            visit.notify(words("left_out.undone"))
+        await pane.changed()
+
+    with visit.client.layout:
+        snack = widgets.box("zk-snack").props("role=alert")
+        with snack:
+            widgets.text("span", text)
+            widgets.button(words("todo.undo"), visit.act(Role.OPERATOR, bring_back), kind="quiet")
+        ui.timer(UNDO_SECONDS, lambda: None if snack.is_deleted else snack.delete(), once=True)
+
+
+class _ConflictPane:
+    def __init__(self, visit: Visit, view: ConflictView, pane: Pane) -> None:
+        self._visit, self._words, self._view, self._pane = visit, visit.words, view, pane
         self._candidate: ui.radio | None = None
         self._booking: ui.radio | None = None
         self._key = new_key()
+        self._hours = visit.words.hours(view.conflict.minutes)
 
     def show(self) -> None:
         conflict, words = self._view.conflict, self._words
-        if conflict.ticket_title:
-            widgets.text("p", conflict.ticket_title, "zk-lead")
-        with widgets.box("zk-note"):
-            widgets.text("p", words.known(f"next.{conflict.reason}", ""))
-            widgets.text("p", conflict.text, "zk-muted")
-        _sides(self._visit, self._view.sides)
+        reason = words.known(f"reason.{conflict.reason}", conflict.reason)
+        widgets.text("p", f"{reason}. {words.known(f'next.{conflict.reason}', '')}".strip())
         self._candidates()
         self._bookings()
         self._choices()
+        self._facts()
+        _sides(self._visit, self._view.sides)
+        with widgets.box("zk-details", "details"):
+            widgets.text("summary", words("detail.text"))
+            widgets.text("p", conflict.text, "zk-muted")
         _links(self._visit, conflict.ticket_url, conflict.timesheet_url, conflict.day_url, conflict.key)
         self._history()
 
+    def _facts(self) -> None:
+        conflict, words = self._view.conflict, self._words
+        billed = self._view.billed_to or words("detail.billed_to.unknown")
+        pairs: list[tuple[str, Cell]] = [(words("detail.billed_to"), billed)]
+        customer = conflict.organization_name or conflict.customer_name
+        pairs += [(words("reconcile.customer"), customer)] if customer and customer != billed else []
+        pairs += [(words("reconcile.agent"), conflict.user_name)] if conflict.user_name else []
+        pairs += [(words("todo.hours"), self._hours)] if conflict.source_id else []
+        widgets.facts(pairs)
+
     def _candidates(self) -> None:
+        """The time sheets that may be the booking's; one of several is chosen."""
         candidates, words = self._view.candidates, self._words
-        if not candidates:
+        if len(candidates) < 2 or self._view.conflict.kimai_id is not None:
+            for row in candidates[:1]:
+                widgets.text("p", words("detail.candidate", what=_described(row)), "zk-note")
             return
-        widgets.text("h3", words("detail.candidates"), "zk-card-title")
-        columns = [Column(words(f"detail.{name}")) for name in ("sheet", "score")]
-        columns += [Column(words(f"field.{name}")) for name in ("begin", "duration", "description")]
-        widgets.table(words("detail.candidates"), columns, [self._candidate_row(row) for row in candidates])
-        if len(candidates) > 1 and self._view.conflict.kimai_id is None:
-            names = {row.timesheet_id: words("reconcile.sheet", id=row.timesheet_id) for row in candidates}
-            self._candidate = self._radio(words("detail.which"), names)
+        names = {row.timesheet_id: _described(row) for row in candidates}
+        self._candidate = self._radio(words("detail.which"), names)
 
     def _bookings(self) -> None:
         """The bookings that a correction may be about, best first; one of them is chosen."""
         bookings, words = self._view.bookings, self._words
-        if not bookings:
-            return
-        title = words("detail.bookings")
-        widgets.text("h3", title, "zk-card-title")
-        names = ("entry", "date", "ticket", "agent", "minutes", "note")
-        rows: list[list[Cell]] = [
-            [
-                str(row.booking_id),
-                words.day(row.day),
-                row.ticket_number,
-                row.agent,
-                words.number(row.minutes),
-                row.note,
-            ]
+        names = {
+            row.booking_id: " · ".join(
+                filter(None, (words.day(row.day), row.ticket_number, row.agent, words.hours(row.minutes), row.note))
+            )
             for row in bookings
-        ]
-        widgets.table(title, [Column(words(f"detail.{name}")) for name in names], rows)
+        }
         if len(bookings) > 1:
-            labels = {row.booking_id: f"{words('detail.entry')} {row.booking_id}" for row in bookings}
-            self._booking = self._radio(words("detail.which_booking"), labels)
+            self._booking = self._radio(words("detail.which_booking"), names)
+        elif names:
+            widgets.text("p", next(iter(names.values())), "zk-note")
 
     def _radio(self, question: str, names: dict[int, str]) -> ui.radio:
         """A choice of one; the first is preselected."""
         with widgets.box("", "fieldset").classes("zk-fieldset"):
             widgets.text("legend", question, "zk-muted")
-            return ui.radio(names, value=next(iter(names))).props("inline")
-
-    def _candidate_row(self, partner: TimesheetCandidate) -> list[Cell]:
-        label = str(partner.timesheet_id)
-        sheet: Cell = label if partner.url is None else lambda: widgets.link(label, str(partner.url), outside=True)
-        fields = [partner.fields.get(name, "") for name in ("begin", "duration", "description")]
-        return [sheet, self._words.number(partner.score), *fields]
+            return ui.radio(names, value=next(iter(names))).props("dense").classes("zk-picker-list")
 
     def _choices(self) -> None:
-        conflict, words = self._view.conflict, self._words
         if not self._view.choices:
-            widgets.text("p", words("detail.closed", by=conflict.decided_by or ""), "zk-note")
             self._way_back()
             return
         if not self._visit.may(Role.OPERATOR):
             return
-        widgets.text("h3", words("detail.decide"), "zk-card-title")
         with widgets.box("zk-choices"):
             for number, option in enumerate(self._view.choices):
-                self._choice(option, suggested=number == 0)
+                if option.choice is Choice.IGNORE:
+                    self._leave_out()
+                else:
+                    self._choice(option, suggested=number == 0)
 
     def _choice(self, option: ChoiceOption, *, suggested: bool) -> None:
         words, choice = self._words, option.choice
         kind = "danger" if choice is Choice.DELETE else "primary" if suggested else "plain"
         with widgets.box("zk-choice"):
-            decide = self._visit.act(Role.OPERATOR, lambda: self._decide(choice))
+            decide = self._visit.act(Role.OPERATOR, partial(self._decide, choice))
             button = widgets.button(words(f"choice.{choice}"), decide, kind=kind)
+            _lettered(button, choice)
             effect = widgets.text("span", words(f"effect.{choice}"), "zk-muted")
             button.props["aria-describedby"] = effect.html_id
 
+    def _leave_out(self) -> None:
+        """Last, never suggested, and with its price; above an hour it asks why."""
+        visit, words, conflict = self._visit, self._words, self._view.conflict
+        is_unbilled = conflict.status in {Status.MISSING, Status.DUPLICATE}
+        label = leaving_out(visit, self._hours) if is_unbilled else words("todo.leave_alone")
+        with widgets.box("zk-choice zk-leave"):
+            if needs_why(Choice.IGNORE, conflict.minutes):
+                self._why = widgets.field(words("left_out.why"), hint=words("left_out.why.hint"))
+                decide = visit.act(Role.OPERATOR, self._decide_with_reason)
+            else:
+                decide = visit.act(Role.OPERATOR, partial(self._decide, Choice.IGNORE))
+            _lettered(widgets.button(label, decide), Choice.IGNORE)
+
+    async def _decide_with_reason(self) -> None:
+        why = (self._why.value or "").strip()
+        if not why:
+            self._why.props["error"] = True
+            self._why.props["error-message"] = self._words("left_out.why.missing")
+            self._why.run_method("focus")
+            return
+        await self._decide(Choice.IGNORE, why)
+
     def _way_back(self) -> None:
         """Taking back a decision that wrote nothing by itself."""
-        conflict = self._view.conflict
+        conflict, words = self._view.conflict, self._words
+        widgets.text("p", words("detail.closed", by=conflict.decided_by_name), "zk-note")
         holds = conflict.resolution_status in {"decided", "carried_out"} and conflict.decision is not None
         if not holds or not self._visit.may(Role.OPERATOR):
             return
         choice = Choice(conflict.decision or "")
         if choice in RECORDED or stands(choice, Status(conflict.status)):
             back = self._visit.act(Role.OPERATOR, self._reopen)
-            widgets.button(self._words("detail.reopen"), back, kind="plain")
+            label = "left_out.back" if choice is Choice.IGNORE else "detail.reopen"
+            widgets.button(words(label), back, kind="plain")
 
     async def _reopen(self) -> None:
         visit = self._visit
         done = await visit.once(self._key, conflicts.reopen, visit.runtime, visit.actor, self._view.conflict.id)
-        self._dialog.close()
+        self._pane.close()
         visit.notify(self._words("detail.reopened", day=self._words.day(done.day)))
-        await self._decided()
+        await self._pane.changed()
 
-    async def _decide(self, choice: Choice) -> None:
-        visit, conflict = self._visit, self._view.conflict
+    async def _decide(self, choice: Choice, why: str = "") -> None:
+        visit, conflict, words = self._visit, self._view.conflict, self._words
         timesheet = self._candidate.value if self._candidate and choice is Choice.LINK else None
         booking = self._booking.value if self._booking and choice is Choice.REDUCE else None
         done = await visit.once(
@@ -168,44 +229,67 @@ class _ConflictDialog:
             timesheet_id=timesheet,
             booking_id=booking,
             seen=conflict.facts_hash,
+            why=why,
         )
-        self._dialog.close()
-        visit.notify(
-            self._words("detail.decided", choice=self._words(f"choice.{choice}"), day=self._words.day(done.day))
-        )
-        await self._decided()
+        self._pane.close()
+        if choice is Choice.IGNORE:
+            offer_undo(visit, self._pane, words("left_out.done", hours=self._hours), [conflict.id])
+        else:
+            visit.notify(words("detail.decided", choice=words(f"choice.{choice}"), day=words.day(done.day)))
+        await self._pane.changed()
 
     def _history(self) -> None:
         words, past = self._words, [row for row in self._view.history if row.id != self._view.conflict.id]
         if not past:
             return
-        widgets.text("h3", words("detail.history"), "zk-card-title")
-        columns = [Column(words(f"trace.{name}")) for name in ("opened_at", "reason", "resolution_status", "decision")]
-        widgets.table(words("detail.history"), columns, [self._past_row(row) for row in past])
+        with widgets.box("zk-details", "details"):
+            widgets.text("summary", words("detail.history"))
+            columns = [
+                Column(words(f"trace.{name}")) for name in ("opened_at", "reason", "resolution_status", "decision")
+            ]
+            widgets.table(words("detail.history"), columns, [self._past_row(row) for row in past])
 
     def _past_row(self, past: PastConflict) -> list[Cell]:
         words = self._words
         decision = words.known(f"choice.{past.decision}", past.decision or "")
-        by = " · ".join(filter(None, (decision, past.decided_by)))
         reason = words.known(f"reason.{past.reason}", past.reason)
-        return [words.instant(past.opened_at), reason, words(f"value.{past.resolution_status}"), by]
+        return [words.instant(past.opened_at), reason, words(f"value.{past.resolution_status}"), decision]
+
+
+def _lettered(button: ui.button, choice: Choice) -> None:
+    """Show the key of a decision on its button, and let it press the button."""
+    letter = LETTERS[choice]
+    button.props["data-zk-key"] = letter.lower()
+    button.props["aria-keyshortcuts"] = letter
+    with button:
+        widgets.text("kbd", letter, "zk-kbd").props("aria-hidden=true")
+
+
+def _described(row: TimesheetCandidate) -> str:
+    fields = (row.fields.get(name, "") for name in ("begin", "duration", "project", "description"))
+    return " · ".join(filter(None, fields))
 
 
 def _sides(visit: Visit, sides: Sequence[FieldComparison]) -> None:
+    """What differs side by side; the rest is folded away, and is all there is without a time sheet."""
     words = visit.words
-    columns = [Column(words(f"detail.{name}")) for name in ("field", "booking", "timesheet", "compared")]
-    rows: list[list[Cell]] = [
-        [
-            words.known(f"field.{side.field}", side.field),
-            side.wanted,
-            side.found,
-            lambda side=side: (
-                widgets.chip(f"≠ {words('detail.differs')}", "warn") if side.differs else widgets.text("i", "")
-            ),
-        ]
-        for side in sides
-    ]
-    widgets.table(words("detail.sides"), columns, rows).classes("zk-sides")
+    differing = [side for side in sides if side.differs]
+    same = [side for side in sides if not side.differs]
+    columns = [Column(words(f"detail.{name}")) for name in ("field", "booking", "timesheet")]
+    if differing:
+        widgets.table(words("detail.sides"), columns, [_side(visit, side) for side in differing]).classes("zk-sides")
+    if not same:
+        return
+    if not any(side.found for side in sides):
+        widgets.facts([(words.known(f"field.{side.field}", side.field), side.wanted) for side in same if side.wanted])
+        return
+    with widgets.box("zk-details", "details"):
+        widgets.text("summary", words("detail.rest" if differing else "detail.same"))
+        widgets.table(words("detail.rest"), columns, [_side(visit, side) for side in same]).classes("zk-sides")
+
+
+def _side(visit: Visit, side: FieldComparison) -> list[Cell]:
+    return [visit.words.known(f"field.{side.field}", side.field), side.wanted, side.found]
 
 
 def _links(visit: Visit, ticket: str | None, timesheet: str | None, day: str, key: str) -> None:
@@ -215,7 +299,3 @@ def _links(visit: Visit, ticket: str | None, timesheet: str | None, day: str, ke
             if target:
                 widgets.link(words(f"detail.open_{name}"), target, outside=True)
         widgets.button(words("trace.tell"), visit.act(Role.VIEWER, lambda: show_story(visit, key)), kind="quiet")
-
-
-def _url(line: PlanRow) -> str | None:
-    return line.timesheet.url if line.timesheet else None

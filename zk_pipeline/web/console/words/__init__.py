@@ -18,6 +18,7 @@ from zk_pipeline.web.console.words import (
     reconcile,
     shell,
     statement,
+    todo,
     top_bar,
 )
 
@@ -32,6 +33,7 @@ CATALOGS: tuple[Texts, ...] = (
     connectors.WORDS,
     mappings.WORDS,
     reconcile.WORDS,
+    todo.WORDS,
     decisions.WORDS,
     statement.WORDS,
     audit.WORDS,

@@ -1,0 +1,291 @@
+"""What waits, as a card for each cause: how much of it there is, what solves all of it, and its rows."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from functools import partial
+
+from nicegui import ui
+from nicegui.element import Element
+
+from zk_pipeline.decisions import causes, conflicts, mapping_names, mappings, mending, plans
+from zk_pipeline.decisions.causes import Cause
+from zk_pipeline.decisions.conflicts import Conflict, ConflictList
+from zk_pipeline.decisions.lists import ConflictFilter
+from zk_pipeline.decisions.mapping_names import MappingOption
+from zk_pipeline.decisions.mappings import MappingChanges
+from zk_pipeline.decisions.plans import WaitingPlans
+from zk_pipeline.domain.mapping_lines import OWN, Kind
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.resolutions import ALLOWED, Choice
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.settings import PushMode
+from zk_pipeline.stages.push.mending import MendRequest
+from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console.causes import title_of
+from zk_pipeline.web.console.mappings import forms
+from zk_pipeline.web.console.reconcile import detail
+from zk_pipeline.web.console.reconcile.bulk import Bulk
+from zk_pipeline.web.console.reconcile.pane import Pane
+from zk_pipeline.web.console.sync_dialog import SyncDialog
+from zk_pipeline.web.console.visit import Visit, new_key
+from zk_pipeline.web.console.widgets import Cell, Column, Panel
+
+SIZE = 50
+SUGGESTED = 2
+"""Suggestions that are buttons of a card; the others stand in the list."""
+
+_CERTAIN = 100
+_BULK = (Choice.LINK, Choice.CREATE, Choice.UPDATE, Choice.DELETE, Choice.KEEP, Choice.MOVE, Choice.ADJUST)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Everything that the cards show; `rows` are those of the card that is open."""
+
+    found: tuple[Cause, ...]
+    decided: int
+    plans: WaitingPlans | None
+    opened: str
+    rows: ConflictList | None
+
+
+class Cards:
+    """The cards; one of them at a time is open."""
+
+    def __init__(self, visit: Visit, pane: Pane, wanted: ConflictFilter, opened: str) -> None:
+        self._visit, self._pane, self._wanted = visit, pane, wanted
+        self._opened, self._page = opened, 1
+        self._bulk = Bulk(visit, pane)
+        self._panel: Panel[Loaded] = Panel(visit, self._load, self._show)
+
+    async def refresh(self) -> None:
+        """Load the cards again."""
+        await self._panel.refresh()
+
+    def _load(self) -> Loaded:
+        runtime = self._visit.runtime
+        found = causes.causes(runtime, self._wanted)
+        opened = next((cause for cause in found if cause.key == self._opened), None)
+        rows = None
+        if opened is not None:
+            wanted = ConflictFilter(ids=frozenset(opened.ids))
+            rows = conflicts.list_conflicts(runtime, wanted, SIZE, (self._page - 1) * SIZE)
+        decided = conflicts.list_conflicts(runtime, ConflictFilter(status="decided"), 1).total
+        return Loaded(found, decided, plans.waiting(runtime), self._opened, rows)
+
+    def _show(self, loaded: Loaded) -> None:
+        words, visit = self._visit.words, self._visit
+        if visit.runtime.settings.push_mode is PushMode.OFF:
+            widgets.text("p", words("todo.off"), "zk-note zk-warn")
+        if loaded.plans is not None:
+            self._approval(loaded.plans)
+        if self._wanted != ConflictFilter():
+            with widgets.box("zk-row"):
+                widgets.text("span", words("todo.narrowed"), "zk-muted")
+                widgets.link(words("todo.all_of_it"), "/reconcile")
+        waiting = [cause for cause in loaded.found if cause.asked < cause.conflicts]
+        under_way = loaded.decided + sum(row.conflicts for row in loaded.found if row not in waiting)
+        if under_way:
+            widgets.text("p", words.count("todo.under_way", under_way), "zk-under-way").props("role=status")
+        if not waiting:
+            if loaded.plans is None:
+                widgets.empty(words("todo.none"), words("todo.none.hint"))
+            return
+        for cause in waiting:
+            self._card(cause, loaded.rows if cause.key == loaded.opened else None)
+
+    # A card: its title opens the rows, and its fixes stand beside it.
+
+    def _card(self, cause: Cause, rows: ConflictList | None) -> None:
+        words, visit = self._visit.words, self._visit
+        with widgets.box("zk-card zk-cause", "article"):
+            with widgets.box("zk-cause-head"):
+                with widgets.box("zk-cause-what"):
+                    with widgets.box("zk-cause-name", "h3"):
+                        toggle = visit.act(Role.VIEWER, partial(self._toggle, cause))
+                        title = widgets.open_button(title_of(words, cause), toggle)
+                        title.props["data-zk-item"] = True
+                        title.props["aria-expanded"] = str(rows is not None).lower()
+                    number = words.count("todo.bookings", cause.conflicts)
+                    sum_ = widgets.text("p", f"{number} · {words.hours(cause.minutes)}", "zk-muted zk-cause-sum")
+                    sum_.props["title"] = words.minutes(cause.minutes)
+                if visit.may(Role.OPERATOR):
+                    with widgets.box("zk-cause-fixes"):
+                        self._fixes(cause)
+            if rows is not None:
+                self._rows(cause, rows)
+
+    async def _toggle(self, cause: Cause) -> None:
+        """Open the rows, or of a single conflict the pane at once."""
+        if cause.conflicts == 1:
+            await detail.of_conflict(self._visit, self._pane, cause.ids[0])
+            return
+        self._opened = "" if self._opened == cause.key else cause.key
+        self._page = 1
+        self._bulk.clear()
+        await self.refresh()
+        self._visit.client.run_javascript("setTimeout(() => zkConsole.toList(), 60)")
+
+    def _rows(self, cause: Cause, rows: ConflictList) -> None:
+        words, may = self._visit.words, self._visit.may(Role.OPERATOR)
+        next_step = words.known(f"cause.next.{cause.kind}", words.known(f"next.{cause.reason}", ""))
+        widgets.text("p", next_step or cause.text, "zk-muted")
+        choices = [choice for choice in _BULK if choice in ALLOWED[Reason(cause.reason)]]
+        if may:
+            self._bulk.bar(cause.ids, [*choices, *_leaving(cause)])
+        names = ("day", "ticket", "agent", "customer")
+        columns = [*([Column(words("reconcile.select"))] if may else [])]
+        columns += [*(Column(words(f"reconcile.{name}")) for name in names), Column(words("todo.hours"), number=True)]
+        table = widgets.table(title_of(words, cause), columns, [self._row(row, may=may) for row in rows.items])
+        table.classes("zk-dense")
+        if rows.total > SIZE:
+            widgets.pager(words, self._page, SIZE, rows.total, self._go)
+
+    def _row(self, row: Conflict, *, may: bool) -> list[Cell]:
+        words, visit = self._visit.words, self._visit
+        ticket = " ".join(filter(None, (row.ticket_number, row.ticket_title)))
+        open_row = visit.act(Role.VIEWER, lambda: detail.of_conflict(visit, self._pane, row.id))
+        return [
+            *([lambda: self._bulk.box(row)] if may else []),
+            words.day(row.entry_date),
+            lambda: widgets.open_button(ticket or words("reconcile.sheet", id=row.kimai_id), open_row).props(
+                "data-zk-item"
+            ),
+            row.user_name or "",
+            row.organization_name or row.customer_name or "",
+            words.hours(row.minutes),
+        ]
+
+    async def _go(self, page: int) -> None:
+        self._page = page
+        await self.refresh()
+
+    # What solves all of a cause.
+
+    def _fixes(self, cause: Cause) -> None:
+        words, visit = self._visit.words, self._visit
+        is_unmapped = cause.kind == cause.reason and cause.maps is not None
+        if cause.maps is not None and cause.zammad:
+            for suggestion in cause.suggestions[:SUGGESTED] if is_unmapped else ():
+                label = words("todo.use", name=suggestion.name)
+                kind = "primary" if suggestion.score == _CERTAIN else "plain"
+                self._mapping(cause, label, f"id:{suggestion.id}", primary=kind == "primary")
+            choose = visit.act(Role.OPERATOR, partial(self._choose, cause))
+            other = "todo.other" if is_unmapped and cause.suggestions else "todo.map"
+            widgets.button(words(other), choose).props["aria-label"] = f"{words(other)}: {cause.name}"
+            if is_unmapped and cause.maps is Kind.CUSTOMER:
+                self._mapping(cause, words("todo.create_customer"), OWN)
+        if cause.mend is not None and cause.target_id is not None:
+            self._mend(cause, mending.proposed(visit.runtime, cause.mend, cause.target_id))
+        if cause.maps is None and cause.mend is None and not self._suggested(cause):
+            widgets.button(words("todo.review"), visit.act(Role.VIEWER, partial(self._toggle, cause)))
+        if Choice.IGNORE in ALLOWED[Reason(cause.reason)][:1] or cause.reason == Reason.REFUSED_BY_KIMAI:
+            again = widgets.button(words("todo.again"), kind="quiet")
+            again.props["aria-label"] = f"{words('todo.again')}: {cause.name}"
+            again.on_click(visit.act(Role.OPERATOR, partial(self._try_again, cause, again)))
+        if cause.url:
+            widgets.link(words("todo.open_in_kimai"), cause.url, outside=True)
+        if cause.conflicts > 1 and _leaving(cause):
+            leave = partial(self._bulk.preview, Choice.IGNORE, frozenset(cause.ids))
+            button = widgets.button(words("todo.leave_out.many"), visit.act(Role.OPERATOR, leave), kind="quiet")
+            button.props["aria-label"] = f"{words('todo.leave_out.many')}: {title_of(words, cause)}"
+
+    def _suggested(self, cause: Cause) -> bool:
+        """The suggested decision for all, after a look at what it writes; whether there is one that fits them all."""
+        choice = ALLOWED[Reason(cause.reason)][0]
+        differs = cause.reason in {Reason.AMBIGUOUS, Reason.BILLED, Reason.REFUSED_BY_KIMAI}
+        if differs or cause.conflicts == 1 or choice not in _BULK:
+            return False
+        words, ids = self._visit.words, frozenset(cause.ids)
+        label = words("todo.all", choice=words(f"choice.{choice}"), number=words.number(cause.conflicts))
+        widgets.button(label, self._visit.act(Role.OPERATOR, partial(self._bulk.preview, choice, ids)))
+        return True
+
+    def _mapping(self, cause: Cause, label: str, value: str, *, primary: bool = False) -> None:
+        button = widgets.button(label, kind="primary" if primary else "plain")
+        button.on_click(self._visit.act(Role.OPERATOR, partial(self._map, cause, value, button)))
+
+    async def _map(self, cause: Cause, value: str, button: ui.button) -> None:
+        visit = self._visit
+        assert cause.maps is not None  # noqa: S101 - only such causes have these buttons
+        kind = cause.maps
+
+        def ask(*, shared: bool) -> Awaitable[MappingChanges]:
+            return visit.ask(mappings.set_one, visit.runtime, visit.actor, kind, cause.zammad, value, shared=shared)
+
+        async def then(outcome: MappingChanges) -> None:
+            self._pane.close()
+            forms.notify_outcome(visit, outcome)
+            await self._pane.changed()
+
+        with feedback.working(button):
+            await forms.confirmed(visit, ask, then)
+
+    async def _choose(self, cause: Cause) -> None:
+        """Show in the pane what a mapping may lead to; what is clicked is taken."""
+        visit, words = self._visit, self._visit.words
+        await visit.ask(mapping_names.ensure_read, visit.runtime)
+        with self._pane.showing(words("todo.map.title", name=cause.name)):
+            text = widgets.search(words("mappings.search"), lambda: self._list(cause, text, found))
+            found = widgets.box("zk-options").props("role=list")
+        await self._list(cause, text, found)
+
+    async def _list(self, cause: Cause, text: ui.input, found: Element) -> None:
+        visit, wanted = self._visit, (text.value or "").strip()
+        with visit.showing_errors():
+            options = await visit.ask(mapping_names.kimai_options, visit.runtime, cause.maps or Kind.USER, wanted)
+            if wanted != (text.value or "").strip():  # typed on meanwhile: the next answer is the one to show
+                return
+            found.clear()
+            with found:
+                for option in options:
+                    self._option(cause, option)
+
+    def _option(self, cause: Cause, option: MappingOption) -> None:
+        words = self._visit.words
+        unused = "" if option.usable else words("mappings.unused")
+        label = " · ".join(filter(None, (option.name, option.note, unused)))
+        with widgets.box("").props("role=listitem"):
+            button = widgets.open_button(label, lambda: None)
+            button.on_click(self._visit.act(Role.OPERATOR, partial(self._map, cause, option.value, button)))
+
+    def _mend(self, cause: Cause, request: MendRequest) -> None:
+        words = self._visit.words
+        until = words.day(request.until) if request.until else ""
+        button = widgets.button(words(f"todo.mend.{request.mend}", day=until), kind="primary")
+        button.props["aria-label"] = f"{words(f'todo.mend.{request.mend}', day=until)}: {cause.name}"
+        button.on_click(self._visit.act(Role.OPERATOR, partial(self._start_mend, request, new_key(), button)))
+
+    async def _start_mend(self, request: MendRequest, key: str, button: ui.button) -> None:
+        visit = self._visit
+        with feedback.working(button):
+            await visit.once(
+                key, mending.launch, visit.runtime, visit.actor, request.mend, request.record_id, request.until
+            )
+        button.disable()
+        visit.notify(visit.words("todo.mend.started"))
+
+    async def _try_again(self, cause: Cause, button: ui.button) -> None:
+        visit = self._visit
+        with feedback.working(button):
+            wanted = ConflictFilter(ids=frozenset(cause.ids))
+            days = await visit.ask(mending.try_again, visit.runtime, visit.actor, wanted)
+        visit.notify(visit.words.count("todo.again.done", len(days)))
+        await self._pane.changed()
+
+    # What waits for approval.
+
+    def _approval(self, found: WaitingPlans) -> None:
+        words, visit = self._visit.words, self._visit
+        with widgets.box("zk-card zk-cause", "article"), widgets.box("zk-cause-head"):
+            with widgets.box("zk-cause-what"):
+                widgets.text("h3", words("todo.approval"), "zk-cause-name")
+                sums = f"{words.count('todo.lines', found.lines)} · {words.hours(found.minutes)}"
+                widgets.text("p", f"{sums} · {words.days(found.first, found.last)}", "zk-muted zk-cause-sum")
+            if visit.may(Role.OPERATOR):
+                look = visit.act(Role.OPERATOR, lambda: SyncDialog(visit).show_plan((found.first, found.last)))
+                widgets.button(words("todo.approve"), look, kind="primary")
+
+
+def _leaving(cause: Cause) -> list[Choice]:
+    return [Choice.IGNORE] if Choice.IGNORE in ALLOWED[Reason(cause.reason)] else []
