@@ -189,8 +189,8 @@ def suggest(names: Sequence[str], candidates: Iterable[NamedCandidate]) -> tuple
 
 
 def user_candidates(users: Iterable[TargetUser]) -> list[NamedCandidate]:
-    """Enabled users."""
-    rows = (row for row in users if row.enabled)
+    """Enabled users; for a system account nobody else can book."""
+    rows = (row for row in users if row.enabled and not row.system_account)
     return [
         NamedCandidate(row.id, tuple(filter(None, (row.name or row.username, row.username, row.email)))) for row in rows
     ]

@@ -174,7 +174,7 @@ _TARGETS = {
     Kind.USER: """
         SELECT 'id:' || id AS value, coalesce(nullif(name, ''), username) AS name,
             concat_ws(', ', nullif(username, name), email) AS note, enabled AS usable
-        FROM kimai.users WHERE connector = :connector
+        FROM kimai.users WHERE connector = :connector AND NOT system_account
     """,
     Kind.ACTIVITY: """
         SELECT 'id:' || a.id AS value, a.name, coalesce(p.name, '') AS note, a.visible AS usable
@@ -358,9 +358,16 @@ class MappingFilter:
 
 
 def page(
-    connection: Connection, kind: Kind, source: str, target: str, wanted: MappingFilter, *, limit: int, offset: int
+    connection: Connection,
+    kind: Kind,
+    source: str,
+    target: str,
+    wanted: MappingFilter,
+    *,
+    limit: int | None,
+    offset: int,
 ) -> tuple[list[MappingRow], int]:
-    """A page of the mappings of a kind by name, broken ones first, and the total."""
+    """A page of the mappings of a kind by name, broken ones first, and the total; without `limit` all of them."""
     values = {"source": source, "target": target, "text": wanted.text, "known": wanted.known}
     matching = f"FROM ({_ROWS[kind]}) rows {_MATCHING}"
     rows = connection.execute(

@@ -93,9 +93,13 @@ class MappingChanges:
 
 @dataclass(frozen=True, slots=True)
 class UnmappedItem:
-    """An unmapped item; `zammad` is its value in an import file. `suggestions` are best first."""
+    """An unmapped item; `zammad` is its value in an import file, `zammad_id` is 0 for no type and no organization.
+
+    `suggestions` are best first.
+    """
 
     kind: Kind
+    zammad_id: int
     zammad: str
     name: str
     entries: int
@@ -139,13 +143,13 @@ def every(runtime: Runtime) -> list[MappingLine]:
 
 def unmapped(runtime: Runtime) -> list[UnmappedItem]:
     """The unmapped items with waiting entries, by kind, most entries first."""
-    lacking, directory = _all_unmapped(runtime)
+    lacking, directory = all_unmapped(runtime)
     return [_with_suggestions(row, directory) for row in lacking]
 
 
 def unmapped_page(runtime: Runtime, kind: Kind | None, *, limit: int, offset: int) -> UnmappedPage:
     """A page of `unmapped`, of one kind or all; suggestions are made for this page only."""
-    lacking, directory = _all_unmapped(runtime)
+    lacking, directory = all_unmapped(runtime)
     totals = {each: sum(row.kind is each for row in lacking) for each in Kind}
     shown = [row for row in lacking if kind in {row.kind, None}][offset:][:limit]
     return UnmappedPage(tuple(_with_suggestions(row, directory) for row in shown), totals)
@@ -318,12 +322,15 @@ def _changed_meanwhile(now: MappingRow | None) -> str:
     return f"Look at it again: this mapping was changed meanwhile, to {leads_to}."
 
 
-def _all_unmapped(runtime: Runtime) -> tuple[list[UnmappedItem], TargetDirectory | None]:
-    """The unmapped items, without those mapped since their days were planned, and the target as last read."""
+def all_unmapped(runtime: Runtime) -> tuple[list[UnmappedItem], TargetDirectory | None]:
+    """The unmapped items but those mapped since their days were planned, and the target as last read.
+
+    They have no suggestions, and the target has no projects.
+    """
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
         waiting = store.waiting(connection, source, target)
-        directory = target_rows.load_directory(connection, target) if waiting else None
+        directory = target_rows.load_directory(connection, target, with_projects=False) if waiting else None
         stored = store.load(connection)
     if directory is None:
         return _grouped(waiting, None), None
@@ -352,7 +359,7 @@ def _grouped(waiting: Iterable[UnmappedBooking], vocabulary: Vocabulary | None) 
     for row in waiting:
         kind, id_, name = _missing_of(row)
         value = _value(row, vocabulary) if kind is Kind.USER else f"id:{id_}" if id_ else NOTHING
-        line = found.get((kind, id_), UnmappedItem(kind, value, name, 0, Decimal(0)))
+        line = found.get((kind, id_), UnmappedItem(kind, id_, value, name, 0, Decimal(0)))
         found[kind, id_] = replace(line, entries=line.entries + row.entries, minutes=line.minutes + row.minutes)
     return sorted(found.values(), key=lambda line: (line.kind, -line.entries, line.zammad))
 
@@ -376,11 +383,16 @@ def _value(row: UnmappedBooking, vocabulary: Vocabulary | None) -> str:
 def _with_suggestions(row: UnmappedItem, directory: TargetDirectory | None) -> UnmappedItem:
     if directory is None:
         return row
-    match row.kind:
+    names = [row.zammad, row.name] if row.kind is Kind.USER else [row.name]
+    return replace(row, suggestions=suggestions(row.kind, names, directory))
+
+
+def suggestions(kind: Kind, names: Sequence[str], directory: TargetDirectory) -> tuple[Suggestion, ...]:
+    """What in the target is called like one of these names."""
+    match kind:
         case Kind.USER:
-            found = suggest([row.zammad, row.name], user_candidates(directory.users))
+            return suggest(names, user_candidates(directory.users))
         case Kind.ACTIVITY:
-            found = suggest([row.name], activity_candidates(directory.activities))
+            return suggest(names, activity_candidates(directory.activities))
         case Kind.CUSTOMER:
-            found = suggest([row.name], customer_candidates(directory.customers))
-    return replace(row, suggestions=found)
+            return suggest(names, customer_candidates(directory.customers))

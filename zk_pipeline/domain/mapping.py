@@ -207,7 +207,7 @@ class Resolver:
             return AssignmentProblem(
                 Reason.UNKNOWN_TICKET, f"Ticket {entry.ticket_id} of booking {entry.source_id} is unreadable."
             )
-        customer = self._customer(entry)
+        customer = self.customer(entry.organization_id or 0, entry.organization_name)
         if isinstance(customer, AssignmentProblem):
             return customer
         number, name = _project_identity(policy.project_strategy, entry, customer)
@@ -256,20 +256,20 @@ class Resolver:
         )
         return ProjectPlan(project.id, project.number or "", project.name, plan)
 
-    def _customer(self, entry: Entry) -> CustomerPlan | AssignmentProblem:
-        organization = entry.organization_id or 0
+    def customer(self, organization: int, organization_name: str | None) -> CustomerPlan | AssignmentProblem:
+        """The customer for an organization, or for tickets without one (0), whatever the project is."""
         number = f"{CUSTOMER_PREFIX}{organization}"
         mapped = self._mappings.customers.get(organization)
         if mapped:
             customer = self._customers.get(mapped)
             if customer is None:
-                text = f"{entry.organization_name or organization} is mapped to customer {mapped}, which is gone."
+                text = f"{organization_name or organization} is mapped to customer {mapped}, which is gone."
                 return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
             return CustomerPlan(customer.id, customer.number or "", customer.name)
         existing = self._customers_by_number.get(number)
         if existing is not None:
             return CustomerPlan(existing.id, number, existing.name)
-        given = (entry.organization_name if organization else self._policy.fallback_customer) or ""
+        given = (organization_name if organization else self._policy.fallback_customer) or ""
         name = clean_name(given, f"Organization {organization}")
         namesakes = _namesakes(self._unclaimed, given or name)
         if not namesakes or mapped == OWN_CUSTOMER:

@@ -1,13 +1,57 @@
 """Which user of the target an agent of the source is. Agents are known by their id."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 from typing import TypeVar
 
 from zk_pipeline.domain.records import Agent, TargetUser
 
 _Person = TypeVar("_Person")
+
+
+class Way(StrEnum):
+    """How it is known what stands for something of the source in the target; or why it is not known."""
+
+    HAND = "hand"
+    ADDRESS = "address"
+    USERNAME = "username"
+    BEFORE = "before"
+    NUMBER = "number"
+    NAME = "name"
+    NEW = "new"
+    FIXED = "fixed"
+    GONE = "gone"
+    UNMAPPED = "unmapped"
+    NO_ADDRESS = "no_address"
+    SEVERAL_AGENTS = "several_agents"
+    SEVERAL_USERS = "several_users"
+    UNKNOWN_ADDRESS = "unknown_address"
+    DISPUTED = "disputed"
+    NAMESAKES = "namesakes"
+
+    @property
+    def found(self) -> bool:
+        """Whether something stands for it, if only once it is created."""
+        return self in _SURE or self in _LIKELY
+
+    @property
+    def sure(self) -> bool:
+        """Whether a person said so, or what is compared is unique; what is only likely may be looked at."""
+        return self in _SURE
+
+
+_SURE = {Way.HAND, Way.ADDRESS, Way.NUMBER, Way.NEW, Way.FIXED}
+_LIKELY = {Way.USERNAME, Way.BEFORE, Way.NAME}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUser:
+    """The user of an agent, or as a sentence why there is none."""
+
+    user: TargetUser | str
+    way: Way
 
 
 class UserMatcher:
@@ -38,16 +82,24 @@ class UserMatcher:
 
         `address` is needed if it differs from the one in the source's directory; `name` for an agent who is not in it.
         """
+        return self.found(agent_id, address, name).user
+
+    def found(self, agent_id: int, address: str | None = None, name: str = "") -> FoundUser:
+        """The same, and how it is known."""
         agent = self._agent(agent_id, address, name)
         mapped = self._mapping(agent)
         if mapped is not None:
-            return self._users.get(mapped) or f"{_called(agent)} is mapped to Kimai user {mapped}, who is gone."
+            user = self._users.get(mapped)
+            text = f"{_called(agent)} is mapped to Kimai user {mapped}, who is gone."
+            return FoundUser(user, Way.HAND) if user else FoundUser(text, Way.GONE)
         found = self._match(agent)
-        if isinstance(found, str):
-            return self._users.get(self._carried.get(agent_id, 0)) or found
-        other = self._carried_before(found, agent_id)
+        if isinstance(found.user, str):
+            before = self._users.get(self._carried.get(agent_id, 0))
+            return FoundUser(before, Way.BEFORE) if before else found
+        other = self._carried_before(found.user, agent_id)
         if other is not None:
-            return f"Kimai user {label(found)} has the address of {label(agent)}, but got the time of {label(other)}."
+            text = f"has the address of {label(agent)}, but got the time of {label(other)}."
+            return FoundUser(f"Kimai user {label(found.user)} {text}", Way.DISPUTED)
         return found
 
     def others(self, user_id: int, agent_id: int) -> list[Agent]:
@@ -76,25 +128,29 @@ class UserMatcher:
             return by_id
         return self._mapped.get(agent.email.casefold())
 
-    def _match(self, agent: Agent) -> TargetUser | str:
+    def _match(self, agent: Agent) -> FoundUser:
         """The user found by address alone."""
         if not agent.email:
-            return f"{label(agent)} has no e-mail address in Zammad."
+            return FoundUser(f"{label(agent)} has no e-mail address in Zammad.", Way.NO_ADDRESS)
         rivals = self._rivals(agent)
         if rivals:
             both = ", ".join(label(one) for one in sorted((agent, *rivals), key=lambda one: one.id))
-            return f"{agent.email} is the address of several agents in Zammad: {both}."
+            text = f"{agent.email} is the address of several agents in Zammad: {both}."
+            return FoundUser(text, Way.SEVERAL_AGENTS)
         address = agent.email.casefold()
         by_email = self._by_email.get(address, [])
         found = by_email or self._by_username.get(address, [])
         if len(found) > 1:
-            return f"{agent.email} is the address of several Kimai users: {', '.join(map(label, found))}."
+            text = f"{agent.email} is the address of several Kimai users: {', '.join(map(label, found))}."
+            return FoundUser(text, Way.SEVERAL_USERS)
         if not found:
-            return f"No Kimai user has the e-mail address or user name {agent.email} of {label(agent)}."
+            text = f"No Kimai user has the e-mail address or user name {agent.email} of {label(agent)}."
+            return FoundUser(text, Way.UNKNOWN_ADDRESS)
         owners = [] if by_email else self._holders.get((found[0].email or "").casefold(), [])
         if any(owner.id != agent.id for owner in owners):
-            return f"Kimai user {label(found[0])} has the address of {label(owners[0])} and that of {label(agent)}."
-        return found[0]
+            text = f"Kimai user {label(found[0])} has the address of {label(owners[0])} and that of {label(agent)}."
+            return FoundUser(text, Way.DISPUTED)
+        return FoundUser(found[0], Way.ADDRESS if by_email else Way.USERNAME)
 
     def _rivals(self, agent: Agent) -> list[Agent]:
         """Other agents with this address; none if they are all inactive and this one is not."""
@@ -105,7 +161,7 @@ class UserMatcher:
         """Another agent whose time the user got, and whom neither a mapping nor an address gives to someone else."""
         for other in self._carried_for.get(str(user.id), []):
             agent = self._agent(other)
-            match = None if self._mapping(agent) is not None else self._match(agent)
+            match = None if self._mapping(agent) is not None else self._match(agent).user
             if other != agent_id and (isinstance(match, str) or _is(match, user.id)):
                 return agent
         return None

@@ -173,7 +173,7 @@ class Timesheet:
 
 @dataclass(frozen=True, slots=True)
 class TargetUser:
-    """A person of the target system. `timezone` is an IANA name."""
+    """A person of the target system. `timezone` is an IANA name. Nobody else books for a system account."""
 
     id: int
     username: str
@@ -181,6 +181,7 @@ class TargetUser:
     name: str
     enabled: bool
     timezone: str
+    system_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Delete, delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -143,6 +143,32 @@ def remember(connection: Connection, source: str, target: str, source_ids: Colle
         """
     )
     connection.execute(query, {"source": source, "target": target, "source_ids": list(source_ids)})
+
+
+def carried_since(connection: Connection, agents: Collection[int]) -> dict[tuple[int, int], datetime]:
+    """When the time of these agents was first written for the user who gets it without a mapping, by both ids."""
+    query = select(carried_agents).where(carried_agents.c.agent_id.in_(agents))
+    return {(row.agent_id, row.kimai_user_id): row.updated_at for row in connection.execute(query)}
+
+
+def first_days(connection: Connection, source: str, target: str, organizations: Collection[int]) -> dict[int, date]:
+    """The first day of these organizations' time that stands in the target; 0 is for tickets without one."""
+    query = text(
+        """
+        SELECT coalesce(e.organization_id, 0), min(e.entry_date) FROM sync.normalized_entries e
+        JOIN sync.pushes p ON p.connector = :target AND p.source_id = e.source_id AND p.state = 'confirmed'
+        WHERE e.source = :source AND coalesce(e.organization_id, 0) = ANY(:organizations)
+        GROUP BY 1
+        """
+    )
+    values = {"source": source, "target": target, "organizations": list(organizations)}
+    return {row[0]: row[1] for row in connection.execute(query, values)}
+
+
+def books_without(connection: Connection, source: str, column: Literal["activity_type_id", "organization_id"]) -> bool:
+    """Whether there are entries without activity type, or without organization."""
+    entry = normalized_entries.c
+    return connection.scalar(select(exists().where(entry.source == source, entry[column].is_(None)))) or False
 
 
 def lock(connection: Connection) -> None:

@@ -153,6 +153,7 @@ kimai_users = directory_table(
     text_column("name"),
     Column("enabled", Boolean, nullable=False),
     text_column("timezone"),
+    Column("system_account", Boolean, nullable=False, server_default=text("false")),
 )
 customers = directory_table(
     "customers",

@@ -233,8 +233,8 @@ def load_server(connection: Connection, connector: str) -> TargetServer | None:
     return TargetServer(**found) if found else None
 
 
-def load_directory(connection: Connection, connector: str) -> TargetDirectory | None:
-    """The stored directory; `None` before it was first read."""
+def load_directory(connection: Connection, connector: str, *, with_projects: bool = True) -> TargetDirectory | None:
+    """The stored directory; `None` before it was first read. There may be very many projects."""
 
     def rows(table: Table) -> list[dict[str, Any]]:
         return _stored(connection, table, connector)
@@ -246,7 +246,7 @@ def load_directory(connection: Connection, connector: str) -> TargetDirectory | 
         server,
         tuple(TargetUser(**row) for row in rows(kimai_users)),
         tuple(Customer(**row) for row in rows(customers)),
-        tuple(Project(**row) for row in rows(projects)),
+        tuple(Project(**row) for row in rows(projects)) if with_projects else (),
         tuple(Activity(**row) for row in rows(activities)),
     )
 

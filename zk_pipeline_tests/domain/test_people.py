@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from zk_pipeline.domain.people import UserMatcher
+from zk_pipeline.domain.people import UserMatcher, Way
 from zk_pipeline.domain.records import Agent, TargetUser
 
 CORA = Agent(5, "cora", "helpdesk@ex.de", "Cora", active=True)
@@ -87,3 +87,26 @@ def test_the_agents_of_a_user_are_those_by_address_and_by_mapping():
     people = UserMatcher(USERS, (CORA, replace(CARL, email="")), mapped={6: 3, 99: 3})
     assert [agent.id for agent in people.others(3, 7)] == [5, 6, 99]
     assert [agent.id for agent in people.others(3, 5)] == [6, 99]
+
+
+@pytest.mark.parametrize(
+    ("agent", "way"),
+    [
+        (CORA, Way.ADDRESS),
+        (replace(CORA, email="CARL"), Way.USERNAME),
+        (replace(CORA, email=""), Way.NO_ADDRESS),
+        (replace(CORA, email="nobody@ex.de"), Way.UNKNOWN_ADDRESS),
+    ],
+)
+def test_it_is_told_how_a_user_is_known_and_whether_that_is_sure(agent: Agent, way: Way):
+    found = UserMatcher(USERS, (agent,)).found(5)
+    assert (found.way, found.way.found, found.way.sure) == (way, isinstance(found.user, TargetUser), way is Way.ADDRESS)
+
+
+def test_it_is_told_why_no_user_is_known():
+    assert UserMatcher(USERS, (CORA, CARL)).found(5).way is Way.SEVERAL_AGENTS
+    assert UserMatcher(USERS, (CORA,), {5: 99}).found(5).way is Way.GONE
+    assert UserMatcher(USERS, (CORA,), {5: 4}).found(5).way is Way.HAND
+    moved = replace(CORA, email="new@ex.de")
+    assert UserMatcher(USERS, (moved,), carried={5: 3}).found(5).way is Way.BEFORE
+    assert UserMatcher(USERS, (moved, replace(CARL, id=7)), carried={5: 3}).found(7).way is Way.DISPUTED

@@ -176,6 +176,9 @@ class DirectoryRoutes:
             raise ApiError(403, "Not authorized")
         offset, limit = call.page(SEARCH_PAGE, LARGEST_SEARCH_PAGE)
         rows = [row for row in self._desk.state.users.values() if row.id != SYSTEM_USER]
+        wanted = call.params.get("permissions")
+        if wanted:
+            rows = [row for row in rows if wanted in row.permissions]
         found = self._searched(call, rows, lambda row: (row.firstname, row.lastname, row.login, row.email))
         return [self._shown(call, row) for row in found[offset : offset + limit]]
 

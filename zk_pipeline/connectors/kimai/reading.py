@@ -76,6 +76,7 @@ def user(row: RowReader) -> TargetUser:
         name=(row.text("alias") if row.has("alias") else "") or username,
         enabled=row.boolean("enabled"),
         timezone=row.text("timezone"),
+        system_account=row.has("systemAccount") and row.boolean("systemAccount"),
     )
 
 

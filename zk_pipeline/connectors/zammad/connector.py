@@ -44,6 +44,8 @@ PAGES_AT_ONCE = 10
 TYPES = "/api/v1/time_accounting/types"
 ID = re.compile(r"id:(\d{1,18})", re.ASCII | re.IGNORECASE)
 FOUND_AT_ONCE = 50
+BOOKS = "ticket.agent"
+"""What one may do who books time."""
 TICKET_PAGES_AT_ONCE = 5
 TICKETS_PER_SEARCH = 200
 WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
@@ -154,6 +156,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
     def find(self, text: str) -> SourceDirectory:
         """Use Zammad's search, or request the id; without its search engine Zammad finds little (docs/zammad.md §6).
 
+        The search is for people who may book: its customers, and mail robots among them, are no agents.
         A bare number may be an id as well as a name.
         """
         wanted = text.strip()
@@ -214,17 +217,18 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return answer.readable(what, read, [answer.data])
 
     def _searched(self, text: str) -> SourceDirectory:
-        agents, strange = self._search("users", text, "user", zammad_rows.agent)
+        agents, strange = self._search("users", text, "user", zammad_rows.agent, permissions=BOOKS)
         if not agents and len(words := text.split()) > 1:
             # Without a search engine, Zammad compares first and last name separately.
-            agents, strange = self._search("users", max(words, key=len), "user", zammad_rows.agent)
+            longest = max(words, key=len)
+            agents, strange = self._search("users", longest, "user", zammad_rows.agent, permissions=BOOKS)
         organizations, unreadable = self._search("organizations", text, "organization", zammad_rows.organization)
         return SourceDirectory(tuple(agents), tuple(organizations), unreadable=(*strange, *unreadable))
 
     def _search(
-        self, list_: str, text: str, what: str, read: Callable[[RowReader], Record]
+        self, list_: str, text: str, what: str, read: Callable[[RowReader], Record], **more: str
     ) -> tuple[Sequence[Record], tuple[Unreadable, ...]]:
-        wanted = {"query": text, "per_page": FOUND_AT_ONCE}
+        wanted = {"query": text, "per_page": FOUND_AT_ONCE, **more}
         return self._http.get(f"/api/v1/{list_}/search", wanted, needs=("ticket.agent",)).readable(what, read)
 
     def _list(

@@ -2,19 +2,22 @@
 
 from collections.abc import AsyncIterator
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from zk_pipeline.decisions import mappings
-from zk_pipeline.decisions.mapping_files import SIZE_LIMIT
+from zk_pipeline.decisions import mappings, partners
+from zk_pipeline.decisions.mapping_files import SIZE_LIMIT, Suggestion
 from zk_pipeline.decisions.mapping_names import MappingFilter, MappingRow
 from zk_pipeline.decisions.mappings import MappingChanges, UnmappedItem
+from zk_pipeline.decisions.partners import PartnerFilter, State
 from zk_pipeline.domain.mapping_lines import Kind, LineProblem
+from zk_pipeline.domain.people import Way
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Operator, Viewer
@@ -77,6 +80,44 @@ class MappingChange(Body):
     kimai: Name
     seen: datetime | None = None
     shared: bool = False
+
+
+class PartnerView(BaseModel):
+    """Something of Zammad, and what stands for it in Kimai.
+
+    `zammad` is its value in an import file; it is empty for a Kimai user whom no agent is. `way` says how that is
+    known, and `sure` whether that is unmistakable. `shared_with` are the other agents who are the same user. `since`
+    is the day of the mapping, or the first whose time was written without one. `entries` and `minutes` are those that
+    wait.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: Kind
+    state: State
+    way: Way
+    sure: bool
+    zammad: str
+    name: str
+    note: str
+    active: bool
+    organization: str | None
+    kimai_id: int | None
+    kimai: str
+    kimai_note: str
+    usable: bool
+    shared_with: list[str]
+    since: date | None
+    entries: int
+    minutes: Decimal
+    mapping: MappingRow | None
+    suggestions: list[Suggestion]
+
+
+class PartnersPage(Page[PartnerView]):
+    """A page of partners; `states` says how many of each state the text finds."""
+
+    states: dict[State, int]
 
 
 class ChangeView(BaseModel):
@@ -148,12 +189,27 @@ Shared = Annotated[bool, Query(description="Several agents are one Kimai user, a
 Known = Annotated[bool | None, Query(description="True: both systems have it. False: something of it is gone.")]
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Found in a name of either side.")]
 
+OfState = Annotated[
+    State | None, Query(description="`open`: nothing stands for it. `alone`: a Kimai user whom no agent is.")
+]
+
 
 @router.get("/unmapped", summary="What has no mapping")
 def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[UnmappedItem]:
     """With the number of entries that wait for it, and suggestions."""
     found = mappings.unmapped_page(ready, None, limit=paging.size, offset=paging.offset)
     return paging.of(list(found.rows), sum(found.totals.values()))
+
+
+@router.get("/partners/{collection}", summary="Who is who")
+def list_partners(
+    _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, text: Text = "", state: OfState = None
+) -> PartnersPage:
+    """Everything of Zammad with what stands for it in Kimai, mapped or not; what nothing stands for comes first."""
+    wanted = PartnerFilter(text, state)
+    found = partners.page(ready, collection.kind, wanted, limit=paging.size, offset=paging.offset)
+    page = paging.of([PartnerView.model_validate(row) for row in found.rows], found.total)
+    return PartnersPage(**dict(page), states=dict(found.states))
 
 
 @router.get(

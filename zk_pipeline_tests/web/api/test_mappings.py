@@ -56,6 +56,22 @@ def test_every_kind_has_a_list_with_the_names_of_both_sides(operator: httpx.Clie
     assert (own["zammad"], own["kimai"]) == ("(no organization)", "(a customer of its own)")
 
 
+def test_who_is_who_is_told_with_how_it_is_known(operator: httpx.Client) -> None:
+    upload(operator, demo_mappings_csv())
+    page = operator.get(f"{PATH}/partners/activities", params={"size": 3}).json()
+    assert (page["items"][0]["name"], page["items"][0]["state"], page["items"][0]["way"]) == (
+        "Anfahrt",
+        "open",
+        "unmapped",
+    )
+    assert sum(page["states"].values()) == page["total"]
+    assert page["pages"] == -(-page["total"] // 3)
+    by_hand = operator.get(f"{PATH}/partners/activities", params={"state": "hand"}).json()
+    assert {row["sure"] for row in by_hand["items"]} == {True}
+    assert all(row["mapping"]["kimai"] == row["kimai"] and row["since"] for row in by_hand["items"])
+    assert by_hand["states"] == page["states"]
+
+
 def test_a_list_is_filtered_by_a_part_of_a_name_on_either_side_and_paged(operator: httpx.Client) -> None:
     upload(operator, demo_mappings_csv())
     found = operator.get(ACTIVITIES, params={"text": "CONSULT"}).json()

@@ -1,5 +1,6 @@
-"""The section Mappings in a real browser: what waits, suggestions, dialogs, and files that are tried first."""
+"""People & customers in a real browser: who is who, suggestions, filters, dialogs, and files that are tried first."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from zk_sandbox.client import SandboxControl
 
 TYPE = "Wartung"
 """Mapped by the demo; Kimai has an activity of the same name."""
+TYPES = "?kind=activity"
 TYPE_ID = f"SELECT id FROM zammad.activity_types WHERE name = '{TYPE}'"
 WEEK = ("2025-10-06", "2025-10-10")
 SCRIPT = "<img src=x onerror=\"document.body.dataset.hacked='yes'\">"
@@ -72,12 +74,13 @@ def notice(page: Page, part: str) -> None:
     expect(page.get_by_role("alert").filter(has_text=part).first).to_be_visible()
 
 
-def waiting(page: Page) -> Locator:
-    return page.locator(".zk-card").filter(has=page.get_by_role("heading", name="Not mapped yet"))
+def row_of(page: Page, name: str) -> Locator:
+    """What is shown of something in Zammad, or of a user whom no agent is."""
+    return page.locator("#mappings tbody").get_by_role("row").filter(has_text=name)
 
 
-def mapped(page: Page) -> Locator:
-    return page.locator(".zk-card").filter(has=page.get_by_role("heading", name="Mapped", exact=True))
+def shows(page: Page, state: str) -> None:
+    page.get_by_role("group", name="Show").get_by_role("button", name=re.compile(rf"^{state}\b")).click()
 
 
 def upload(page: Page, content: str) -> Locator:
@@ -95,16 +98,19 @@ def stored(site: Site, query: str) -> list[Any]:
         return list(connection.execute(text(query)).scalars())
 
 
-def test_a_type_is_mapped_by_its_suggestion_and_leaves_the_list(visit: Visit, site: Site):
-    page = visit(Role.OPERATOR).open("/mappings")
-    query = "SELECT sum(e.time_minutes) FROM sync.normalized_entries e JOIN sync.conflicts c USING (source_id)"
-    (minutes,) = stored(site, f"{query} WHERE activity_type_id = ({TYPE_ID}) AND c.reason = 'unmapped_activity'")
-    row = waiting(page).get_by_role("row").filter(has_text=TYPE)
-    expect(row.get_by_role("cell").nth(2)).to_have_text(Words(Language.ENGLISH, ZoneInfo("UTC")).number(minutes))
+def test_a_type_is_mapped_by_its_suggestion_and_no_longer_waits(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
+    query = "SELECT {} FROM sync.normalized_entries e JOIN sync.conflicts c USING (source_id)"
+    query += f" WHERE activity_type_id = ({TYPE_ID}) AND c.reason = 'unmapped_activity'"
+    (number,), (minutes,) = (stored(site, query.format(what)) for what in ("count(*)", "sum(e.time_minutes)"))
+    row = row_of(page, TYPE)
+    expect(row).to_contain_text("Not mapped")
+    waiting = f"{number} · {Words(Language.ENGLISH, ZoneInfo('UTC')).hours(minutes)}"
+    expect(row.get_by_role("cell").nth(4)).to_have_text(waiting)
     row.get_by_role("button", name=f"Map {TYPE} to {TYPE}").click()
     notice(page, "Mapped.")
-    expect(row).to_have_count(0)
-    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_be_visible()
+    expect(row).to_contain_text("By hand")
+    expect(row.get_by_role("cell").nth(4)).to_have_text("")
     assert stored(site, f"SELECT kimai_activity_id FROM sync.activity_mappings WHERE type_id = ({TYPE_ID})") != []
     asked = "SELECT DISTINCT day FROM sync.day_requests WHERE reason = 'mapping' AND day BETWEEN '{}' AND '{}'"
     assert stored(site, asked.format(*WEEK)) != []
@@ -112,19 +118,19 @@ def test_a_type_is_mapped_by_its_suggestion_and_leaves_the_list(visit: Visit, si
 
 
 def test_what_has_no_fitting_suggestion_is_mapped_by_searching(visit: Visit):
-    page = visit(Role.OPERATOR).open("/mappings")
-    waiting(page).get_by_role("button", name=f"Choose …: {TYPE}").click()
+    page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
+    row_of(page, TYPE).get_by_role("button", name=f"Choose …: {TYPE}").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Search: Activity in Kimai").fill("sonst")
     expect(dialog).to_contain_text("1 found")
     dialog.get_by_role("radio", name="Sonstiges").click()
     dialog.get_by_role("button", name="Save").click()
     notice(page, "Mapped.")
-    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_contain_text("Sonstiges")
+    expect(row_of(page, TYPE)).to_contain_text("Sonstiges")
 
 
 def test_a_mapping_for_one_organization_is_added_changed_and_deleted(visit: Visit):
-    page = visit(Role.OPERATOR).open("/mappings")
+    page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
     page.get_by_role("button", name="Add", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("radio", name="Beratung").click()
@@ -135,7 +141,7 @@ def test_a_mapping_for_one_organization_is_added_changed_and_deleted(visit: Visi
     dialog.get_by_role("radio", name="Hartmann Maschinenbau AG").click()
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
-    row = mapped(page).get_by_role("row").filter(has_text="only for Hartmann Maschinenbau AG")
+    row = row_of(page, "only for Hartmann Maschinenbau AG")
     expect(row).to_contain_text("Sonstiges")
     row.get_by_role("button", name="Change: Beratung").click()
     dialog.get_by_role("radio", name="Remote-Support").click()
@@ -148,29 +154,58 @@ def test_a_mapping_for_one_organization_is_added_changed_and_deleted(visit: Visi
     expect(row).to_have_count(0)
 
 
-def test_the_list_is_narrowed_by_the_server_and_says_what_to_do_where_nothing_fits(visit: Visit):
+def test_filters_find_parts_of_names_on_both_sides_and_say_how_many(visit: Visit):
     page = visit(Role.VIEWER).open("/mappings")
-    rows = mapped(page).get_by_role("row")
-    mapped(page).get_by_label("Search").fill("consulting")
-    expect(rows).to_have_count(2)
-    expect(rows.last).to_contain_text("Beratung")
-    mapped(page).get_by_label("Search").fill("nobody calls anything so")
-    expect(mapped(page)).to_contain_text("Search for something else, or show all.")
+    rows = page.locator("#mappings tbody").get_by_role("row")
+    everybody = page.get_by_role("button", name=re.compile(r"^All \("))
+    before = everybody.inner_text()
+    page.get_by_label("Search").fill("berg ann")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Anna Berger")
+    expect(everybody).to_have_text("All (1)")
+    page.get_by_label("Search").fill("nobody is called anything so")
+    expect(page.locator("#mappings")).to_contain_text("Search for something else, or show all.")
+    page.get_by_label("Search").fill("")
+    expect(everybody).to_have_text(before)
+    shows(page, "Without partner")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Tim Reuter")
+    expect(rows).to_contain_text("Unknown e-mail")
+    shows(page, "Automatic")
+    expect(rows.first).to_contain_text("E-mail")
+    expect(row_of(page, "Tim Reuter")).to_have_count(0)
 
 
-def test_each_kind_has_its_own_list_and_address(visit: Visit):
+def test_it_says_how_each_agent_is_known_and_since_when(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open("/mappings")
+    (agent, since) = (
+        stored(site, query)[0]
+        for query in (
+            "SELECT a.name FROM zammad.agents a JOIN sync.carried_agents c ON c.agent_id = a.id ORDER BY a.id",
+            "SELECT c.updated_at FROM zammad.agents a JOIN sync.carried_agents c ON c.agent_id = a.id ORDER BY a.id",
+        )
+    )
+    row = row_of(page, agent)
+    expect(row).to_contain_text("E-mail")
+    words = Words(Language.ENGLISH, ZoneInfo("Europe/Berlin"))
+    expect(row).to_contain_text(words.day(since.astimezone(words.zone).date()))
+    page.get_by_role("button", name="Customers").click()
+    expect(row_of(page, "Stadtwerke Auental")).to_contain_text("1 Oct 2025")
+
+
+def test_customers_are_chosen_among_those_of_the_same_name(visit: Visit):
     page = visit(Role.OPERATOR).open("/mappings?kind=customer")
-    expect(page.get_by_role("button", name="Customers")).to_have_attribute("aria-pressed", "true")
-    row = waiting(page).get_by_role("row").filter(has_text="Hartmann Maschinenbau AG")
+    expect(page.get_by_role("button", name="Customers (1 open)")).to_have_attribute("aria-pressed", "true")
+    row = row_of(page, "Hartmann Maschinenbau AG")
+    expect(row).to_contain_text("Same name")
     row.get_by_role("button", name="Map Hartmann Maschinenbau AG to Hartmann Maschinenbau AG").click()
-    expect(waiting(page)).to_contain_text("Nothing waits.")
-    page.get_by_role("button", name="Agents").click()
-    expect(mapped(page).get_by_role("row").filter(has_text="Paul Okafor")).to_be_visible()
+    expect(row).to_contain_text("By hand")
+    expect(page.get_by_role("button", name="Customers", exact=True)).to_be_visible()
 
 
-def test_that_two_agents_are_one_user_has_to_be_confirmed(visit: Visit, site: Site):
+def test_that_two_agents_are_one_user_is_confirmed_and_stays_to_be_seen(visit: Visit, site: Site):
     page = visit(Role.OPERATOR).open("/mappings?kind=user")
-    waiting(page).get_by_role("button", name="Choose …: Tim Reuter").click()
+    row_of(page, "Tim Reuter").get_by_role("button", name="Choose …: Tim Reuter").click()
     dialog = page.get_by_role("dialog").filter(has_text="User in Kimai")
     dialog.get_by_role("radio", name="Anna Berger").click()
     dialog.get_by_role("button", name="Save").click()
@@ -180,12 +215,50 @@ def test_that_two_agents_are_one_user_has_to_be_confirmed(visit: Visit, site: Si
     query = f"SELECT kimai_user_id FROM sync.user_mappings WHERE agent_id = {agent}"
     assert stored(site, query) == []
     question.get_by_role("button", name="They are one person").click()
-    expect(mapped(page).get_by_role("row").filter(has_text="Tim Reuter")).to_contain_text("Anna Berger")
+    shows(page, "To check")
+    expect(row_of(page, "also Anna Berger")).to_contain_text("Tim Reuter")
+    expect(row_of(page, "also Tim Reuter")).to_contain_text("Anna Berger")
     assert len(stored(site, query)) == 1
 
 
-def test_a_file_is_tried_first_and_each_bad_line_is_named(visit: Visit):
+def test_what_is_only_likely_is_confirmed_with_one_click(visit: Visit, site: Site):
+    change = "UPDATE kimai.users SET email = '{}' WHERE username = 'anna.berger' RETURNING id"
+    (address,) = stored(site, "SELECT email FROM kimai.users WHERE username = 'anna.berger'")
+    (user,) = stored(site, change.format("new@nordlicht-it.example"))
+    try:
+        page = visit(Role.OPERATOR).open("/mappings")
+        row = row_of(page, "Anna Berger")
+        expect(row).to_contain_text("Earlier time")
+        expect(row).to_contain_text("likely")
+        row.get_by_role("button", name="Confirm: Anna Berger").click()
+        notice(page, "Mapped.")
+        expect(row).to_contain_text("By hand")
+        agent = "(SELECT id FROM zammad.agents WHERE name = 'Anna Berger')"
+        assert stored(site, f"SELECT kimai_user_id FROM sync.user_mappings WHERE agent_id = {agent}") == [user]
+    finally:
+        stored(site, change.format(address))
+
+
+def test_customers_and_robots_are_not_offered_as_people(visit: Visit, site: Site):
+    with SandboxControl(site.variables["ZK_ZAMMAD_URL"]) as zammad:
+        rows = zammad.state()["state"]["users"]
+    people = list(rows.values()) if isinstance(rows, dict) else rows
+    customer = next(row for row in people if "ticket.customer" in row["permissions"])
+    (robot,) = stored(
+        site, "UPDATE kimai.users SET system_account = true WHERE username = 'jens.krueger' RETURNING name"
+    )
     page = visit(Role.OPERATOR).open("/mappings")
+    page.get_by_role("button", name="Add", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Search: Agent in Zammad").fill(f"{customer['firstname']} {customer['lastname']}".strip())
+    expect(dialog).to_contain_text("0 found")
+    dialog.get_by_label("Search: User in Kimai").fill(robot)
+    expect(dialog.get_by_text("0 found")).to_have_count(2)
+    stored(site, "UPDATE kimai.users SET system_account = false RETURNING id")
+
+
+def test_a_file_is_tried_first_and_each_bad_line_is_named(visit: Visit):
+    page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
     dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\nactivity,Segeln,Sonstiges\nuser,,anna.berger\n")
     expect(dialog).to_contain_text("Correct 2 lines")
     lines = dialog.get_by_role("listitem")
@@ -194,11 +267,11 @@ def test_a_file_is_tried_first_and_each_bad_line_is_named(visit: Visit):
     expect(lines.last).to_contain_text("Line 4, column zammad: the value is missing")
     expect(dialog.get_by_role("button", name="Apply")).to_be_disabled()
     dialog.get_by_role("button", name="Cancel").click()
-    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_have_count(0)
+    expect(row_of(page, TYPE)).to_contain_text("Not mapped")
 
 
 def test_nothing_of_a_file_changes_before_it_is_taken_over(visit: Visit, site: Site):
-    page = visit(Role.OPERATOR).open("/mappings")
+    page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
     dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\nactivity,Beratung,Consulting\n")
     expect(dialog).to_contain_text("1 new, 0 changed, 1 unchanged")
     changes = dialog.get_by_role("row").filter(has_text=TYPE)
@@ -206,16 +279,16 @@ def test_nothing_of_a_file_changes_before_it_is_taken_over(visit: Visit, site: S
     query = f"SELECT type_id FROM sync.activity_mappings WHERE type_id = ({TYPE_ID})"
     assert stored(site, query) == []
     dialog.get_by_role("button", name="Apply").click()
-    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_contain_text("Sonstiges")
+    expect(row_of(page, TYPE)).to_contain_text("Sonstiges")
     assert len(stored(site, query)) == 1
 
 
 def test_what_was_imported_is_exported_and_can_be_imported_again(visit: Visit, tmp_path: Path):
-    page = visit(Role.OPERATOR).open("/mappings")
+    page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
     dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\n")
     dialog.get_by_role("button", name="Apply").click()
     expect(dialog).to_have_count(0)
-    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_be_visible()
+    expect(row_of(page, TYPE)).to_contain_text("Sonstiges")
     with page.expect_download() as download:
         page.get_by_role("link", name="Export CSV").click()
     file = tmp_path / download.value.suggested_filename
@@ -241,7 +314,7 @@ def test_html_in_an_organizations_name_is_shown_as_text(visit: Visit, site: Site
         dialog.get_by_role("radio", name="A new customer of its own").click()
         dialog.get_by_role("button", name="Save").click()
         expect(dialog).to_have_count(0)
-        expect(mapped(page).get_by_role("row").filter(has_text=SCRIPT)).to_be_visible()
+        expect(row_of(page, SCRIPT)).to_be_visible()
         page.get_by_role("button", name=f"Delete: {SCRIPT}").click()
         expect(page.get_by_role("dialog").get_by_text(SCRIPT)).to_be_visible()
         assert page.locator("img[src=x]").count() == 0
@@ -252,15 +325,17 @@ def test_before_both_systems_are_connected_it_says_what_to_do_first(visit: Visit
     switch = text("UPDATE sync.connectors SET active = :active WHERE name = 'kimai'")
     with site.database.transaction() as connection:
         connection.execute(switch, {"active": False})
-    page = visit(Role.OPERATOR).open("/mappings")
-    expect(waiting(page)).to_contain_text("Connect Zammad and Kimai first")
-    expect(waiting(page).get_by_role("link", name="Set up the connectors")).to_have_attribute("href", "/connectors")
+    page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
+    expect(page.locator("#mappings")).to_contain_text("Connect Zammad and Kimai first")
+    expect(page.locator("#mappings").get_by_role("link", name="Set up the connectors")).to_have_attribute(
+        "href", "/connectors"
+    )
     with site.database.transaction() as connection:
         connection.execute(switch, {"active": True})
 
 
 def test_two_operators_do_not_undo_each_others_change(visit: Visit):
-    slow, quick = visit(Role.OPERATOR).open("/mappings"), visit(Role.ADMIN).open("/mappings")
+    slow, quick = visit(Role.OPERATOR).open(f"/mappings{TYPES}"), visit(Role.ADMIN).open(f"/mappings{TYPES}")
     for page in (slow, quick):
         page.get_by_role("button", name="Change: Beratung").click()
     for page, target in ((quick, "Sonstiges"), (slow, "Remote-Support")):
@@ -272,8 +347,8 @@ def test_two_operators_do_not_undo_each_others_change(visit: Visit):
 
 
 def test_viewers_see_everything_and_can_change_nothing(visit: Visit):
-    page = visit(Role.VIEWER).open("/mappings")
-    expect(waiting(page).get_by_role("row").filter(has_text=TYPE)).to_be_visible()
+    page = visit(Role.VIEWER).open(f"/mappings{TYPES}")
+    expect(row_of(page, TYPE)).to_be_visible()
     expect(page.get_by_role("link", name="Export CSV")).to_be_visible()
     assert page.get_by_role("row").get_by_role("button").count() == 0
     for name in ("Add", "Import CSV", "Read the names of both systems again"):
@@ -281,7 +356,7 @@ def test_viewers_see_everything_and_can_change_nothing(visit: Visit):
 
 
 def test_the_dialogs_fit_a_phone_and_name_their_controls(visit: Visit):
-    page = visit(Role.OPERATOR, width=PHONE).open("/mappings")
+    page = visit(Role.OPERATOR, width=PHONE).open(f"/mappings{TYPES}")
     page.get_by_role("button", name="Add", exact=True).press("Enter")
     expect(page.get_by_role("dialog").get_by_role("radio", name="Beratung")).to_be_visible()
     assert examined(page, "overflow") <= 0

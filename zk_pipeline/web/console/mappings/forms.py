@@ -9,9 +9,10 @@ from nicegui.events import UploadEventArguments
 
 from zk_pipeline.decisions import mapping_names, mappings
 from zk_pipeline.decisions.mapping_files import COLUMNS, SIZE_LIMIT
-from zk_pipeline.decisions.mapping_names import MappingRow
-from zk_pipeline.decisions.mappings import MappingChanges, UnmappedItem
+from zk_pipeline.decisions.mappings import MappingChanges
+from zk_pipeline.decisions.partners import Partner
 from zk_pipeline.domain.mapping_lines import NOTHING, OWN, Kind, SharedUserError
+from zk_pipeline.domain.people import Way
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.mappings.picker import Picker
@@ -30,9 +31,6 @@ class Ask(Protocol):
     def __call__(self, *, shared: bool) -> Awaitable[MappingChanges]:
         """Raises `SharedUserError` where several agents would be one user, unless that is `shared`."""
         ...
-
-
-_NO_ORGANIZATION = 0
 
 
 async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
@@ -66,34 +64,44 @@ async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
         await picker.load()
 
 
-async def choose(visit: Visit, row: UnmappedItem, changed: Changed) -> None:
-    """Ask for the target of something without mapping, and set it."""
+async def choose(visit: Visit, row: Partner, changed: Changed) -> None:
+    """Ask what stands for it, and set that unless somebody else changed it meanwhile."""
+    words, name = visit.words, name_of(visit.words, row)
+    title = words("mappings.map", name=name)
+    if row.way.found:
+        title = words("mappings.edit.title", name=name, kimai=leads_to(words, row))
+    await visit.ask(mapping_names.ensure_read, visit.runtime)
+    with widgets.dialog(title, words("close")) as dialog:
+        kimai = _kimai_picker(visit, row.kind)
 
-    def store(target: str, *, shared: bool) -> Awaitable[MappingChanges]:
-        return visit.ask(mappings.create, visit.runtime, visit.actor, row.kind, row.zammad, target, shared=shared)
+        async def take() -> None:
+            if kimai.value is None:
+                visit.warn(words("mappings.target"))
+                return
+            with feedback.working(button):
+                await confirmed(
+                    visit, partial(store, visit, row, kimai.value), partial(_stored, visit, dialog, changed)
+                )
 
-    title = visit.words("mappings.map", name=shown(visit.words, row.zammad, row.name))
-    await _lead(visit, row.kind, title, store, changed)
-
-
-async def edit(visit: Visit, row: MappingRow, changed: Changed) -> None:
-    """Ask for a mapping's new target, and set it unless somebody else changed it meanwhile."""
-
-    def store(target: str, *, shared: bool) -> Awaitable[MappingChanges]:
-        runtime, actor, key, seen = visit.runtime, visit.actor, row.key, row.updated_at
-        return visit.ask(mappings.change, runtime, actor, row.kind, key, target, seen=seen, shared=shared)
-
-    words = visit.words
-    title = words("mappings.edit.title", name=name_of(words, row), kimai=leads_to(words, row))
-    await _lead(visit, row.kind, title, store, changed)
+        button = _end(visit, dialog, take)
+    await kimai.load()
 
 
-def delete(visit: Visit, row: MappingRow, changed: Changed) -> None:
+async def store(visit: Visit, row: Partner, target: str, *, shared: bool) -> MappingChanges:
+    """Map it to this target, unless somebody else changed that meanwhile."""
+    runtime, actor, before = visit.runtime, visit.actor, row.mapping
+    if before is None:
+        return await visit.ask(mappings.create, runtime, actor, row.kind, row.zammad, target, shared=shared)
+    seen = before.updated_at
+    return await visit.ask(mappings.change, runtime, actor, row.kind, before.key, target, seen=seen, shared=shared)
+
+
+def delete(visit: Visit, row: Partner, changed: Changed) -> None:
     """Delete a mapping after a confirmation."""
-    words = visit.words
+    words, key = visit.words, row.mapping.key if row.mapping else ""
 
     async def act() -> None:
-        days = await visit.ask(mappings.delete, visit.runtime, visit.actor, row.kind, row.key)
+        days = await visit.ask(mappings.delete, visit.runtime, visit.actor, row.kind, key)
         visit.notify(words.count("mappings.deleted", len(days)))
         await changed()
 
@@ -125,21 +133,15 @@ def notify_outcome(visit: Visit, outcome: MappingChanges) -> None:
         visit.warn(warning)
 
 
-def shown(words: Words, value: str, name: str) -> str:
-    """What lacks a mapping, by its name; bookings without type and tickets without organization have none."""
-    return words("mappings.without") if value == NOTHING else name or value
+def name_of(words: Words, row: Partner) -> str:
+    """What is mapped, by its name; bookings without type and tickets without organization have none."""
+    return words(f"mappings.nothing.{row.kind}") if row.zammad == NOTHING else row.name
 
 
-def name_of(words: Words, row: MappingRow) -> str:
-    """What is mapped, by its name; what is gone has only an id."""
-    if row.kind is not Kind.USER and row.zammad_id in {None, _NO_ORGANIZATION}:
-        return words(f"mappings.nothing.{row.kind}")
-    return row.zammad or row.email or f"id {row.zammad_id}"
-
-
-def leads_to(words: Words, row: MappingRow) -> str:
-    """The target's name."""
-    return words("mappings.own") if row.kimai_id is None else row.kimai or f"id {row.kimai_id}"
+def leads_to(words: Words, row: Partner) -> str:
+    """What stands for it; where nothing has a name yet, what will."""
+    own = "mappings.fixed" if row.way is Way.FIXED else "mappings.own"
+    return row.kimai or (words(own) if row.kimai_id is None else f"id {row.kimai_id}")
 
 
 def two_lines(first: str, second: str) -> None:
@@ -148,26 +150,6 @@ def two_lines(first: str, second: str) -> None:
         widgets.text("span", first)
         if second:
             widgets.text("span", second, "zk-muted")
-
-
-async def _lead(
-    visit: Visit, kind: Kind, title: str, store: Callable[..., Awaitable[MappingChanges]], changed: Changed
-) -> None:
-    """Ask for a target, and have it stored."""
-    words = visit.words
-    await visit.ask(mapping_names.ensure_read, visit.runtime)
-    with widgets.dialog(title, words("close")) as dialog:
-        kimai = _kimai_picker(visit, kind)
-
-        async def take() -> None:
-            if kimai.value is None:
-                visit.warn(words("mappings.target"))
-                return
-            with feedback.working(button):
-                await confirmed(visit, partial(store, kimai.value), partial(_stored, visit, dialog, changed))
-
-        button = _end(visit, dialog, take)
-    await kimai.load()
 
 
 async def _stored(visit: Visit, dialog: ui.dialog, changed: Changed, outcome: MappingChanges) -> None:
