@@ -47,7 +47,7 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
 def _looks() -> list[Look]:
     """Every list, unfiltered and by each filter, on its first and its later pages."""
     today = datetime.now(UTC).date()
-    month = {"from": str(today - timedelta(days=30)), "to": str(today - timedelta(days=1))}
+    month = {"first": str(today - timedelta(days=30)), "last": str(today - timedelta(days=1))}
     conflicts, lines = "/api/v1/conflicts", "/api/v1/reconciliation"
     agent, customer = {"agent": "agent7@provider.example"}, {"customer": "Customer 7"}
     return [

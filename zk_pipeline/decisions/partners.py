@@ -220,8 +220,7 @@ def _users(known: _Known, target: TargetDirectory) -> Iterator[Partner]:
 
 
 def _with_user(partner: Partner, user: TargetUser) -> Partner:
-    name = user.name or user.username
-    note = ", ".join(dict.fromkeys(filter(None, (user.username if user.username != name else "", user.email or ""))))
+    name, note = user.name or user.username, user.email or user.username
     return replace(partner, kimai_id=user.id, kimai=name, kimai_note=note, usable=user.enabled)
 
 

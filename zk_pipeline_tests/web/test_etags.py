@@ -14,7 +14,7 @@ PATHS = (
     "/api/v1/reconciliation",
     "/api/v1/reconciliation/2025-08-16/6",
     "/api/v1/sync/runs",
-    "/api/v1/sync/plans?from=2025-08-16&to=2025-08-16",
+    "/api/v1/sync/plans?first=2025-08-16&last=2025-08-16",
     "/api/v1/kpi",
 )
 

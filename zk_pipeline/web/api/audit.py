@@ -12,7 +12,7 @@ from zk_pipeline.audit import trail
 from zk_pipeline.audit.trail import ExportFormat, TrailEntry, TrailFilter
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.store.audit import broken_sentence
-from zk_pipeline.web.api.common import PREFIX, CsvDialect, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, CsvDialect, Page, Ready, Search, Wanted
 from zk_pipeline.web.authentication import Admin, Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/audit", tags=["audit"])
@@ -36,12 +36,12 @@ def _filter(
     event: Text = "",
     actor: Text = "",
     subject: Text = "",
-    run: Text = "",
-    text: Text = "",
-    since: Annotated[datetime | None, Query(alias="from")] = None,
-    until: Annotated[datetime | None, Query(alias="to")] = None,
+    run_id: Text = "",
+    search: Search = "",
+    since: Annotated[datetime | None, Query(description="From this instant on.")] = None,
+    until: Annotated[datetime | None, Query(description="Before this instant.")] = None,
 ) -> TrailFilter:
-    return TrailFilter(event, actor, subject, run, since, until, text)
+    return TrailFilter(event, actor, subject, run_id, since, until, search)
 
 
 Filtered = Annotated[TrailFilter, Depends(_filter)]
@@ -49,7 +49,7 @@ Filtered = Annotated[TrailFilter, Depends(_filter)]
 
 @router.get("", summary="A page of the trail, newest first")
 def list_trail(actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) -> Page[TrailEntry]:
-    """`event` stands for everything that begins so; `text` searches event, subject and detail.
+    """`event` stands for everything that begins so; `search` looks into event, subject and detail.
 
     Viewers read neither sign-ins nor addresses of others.
     """

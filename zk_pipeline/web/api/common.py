@@ -1,5 +1,7 @@
 """What the resources of the API share: the runtime, pages of a list, and strict bodies."""
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
@@ -50,6 +52,10 @@ class Paging(BaseModel):
         """The page with these rows."""
         return Page[Row](items=items, total=total, page=self.page, pages=max(1, -(-total // self.size)))
 
+    def among(self, everything: Sequence[Row]) -> Page[Row]:
+        """The page of a short list that is read as a whole."""
+        return self.of(list(everything[self.offset :][: self.size]), len(everything))
+
 
 def runtime_of(request: Request) -> Runtime:
     """Settings, database and cipher of the app."""
@@ -59,5 +65,9 @@ def runtime_of(request: Request) -> Runtime:
 CsvDialect = Annotated[
     CsvFormat, Query(description="`plain` for programs; `excel` opens right where the decimal mark is a comma.")
 ]
+First = Annotated[date | None, Query(description="The first day, included.")]
+Last = Annotated[date | None, Query(description="The last day, included.")]
+Search = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="A part of what is shown of a row.")]
+"""PostgreSQL stores no text with a zero character."""
 Ready = Annotated[Runtime, Depends(runtime_of)]
 Wanted = Annotated[Paging, Query()]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field, model_validator
+from fastapi import APIRouter, Depends, Path
+from pydantic import ConfigDict, Field, model_validator
 
 from zk_pipeline.decisions import causes, conflicts
 from zk_pipeline.decisions.causes import Cause
@@ -14,7 +14,7 @@ from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, First, Last, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -78,6 +78,8 @@ class FilterBody(Body):
 class PreviewRequest(Body):
     """Either some conflicts by id, or those of a filter."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"choice": "keep", "ids": [17, 18]}]})
+
     choice: Choice
     ids: Annotated[list[Id], Field(max_length=MOST_AT_ONCE)] | None = None
     filter: FilterBody | None = None
@@ -94,6 +96,10 @@ class BulkDecision(Body):
 
     `why` is the reason, which `ignore` needs above an hour in all.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"choice": "keep", "conflicts": [{"id": 17, "facts_hash": "9f2c51"}]}]}
+    )
 
     choice: Choice
     why: Text = ""
@@ -113,8 +119,8 @@ class BulkDecision(Body):
 def _filter(
     status: Life = "open",
     reason: Reason | None = None,
-    first: Annotated[date | None, Query(alias="from")] = None,
-    last: Annotated[date | None, Query(alias="to")] = None,
+    first: First = None,
+    last: Last = None,
     agent: Text = "",
     customer: Text = "",
     search: Text = "",

@@ -51,7 +51,7 @@ class TestView(BaseModel):
 def list_connectors(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[ConnectorRecord]:
     """All connectors, inactive ones included."""
     rows = connectors.list_connectors(ready)
-    return paging.of(rows[paging.offset :][: paging.size], len(rows))
+    return paging.among(rows)
 
 
 @router.post("", status_code=201, summary="Store a connector")
@@ -91,4 +91,4 @@ def try_connector(_actor: Admin, ready: Ready, connector_id: Id) -> TestView:
 def list_activities(_actor: Viewer, ready: Ready, connector_id: Id, paging: Wanted) -> Page[ConnectorActivity]:
     """As the system has them now, by name."""
     rows = connectors.activities(ready, connector_id)
-    return paging.of(rows[paging.offset :][: paging.size], len(rows))
+    return paging.among(rows)

@@ -13,8 +13,10 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from zk_pipeline.web.authentication import SECRETS_IN_URL, SESSION, Recognizing, Viewer, cookie_name
+from zk_pipeline.web.api.examples import Examples
+from zk_pipeline.web.authentication import SAFE_METHODS, SECRETS_IN_URL, SESSION, Recognizing, Viewer, cookie_name
 from zk_pipeline.web.errors import ProblemError
+from zk_pipeline.web.once import HEADER, KeyedRoute
 
 SCHEMA = "/api/openapi.json"
 SWAGGER = "/api/docs"
@@ -22,12 +24,16 @@ REDOC = "/api/redoc"
 ASSETS = "/api/docs-assets"
 TITLE = "zk_pipeline"
 INTRODUCTION = """
-Carries every Zammad time accounting into Kimai, once, for the right person.
+Carries every Zammad time accounting into Kimai, once, for the right person. *The API in ten minutes* (docs/api.md) has
+a script to begin with.
 
-Sign in at `/api/v1/auth/login`, or send an API token as bearer. Lists come in pages with totals; reads carry an
-`ETag`. An act that is sent with a header `Idempotency-Key` (a UUID, for example) is done once within a day, however
-often it is sent, and answered with the first answer; the same key with another request is refused. Every error has the
-form `{"detail", "status_code", "timestamp", "request_id"}`.
+- **Who**: sign in at `/api/v1/auth/login`, or send an API token as bearer.
+- **Lists** come in pages, `{"items", "total", "page", "pages"}`; `page` and `size` choose. A filter is named as the
+  field that it is about; `first` and `last` are days, `search` finds parts of what is
+  shown. An unknown name is refused.
+- **Once**: an act that is sent with a header `Idempotency-Key` (a UUID, for example) is done once within a day, however
+  often it is sent, and answered with the first answer; the same key with another request is refused.
+- **Errors** have the form `{"detail", "status_code", "timestamp", "request_id"}`; reads carry an `ETag`.
 """
 
 _TOKEN = {
@@ -44,6 +50,13 @@ _PROBLEM = {
         "timestamp": {"type": "string", "format": "date-time"},
         "request_id": {"type": "string", "description": "Also in the header X-Request-ID and in the log."},
     },
+}
+_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A UUID, for example: sent again with it within a day, it is done once and answered alike.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$"},
 }
 _AS_PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _ERRORS = {
@@ -72,15 +85,26 @@ def install(app: FastAPI) -> None:
 def described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of the routes under `/api`: how one signs in, and the one form of every error."""
     document = app.openapi()
+    schemas = document["components"]["schemas"]
+    examples = Examples(schemas)
+    keyed = {
+        (route.path, method.lower())
+        for route in app.routes
+        if isinstance(route, KeyedRoute)
+        for method in (route.methods or set()) - SAFE_METHODS
+    }
     cookie = {"type": "apiKey", "in": "cookie", "name": cookie_name(app.state.runtime.settings, SESSION)}
     of_api = {
-        path: {method: _with_errors(path, operation) for method, operation in operations.items()}
+        path: {
+            method: examples.operation(
+                _with_errors(path, _with_key(operation) if (path, method) in keyed else operation)
+            )
+            for method, operation in operations.items()
+        }
         for path, operations in document["paths"].items()
         if path.startswith("/api/")
     }
-    schemas = {
-        name: schema for name, schema in document["components"]["schemas"].items() if name not in _ERRORS_OF_FASTAPI
-    }
+    schemas = {name: schema for name, schema in schemas.items() if name not in _ERRORS_OF_FASTAPI}
     return {
         **document,
         "info": {"title": TITLE, "version": "1", "description": INTRODUCTION},
@@ -108,6 +132,11 @@ def refuse_unknown_parameters(request: Request) -> None:
             meant = get_close_matches(name, known, 1)
             remedy = f"Did you mean {meant[0]}?" if meant else f"Known are: {', '.join(known) or 'none'}."
             raise ProblemError(422, f"query.{name[:80]}: there is no such parameter here. {remedy}")
+
+
+def _with_key(operation: dict[str, Any]) -> dict[str, Any]:
+    """The operation with the header that has it done once."""
+    return {**operation, "parameters": [*operation.get("parameters", ()), _KEY]}
 
 
 def _with_errors(path: str, operation: dict[str, Any]) -> dict[str, Any]:

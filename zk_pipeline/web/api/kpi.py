@@ -1,13 +1,10 @@
 """`/api/v1/kpi`: the figures of the dashboard."""
 
-from datetime import date
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
 from zk_pipeline.operate import kpi
 from zk_pipeline.operate.kpi import Kpi
-from zk_pipeline.web.api.common import PREFIX, Ready
+from zk_pipeline.web.api.common import PREFIX, First, Last, Ready
 from zk_pipeline.web.authentication import Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/kpi", tags=["kpi"])
@@ -17,8 +14,8 @@ router = APIRouter(prefix=f"{PREFIX}/kpi", tags=["kpi"])
 def figures(
     _actor: Viewer,
     ready: Ready,
-    first: Annotated[date | None, Query(alias="from")] = None,
-    last: Annotated[date | None, Query(alias="to")] = None,
+    first: First = None,
+    last: Last = None,
 ) -> Kpi:
-    """The series of minutes per day goes from `from` to `to`, this month and the last 30 days unless given."""
+    """The series of minutes per day goes from `first` to `last`, this month and the last 30 days unless given."""
     return kpi.figures(ready, first, last)

@@ -19,7 +19,7 @@ from zk_pipeline.decisions.partners import PartnerFilter, State
 from zk_pipeline.domain.mapping_lines import Kind, LineProblem
 from zk_pipeline.domain.people import Way
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Search, Wanted
 from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import BodyBudget, TooLargeError, TooSlowError, read_body
@@ -115,7 +115,7 @@ class PartnerView(BaseModel):
 
 
 class PartnersPage(Page[PartnerView]):
-    """A page of partners; `states` says how many of each state the text finds."""
+    """A page of partners; `states` says how many of each state the search finds."""
 
     states: dict[State, int]
 
@@ -187,7 +187,6 @@ File = Annotated[bytes, Depends(_file)]
 DryRun = Annotated[bool, Query(description="Report what would change and every bad line; change nothing.")]
 Shared = Annotated[bool, Query(description="Several agents are one Kimai user, and that is meant.")]
 Known = Annotated[bool | None, Query(description="True: both systems have it. False: something of it is gone.")]
-Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Found in a name of either side.")]
 
 OfState = Annotated[
     State | None, Query(description="`open`: nothing stands for it. `alone`: a Kimai user whom no agent is.")
@@ -203,10 +202,10 @@ def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Unmapped
 
 @router.get("/partners/{collection}", summary="Who is who")
 def list_partners(
-    _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, text: Text = "", state: OfState = None
+    _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, search: Search = "", state: OfState = None
 ) -> PartnersPage:
     """Everything of Zammad with what stands for it in Kimai, mapped or not; what nothing stands for comes first."""
-    wanted = PartnerFilter(text, state)
+    wanted = PartnerFilter(search, state)
     found = partners.page(ready, collection.kind, wanted, limit=paging.size, offset=paging.offset)
     page = paging.of([PartnerView.model_validate(row) for row in found.rows], found.total)
     return PartnersPage(**dict(page), states=dict(found.states))
@@ -233,10 +232,10 @@ def import_mappings(
 
 @router.get("/{collection}", summary="A page of mappings")
 def list_mappings(
-    _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, text: Text = "", known: Known = None
+    _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, search: Search = "", known: Known = None
 ) -> Page[MappingRow]:
     """By name; what is gone comes first."""
-    wanted = MappingFilter(text, known)
+    wanted = MappingFilter(search, known)
     rows, total = mappings.page(ready, collection.kind, wanted, limit=paging.size, offset=paging.offset)
     return paging.of(rows, total)
 

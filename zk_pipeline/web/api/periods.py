@@ -1,7 +1,7 @@
 """`/api/v1/periods`, `/api/v1/credits` and `/api/v1/invoices`: closing months, and what was billed and invoiced."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
@@ -11,7 +11,7 @@ from zk_pipeline.billing.credit_list import Credit
 from zk_pipeline.billing.invoices import InvoiceComparison
 from zk_pipeline.billing.periods import Period
 from zk_pipeline.runtime.dagster_server import DagsterServerError
-from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Admin, Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -66,9 +66,9 @@ class Tagging(BaseModel):
 
 
 @router.get("/periods", summary="Every closing of every month")
-def history(_actor: Viewer, ready: Ready) -> list[Period]:
+def history(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Period]:
     """The newest month and closing first. A month is closed while one of its closings was not opened again."""
-    return periods.history(ready)
+    return paging.among(periods.history(ready))
 
 
 @router.post("/periods/{month}/close", summary="Close a month")
@@ -106,11 +106,13 @@ def reopen(actor: Admin, ready: Ready, month: Month, body: Reopening) -> Period:
 def listed(
     _actor: Viewer,
     ready: Ready,
+    paging: Wanted,
     month: Annotated[str, Query(pattern=MONTH)] = "",
-    settled: Annotated[bool, Query(description="Also those that are settled.")] = False,  # noqa: FBT002
-) -> list[Credit]:
+    state: Annotated[Literal["open", "settled"] | None, Query(description="Both, unless one is named.")] = None,
+) -> Page[Credit]:
     """Oldest first; `month` is that of the booking."""
-    return credit_list.list_credits(ready, month, settled=settled)
+    found = credit_list.list_credits(ready, month, settled=state != "open")
+    return paging.among([row for row in found if state in {row.state, None}])
 
 
 @router.post("/credits/{credit_id}/settle", summary="Record that a credit is settled")
@@ -122,9 +124,9 @@ def settle(
 
 
 @router.get("/invoices", summary="Compare exports with invoices")
-def compared(_actor: Viewer, ready: Ready) -> list[InvoiceComparison]:
+def compared(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[InvoiceComparison]:
     """As the last comparison found it (the nightly deep check makes one), the customers whose amounts differ first."""
-    return invoices.list_comparisons(ready)
+    return paging.among(invoices.list_comparisons(ready))
 
 
 @router.post("/invoices/acceptances", summary="Accept a difference")

@@ -10,7 +10,7 @@ from zk_pipeline.decisions.comparison import PlanLineDetail, PlanRow
 from zk_pipeline.decisions.lists import LineFilter, LineSelection
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, First, Last, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/reconciliation", tags=["reconciliation"])
@@ -27,8 +27,8 @@ def _filter(
     agent: Text = "",
     customer: Text = "",
     ticket: Text = "",
-    first: Annotated[date | None, Query(alias="from")] = None,
-    last: Annotated[date | None, Query(alias="to")] = None,
+    first: First = None,
+    last: Last = None,
 ) -> LineFilter:
     return LineFilter(view, status or "", action or "", reason or "", agent, customer, ticket, first, last)
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from zk_pipeline.operate import schedules
 from zk_pipeline.runtime.dagster_server import dagster_server
 from zk_pipeline.runtime.schedules import FIELDS, MOST_DAYS, PRESETS, SchedulePlan
 from zk_pipeline.runtime.settings import WhenBusy
-from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Admin, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -48,6 +48,8 @@ class ScheduleView(BaseModel):
 class ScheduleChange(Body):
     """What to change: what is left out stays, null returns to the environment's value, `reset` returns all others."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"preset": "every-6-hours", "days": 7}]})
+
     preset: Annotated[Literal["hourly", "every-6-hours", "nightly", "off"] | None, Field(description="Or a cron.")] = (
         None
     )
@@ -76,23 +78,24 @@ class PreviewView(BaseModel):
 
 
 class PresetView(BaseModel):
-    """A usual choice by name; what it leaves out stays."""
+    """A usual choice, by the name that a change takes; what it leaves out stays."""
 
+    name: str
     cron: str | None = None
     on: bool
 
 
 @router.get("", summary="Both schedules")
-def list_schedules(_actor: Viewer, ready: Ready) -> list[ScheduleView]:
+def list_schedules(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[ScheduleView]:
     """With the next five runs in the business zone."""
     now = datetime.now(UTC)
-    return [_view(plan, now) for plan in schedules.list_plans(ready)]
+    return paging.among([_view(plan, now) for plan in schedules.list_plans(ready)])
 
 
 @router.get("/presets", summary="Usual choices")
-def list_presets(_actor: Viewer) -> dict[str, PresetView]:
-    """By the names that a change takes."""
-    return {name: PresetView.model_validate(values) for name, values in PRESETS.items()}
+def list_presets(_actor: Viewer, paging: Wanted) -> Page[PresetView]:
+    """A change of a schedule may name one of them instead of a cron."""
+    return paging.among([PresetView.model_validate({"name": name, **values}) for name, values in PRESETS.items()])
 
 
 @router.get("/preview", summary="When a cron would run")

@@ -1,13 +1,14 @@
 """`/api/v1/sync`: asking for days, plans and their approval, the runs, and how everything stands."""
 
-from datetime import date
+from dataclasses import fields
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from zk_pipeline.decisions import plans, undo
-from zk_pipeline.decisions.plans import ApprovalResult, PlannedDay, StoredPlan
+from zk_pipeline.decisions.plans import ApprovalResult, PlanLineView, PlannedDay, PlanSums
 from zk_pipeline.decisions.undo import UndoPlan, UndoRun
 from zk_pipeline.operate import runs, sync
 from zk_pipeline.operate.runs import RunDetails, StartedRun
@@ -21,8 +22,8 @@ router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"], route_class=KeyedRout
 LARGEST_ID = 2**63 - 1
 MOST_LINES = 5000
 RunId = Annotated[str, Path(max_length=100, pattern=r"^[\w-]+$")]
-First = Annotated[date, Query(alias="from")]
-Last = Annotated[date, Query(alias="to")]
+First = Annotated[date, Query(description="The first day, included.")]
+Last = Annotated[date, Query(description="The last day, included.")]
 
 
 class DayRange(Body):
@@ -30,6 +31,17 @@ class DayRange(Body):
 
     first: date
     last: date
+
+
+class PlanPage(Page[PlanLineView]):
+    """One page of the lines that would be written, and the sums over the range."""
+
+    first: date
+    last: date
+    planned_days: int
+    planned_at: datetime | None
+    outdated_days: list[date]
+    sums: PlanSums
 
 
 class SeenPlan(Body):
@@ -73,15 +85,18 @@ def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[StartedRun
 
 
 @router.get("/plans", summary="Show what the stored plans of a range would write")
-def stored_plan(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> StoredPlan:
+def stored_plan(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> PlanPage:
     """The sums over the range, and one page of its lines, oldest day first. An approval of a line names its `hash`."""
-    return plans.stored_plan(ready, first, last, paging.size, paging.offset)
+    found = plans.stored_plan(ready, first, last, paging.size, paging.offset)
+    page = paging.of(list(found.lines), found.sums.lines)
+    rest = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "lines"}
+    return PlanPage(**dict(page), **rest)
 
 
 @router.get("/plans/days", summary="Days whose plans can be approved")
-def planned_days(_actor: Viewer, ready: Ready, first: First, last: Last) -> list[PlannedDay]:
+def planned_days(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> Page[PlannedDay]:
     """At most a month. An approval names the `plan_hash` of each day."""
-    return plans.days(ready, first, last)
+    return paging.among(plans.days(ready, first, last))
 
 
 @router.post("/approvals", summary="Approve the plans of days, or single lines, as they were seen")
@@ -95,9 +110,9 @@ def approve(actor: Operator, ready: Ready, body: Approval) -> ApprovalResult:
 
 
 @router.get("/plans/objections", summary="Why runs of these days would stop before the first write")
-def objections(_actor: Viewer, ready: Ready, first: First, last: Last) -> tuple[str, ...]:
+def objections(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> Page[str]:
     """The limits that the stored plans exceed, in sentences; empty when none."""
-    return sync.limit_violations(ready, first, last)
+    return paging.among(sync.limit_violations(ready, first, last))
 
 
 @router.post("/overrides", summary="Run a range of days with the limits overridden", status_code=202)
@@ -138,9 +153,9 @@ def cancel_run(actor: Operator, ready: Ready, run_id: RunId) -> CancelledRun:
 
 
 @router.get("/held", summary="Held days of cancelled runs")
-def held(_actor: Viewer, ready: Ready) -> tuple[HeldDays, ...]:
+def held(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[HeldDays]:
     """Neither sensor nor schedules write them. Requesting the days by `/sync/requests` releases them as well."""
-    return sync.held_days(ready)
+    return paging.among(sync.held_days(ready))
 
 
 @router.post("/held/{run_id}/again", summary="Sync the held days of a run again", status_code=202)

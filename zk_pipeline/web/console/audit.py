@@ -103,7 +103,7 @@ class Trail:
 
     def _query(self) -> str:
         wanted = self._wanted()
-        given = {"event": wanted.event, "text": wanted.text, "from": wanted.since, "to": wanted.until}
+        given = {"event": wanted.event, "search": wanted.text, "since": wanted.since, "until": wanted.until}
         csv = {"format": "csv", **self._visit.words.csv}
         return urlencode({**csv, **{name: str(value) for name, value in given.items() if value}})
 

@@ -66,7 +66,7 @@ def test_viewers_read_neither_sign_ins_nor_addresses_of_others(
     ):
         assert ("203.0.113.9" in answer.text, "user.sign_in_failed" in answer.text) == (reads, reads)
         assert "as agreed" in answer.text
-    assert client.get(PATH, params={"text": "203.0.113"}).json()["total"] == (5 if reads else 0)
+    assert client.get(PATH, params={"search": "203.0.113"}).json()["total"] == (5 if reads else 0)
 
 
 def test_viewers_read_their_own_sign_ins(web: Web, as_role: AsRole) -> None:
@@ -92,10 +92,10 @@ def test_users_are_shown_by_name_and_the_trail_holds_their_number(web: Web, as_r
 @pytest.mark.parametrize(
     "wanted",
     [
-        {"from": "2026-02-01T00:00:00", "to": "2026-01-01T00:00:00Z"},
-        {"from": "yesterday"},
+        {"since": "2026-02-01T00:00:00", "until": "2026-01-01T00:00:00Z"},
+        {"since": "yesterday"},
         {"page": "0"},
-        {"text": "a\x00b"},
+        {"search": "a\x00b"},
         {"event": "e" * 201},
     ],
 )
@@ -104,7 +104,7 @@ def test_what_cannot_be_asked_for_is_refused_with_a_sentence(as_role: AsRole, wa
 
 
 def test_the_whole_calendar_may_be_asked_for(as_role: AsRole) -> None:
-    span = {"from": "0001-01-01T00:00:00+14:00", "to": "9999-12-31T23:59:59-14:00"}
+    span = {"since": "0001-01-01T00:00:00+14:00", "until": "9999-12-31T23:59:59-14:00"}
     assert as_role("viewer").get(PATH, params=span).status_code == 200
 
 

@@ -61,7 +61,7 @@ def test_a_page_has_the_total_the_counts_by_reason_and_exact_minutes(viewer: htt
         ({"search": "#50"}, [UNMAPPED, TYPED]),
         ({"search": "script>"}, [TYPED]),
         ({"search": "%"}, []),
-        ({"from": "2025-08-17"}, []),
+        ({"first": "2025-08-17"}, []),
         ({"to": str(DAY)}, [UNMAPPED, TYPED]),
         ({"status": "decided"}, []),
     ],

@@ -12,7 +12,7 @@ from zk_pipeline_tests.web.api.planned import planned_day, store_plan
 from zk_pipeline_tests.web.conftest import Web, refused
 
 PATH = "/api/v1/kpi"
-OF_DAY = {"from": str(DAY), "to": str(DAY + timedelta(days=1))}
+OF_DAY = {"first": str(DAY), "last": str(DAY + timedelta(days=1))}
 
 
 def test_the_series_has_booked_and_synced_minutes_of_each_day(viewer: httpx.Client, web: Web) -> None:
@@ -44,20 +44,20 @@ def test_an_empty_installation_has_figures(viewer: httpx.Client, web: Web) -> No
 
 
 def test_a_series_that_cannot_be_shown_gets_a_sentence(viewer: httpx.Client) -> None:
-    refused(viewer.get(PATH, params={"from": "2025-02-01", "to": "2025-01-01"}), 422, "Swap them")
-    refused(viewer.get(PATH, params={"from": "2020-01-01", "to": "2025-01-01"}), 422, "Choose at most 366.")
+    refused(viewer.get(PATH, params={"first": "2025-02-01", "last": "2025-01-01"}), 422, "Swap them")
+    refused(viewer.get(PATH, params={"first": "2020-01-01", "last": "2025-01-01"}), 422, "Choose at most 366.")
 
 
 @pytest.mark.parametrize(("last", "status"), [("0001-01-01", 200), ("9999-12-31", 422)])
 def test_a_series_up_to_the_end_of_the_calendar_is_answered(viewer: httpx.Client, last: str, status: int) -> None:
-    assert viewer.get(PATH, params={"to": last}).status_code == status
+    assert viewer.get(PATH, params={"last": last}).status_code == status
 
 
 def test_the_story_of_a_booking_is_told(viewer: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
-    (story,) = viewer.get("/api/v1/entries/9/trace").json()
+    (story,) = viewer.get("/api/v1/entries/9/trace").json()["items"]
     assert story["entry"]["ticket_number"] == "#50"
     assert story["ledger"]["state"] == "confirmed"
-    assert viewer.get("/api/v1/entries/kimai:109/trace").json() == [story]
+    assert viewer.get("/api/v1/entries/kimai:109/trace").json()["items"] == [story]
     refused(viewer.get("/api/v1/entries/999/trace"), 404, "Nothing is known about 999")
     refused(viewer.get("/api/v1/entries/x/trace"), 422, "path.source_id")

@@ -74,9 +74,9 @@ def test_who_is_who_is_told_with_how_it_is_known(operator: httpx.Client) -> None
 
 def test_a_list_is_filtered_by_a_part_of_a_name_on_either_side_and_paged(operator: httpx.Client) -> None:
     upload(operator, demo_mappings_csv())
-    found = operator.get(ACTIVITIES, params={"text": "CONSULT"}).json()
+    found = operator.get(ACTIVITIES, params={"search": "CONSULT"}).json()
     assert [row["zammad"] for row in found["items"]] == ["Beratung"]
-    assert operator.get(ACTIVITIES, params={"text": "%"}).json()["total"] == 0
+    assert operator.get(ACTIVITIES, params={"search": "%"}).json()["total"] == 0
     total = operator.get(ACTIVITIES).json()["total"]
     last = operator.get(ACTIVITIES, params={"size": 1, "page": total}).json()
     assert (len(last["items"]), last["total"], last["pages"]) == (1, total, total)

@@ -1,5 +1,6 @@
 """The description of the API, and everything it describes attacked with generated requests."""
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -8,11 +9,14 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.store import day_requests
 from zk_pipeline.web.api.documentation import REDOC, SCHEMA, SWAGGER
+from zk_pipeline.web.api.examples import UNKNOWN
+from zk_pipeline.web.once import HEADER
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.domain.builders import DAY
@@ -87,12 +91,89 @@ def test_each_operation_names_the_errors_in_the_form_that_they_have(document: di
     assert "HTTPValidationError" not in str(document)
 
 
+def json_of(content: dict[str, Any]) -> dict[str, Any] | None:
+    """The description of a JSON body that says what is in it."""
+    found = content.get("content", {}).get("application/json")
+    return found if found and found.get("schema") else None
+
+
+def bodies(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every JSON body that is sent or answered, errors too."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            named = {"request": operation.get("requestBody", {}), **operation["responses"]}
+            for where, content in named.items():
+                found = json_of(content)
+                if found is not None:
+                    yield f"{method.upper()} {path} {where}", found
+
+
+def test_each_request_and_answer_has_an_example_that_is_as_described(document: dict[str, Any]):
+    for where, body in bodies(document):
+        assert "example" in body, where
+        assert UNKNOWN not in json.dumps(body["example"], ensure_ascii=False), f"{where}: name the field in VALUES"
+        schema = {**body["schema"], "components": document["components"]}
+        found = Draft202012Validator(schema).iter_errors(body["example"])
+        assert [f"{where}: {error.json_path}: {error.message}" for error in found] == []
+
+
+def test_each_example_of_a_request_is_taken_as_one(document: dict[str, Any], web: Web, in_session: AsRole):
+    client, refusals = in_session("admin"), list[str]()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            body = json_of(operation.get("requestBody", {}))
+            if body is None or path.startswith("/api/v1/auth") or f"{method.upper()} {path}" in ASKING:
+                continue
+            values = {row["name"]: row.get("example") for row in operation.get("parameters", ()) if row["in"] == "path"}
+            assert None not in values.values(), path
+            answer = client.request(method, path.format(**values), json=body["example"])
+            assert answer.status_code != 401, path
+            if answer.status_code == 422 and answer.json()["detail"].startswith(("body", "path")):
+                refusals.append(f"{method} {path}: {answer.json()['detail']}")
+    assert refusals == []
+
+
+def test_every_list_has_one_form_and_is_paged_alike(document: dict[str, Any]):
+    for path, operations in document["paths"].items():
+        content = json_of(operations.get("get", {}).get("responses", {}).get("200", {}))
+        if content is None:
+            continue
+        assert "array" not in content["schema"].get("type", ""), path
+        names = {row["name"] for row in operations["get"].get("parameters", ())}
+        if "items" in content["example"]:
+            assert {"items", "total", "page", "pages"} <= content["example"].keys(), path
+            assert {"page", "size"} <= names, path
+        else:
+            assert "page" not in names, path
+
+
+def test_filters_of_days_and_texts_have_one_name_everywhere(document: dict[str, Any]):
+    names = {
+        row["name"]
+        for operations in document["paths"].values()
+        for row in operations.get("get", {}).get("parameters", ())
+        if row["in"] == "query"
+    }
+    assert {"first", "last", "search", "since", "until"} <= names
+    assert names.isdisjoint({"from", "to", "text", "q", "run", "limit", "offset"})
+
+
+def test_whatever_changes_something_takes_an_idempotency_key(document: dict[str, Any]):
+    without = {
+        f"{method.upper()} {path}"
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if method != "get" and HEADER not in {row["name"] for row in operation.get("parameters", ())}
+    }
+    assert {path for path in without if "/api/v1/auth/" not in path} == set(), "who one is cannot be answered twice"
+
+
 @pytest.mark.parametrize(
     ("path", "sentence"),
     [
         ("/api/v1/conflicts?reson=billed", "query.reson: there is no such parameter here. Did you mean reason?"),
         ("/api/v1/users?x=1", "query.x: there is no such parameter here. Known are: "),
-        ("/api/v1/schedules?x=1", "query.x: there is no such parameter here. Known are: none."),
+        ("/api/v1/schedules?x=1", "query.x: there is no such parameter here. Known are: page, size."),
     ],
 )
 def test_a_query_parameter_that_an_operation_does_not_have_is_refused(as_role: AsRole, path: str, sentence: str):
@@ -135,7 +216,7 @@ def filled(web: Web, out_of_reach: None, ids: dict[str, int]) -> Iterator[dict[s
         asked, _ = day_requests.ask_once(connection, DAY, DAY)
         credited(connection)
         real: dict[str, Any] = {name: connection.execute(text(query)).scalar_one() for name, query in NAMED.items()}
-    days = {"from": str(DAY), "to": str(DAY), "first": str(DAY), "last": str(DAY), "day": str(DAY)}
+    days = {"first": str(DAY), "last": str(DAY), "day": str(DAY)}
     named = {"request_id": asked.id, "run_id": RUN, "month": "2025-08", "name": "catch_up", "connector": "zammad"}
     named |= {"ids": [real["conflict_id"]], "source_id": MISSING, "key": MISSING}
     named |= {"email": "viewer@example.com", "cron": "0 * * * *"}

@@ -45,7 +45,7 @@ def test_an_admin_closes_a_month_and_opens_it_again(statement: Web, admin: httpx
     assert told["period"]["closed_by"].startswith("user:")
     refused(admin.post(f"{MONTH}/close", json={}), 409, "2025-08 is already closed")
     assert admin.post(f"{MONTH}/reopen", json={"reason": "a mistake"}).json()["closed"] is False
-    (row,) = viewer.get(PERIODS).json()
+    (row,) = viewer.get(PERIODS).json()["items"]
     assert (row["month"], row["reopened_reason"]) == ("2025-08", "a mistake")
     events = "SELECT event FROM sync.audit_logs WHERE subject = 'period:2025-08' ORDER BY id"
     assert [event for (event,) in statement.rows(events)] == ["period.closed", "period.reopened"]
@@ -91,19 +91,19 @@ def test_who_has_a_month_tagged_is_in_the_trail(statement: Web, admin: httpx.Cli
     admin.post(f"{MONTH}/close", json={"tag": True})
     admin.post(f"{MONTH}/tags")
     events = "SELECT actor, subject FROM sync.audit_logs WHERE event = 'tagging.requested'"
-    closed_by = admin.get(PERIODS).json()[0]["closed_by"]
+    closed_by = admin.get(PERIODS).json()["items"][0]["closed_by"]
     assert statement.rows(events) == [(closed_by, "period:2025-08")] * 2
 
 
 def test_an_operator_settles_a_credit_once(web: Web, credit: int, operator: httpx.Client, viewer: httpx.Client) -> None:
-    (row,) = viewer.get(CREDITS, params={"month": "2025-08"}).json()
+    (row,) = viewer.get(CREDITS, params={"month": "2025-08"}).json()["items"]
     assert (row["id"], row["minutes"], row["project"], row["state"]) == (credit, "15.0000", "ZO7", "open")
-    assert viewer.get(CREDITS, params={"month": "2025-09"}).json() == []
+    assert viewer.get(CREDITS, params={"month": "2025-09"}).json()["items"] == []
     path = f"{CREDITS}/{credit}/settle"
     refused(viewer.post(path, json={"note": "x"}), 403, "This needs the role operator")
     assert operator.post(path, json={"note": "credit note 12"}).json()["note"] == "credit note 12"
     refused(operator.post(path, json={"note": "again"}), 409, "settled already")
-    assert viewer.get(CREDITS).json() == []
-    assert [row["state"] for row in viewer.get(CREDITS, params={"settled": True}).json()] == ["settled"]
+    assert viewer.get(CREDITS, params={"state": "open"}).json()["items"] == []
+    assert [row["state"] for row in viewer.get(CREDITS).json()["items"]] == ["settled"]
     refused(operator.post(f"{CREDITS}/999/settle", json={"note": "x"}), 404, "Credit 999 does not exist")
     assert len(web.rows("SELECT * FROM sync.audit_logs WHERE event = 'credit.settled'")) == 1

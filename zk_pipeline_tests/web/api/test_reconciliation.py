@@ -45,8 +45,8 @@ def line_of(client: httpx.Client, key: str) -> dict[str, Any]:
         ({"agent": "ANNA@example.org", "view": "matches"}, [SYNCED]),
         ({"ticket": "50"}, [SYNCED, TYPED, UNMAPPED, MISSING]),
         ({"ticket": "#5"}, []),
-        ({"from": "2025-08-17"}, []),
-        ({"from": str(DAY), "to": str(DAY), "size": 2, "page": 2}, [UNMAPPED, MISSING]),
+        ({"first": "2025-08-17"}, []),
+        ({"first": str(DAY), "last": str(DAY), "size": 2, "page": 2}, [UNMAPPED, MISSING]),
     ],
 )
 def test_views_and_filters_narrow_the_lines(

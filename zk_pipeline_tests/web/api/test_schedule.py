@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize(
 
 
 def shown(client: httpx.Client, name: str = "catch_up") -> dict[str, Any]:
-    return next(row for row in client.get(PATH).json() if row["name"] == name)
+    return next(row for row in client.get(PATH).json()["items"] if row["name"] == name)
 
 
 def previewed(client: httpx.Client, cron: str, after: str) -> list[str]:
@@ -77,8 +77,8 @@ def test_the_same_again_changes_nothing(web: Web, admin: httpx.Client) -> None:
 
 
 def test_a_preset_is_a_usual_choice(admin: httpx.Client) -> None:
-    presets = admin.get(f"{PATH}/presets").json()
-    assert presets["off"] == {"cron": None, "on": False}
+    presets = {row["name"]: row for row in admin.get(f"{PATH}/presets").json()["items"]}
+    assert presets["off"] == {"name": "off", "cron": None, "on": False}
     row = admin.put(CATCH_UP, json={"preset": "off"}).json()["schedule"]
     assert (row["on"], row["cron"], row["next_runs"]) == (False, "0 */6 * * *", [])
     admin.put(CATCH_UP, json={"preset": "hourly"})

@@ -154,7 +154,7 @@ def test_an_open_credit_stands_with_its_customer_until_it_is_settled(
         "Globex": "0",
         "ZO7": "15",
     }
-    (credit,) = viewer.get("/api/v1/credits").json()
+    (credit,) = viewer.get("/api/v1/credits").json()["items"]
     assert operator.post(f"/api/v1/credits/{credit['id']}/settle", json={"note": "note 12"}).status_code == 200
     assert viewer.get(MONTH).json()["credits_open"] == "0"
 

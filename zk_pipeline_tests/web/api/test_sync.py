@@ -17,7 +17,7 @@ from zk_pipeline_tests.web.conftest import Web, refused
 
 PATH = "/api/v1/sync"
 RANGE = {"first": "2025-08-15", "last": "2025-08-17"}
-OF_DAY = {"from": str(DAY), "to": str(DAY)}
+OF_DAY = {"first": str(DAY), "last": str(DAY)}
 REVIEW = {"push_mode": "review"}
 NOBODY = {"dagster_address": "http://127.0.0.1:9"}
 
@@ -120,20 +120,20 @@ def test_the_stored_plan_has_the_sums_and_a_page_of_lines(viewer: httpx.Client, 
     names = ("creates", "updates", "deletes", "links", "customers", "projects")
     assert {name: plan["sums"][name] for name in names} == {name: getattr(expected, name) for name in names}
     assert (plan["sums"]["lines"], plan["sums"]["minutes"], plan["planned_days"]) == (1, "15.0000", 1)
-    (line,) = plan["lines"]
+    (line,) = plan["items"]
     assert (line["key"], line["action"], line["minutes"]) == (MISSING, "create", "15.0000")
     assert line["description"].startswith("Ticket #50: Printer on fire")
-    assert viewer.get(f"{PATH}/plans", params={**OF_DAY, "page": 2}).json()["lines"] == []
+    assert viewer.get(f"{PATH}/plans", params={**OF_DAY, "page": 2}).json()["items"] == []
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
 def test_a_plan_is_approved_as_it_was_seen_and_nothing_is_started_by_that(operator: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
-    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"]
     assert (seen["lines"], seen["approved"]) == (1, False)
     body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
     assert operator.post(f"{PATH}/approvals", json=body).json() == {"days": {str(DAY): 1}, "refused": []}
-    (approved,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    (approved,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"]
     assert datetime.fromisoformat(approved["approved_at"]).tzinfo is not None
     by_whom = {"approved_by": "operator@example.com", "approved_at": approved["approved_at"]}
     assert approved == {**seen, "approved": True, "waiting": 0, **by_whom}
@@ -145,11 +145,11 @@ def test_a_plan_is_approved_as_it_was_seen_and_nothing_is_started_by_that(operat
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
 def test_an_approved_plan_that_changed_tells_how_many_lines_are_left_out(operator: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
-    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"]
     operator.post(f"{PATH}/approvals", json={"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]})
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.reconciliation_results SET decided = 'create' WHERE action = 'create'"))
-    (changed,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    (changed,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"]
     assert (changed["approved"], changed["approved_by"], changed["changed"]) == (False, "operator@example.com", 1)
 
 
@@ -158,7 +158,7 @@ def test_single_lines_are_approved_as_they_were_seen_with_agent_customer_project
     operator: httpx.Client, web: Web
 ) -> None:
     store_plan(web.database, inputs(entry("5", minutes="30", begin="2025-08-16T07:00"), entry(MISSING)))
-    first, second = operator.get(f"{PATH}/plans", params=OF_DAY).json()["lines"]
+    first, second = operator.get(f"{PATH}/plans", params=OF_DAY).json()["items"]
     told = [first[name] for name in ("key", "agent", "customer", "project", "ticket", "minutes", "approved")]
     assert told == ["5", "Anna Agent", "Acme", "Acme", "#50", "30.0000", False]
     seen = {name: first[name] for name in ("day", "key", "hash")}
@@ -167,9 +167,9 @@ def test_single_lines_are_approved_as_they_were_seen_with_agent_customer_project
     assert answer["days"] == {str(DAY): 1}
     why = f"Look at line {MISSING} of {DAY} again: it has changed since it was shown."
     assert answer["refused"] == [{"day": str(DAY), "key": MISSING, "why": why}]
-    lines = operator.get(f"{PATH}/plans", params=OF_DAY).json()["lines"]
+    lines = operator.get(f"{PATH}/plans", params=OF_DAY).json()["items"]
     assert [line["approved"] for line in lines] == [True, False]
-    (day,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    (day,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"]
     assert (day["approved"], day["lines"], day["waiting"], day["changed"]) == (False, 2, 1, 0)
     assert second["hash"] == lines[1]["hash"], "the approval of one line leaves the others as they were shown"
 
@@ -177,7 +177,7 @@ def test_single_lines_are_approved_as_they_were_seen_with_agent_customer_project
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
 def test_what_was_shown_is_what_is_approved_down_to_the_names(operator: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
-    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"]
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.normalized_entries SET user_name = 'Somebody Else'"))
     body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
@@ -191,14 +191,14 @@ def test_what_was_shown_is_what_is_approved_down_to_the_names(operator: httpx.Cl
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
 def test_the_plan_from_before_an_undo_is_nobodys_plan(operator: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
-    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"]
     body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
     operator.post(f"{PATH}/approvals", json=body)
     with web.database.transaction() as connection:
         plans.take_back(connection, "kimai", DAY, SYNCED, SHEET_SYNCED, "run-of-the-undo")
     stored = operator.get(f"{PATH}/plans", params=OF_DAY).json()
-    assert (stored["lines"], stored["sums"]["lines"], stored["outdated_days"]) == ([], 0, [str(DAY)])
-    assert operator.get(f"{PATH}/plans/days", params=OF_DAY).json() == []
+    assert (stored["items"], stored["sums"]["lines"], stored["outdated_days"]) == ([], 0, [str(DAY)])
+    assert operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"] == []
     refused(
         operator.post(f"{PATH}/approvals", json=body),
         409,
@@ -215,7 +215,7 @@ def test_the_plan_from_before_an_undo_is_nobodys_plan(operator: httpx.Client, we
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
 def test_a_plan_that_changed_since_it_was_seen_is_not_approved(operator: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
-    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()["items"]
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.reconciliation_results SET decided = 'create' WHERE action = 'create'"))
     body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
@@ -253,14 +253,14 @@ def test_the_status_counts_what_waits(viewer: httpx.Client, operator: httpx.Clie
 @pytest.mark.parametrize("settings", [{"max_changes": 0}], indirect=True)
 def test_what_exceeds_the_limits_is_told_before_it_is_run(viewer: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
-    told = viewer.get(f"{PATH}/plans/objections", params=OF_DAY).json()
+    told = viewer.get(f"{PATH}/plans/objections", params=OF_DAY).json()["items"]
     assert told == ["It would write 1 time sheets, more than ZK_MAX_CHANGES=0."]
 
 
 @pytest.mark.parametrize("settings", [{**REVIEW, "max_changes": 0}], indirect=True)
 def test_there_are_no_limits_where_plans_are_approved(viewer: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
-    assert viewer.get(f"{PATH}/plans/objections", params=OF_DAY).json() == []
+    assert viewer.get(f"{PATH}/plans/objections", params=OF_DAY).json()["items"] == []
 
 
 @pytest.mark.parametrize("settings", [NOBODY], indirect=True)
@@ -307,14 +307,14 @@ def test_a_cancelled_range_waits_for_a_word_and_is_synced_again(
 ) -> None:
     asked = operator.post(f"{PATH}/requests", json=RANGE).json()["id"]
     hold(web.database, "run-1")
-    (waiting,) = viewer.get(f"{PATH}/held").json()
+    (waiting,) = viewer.get(f"{PATH}/held").json()["items"]
     assert (waiting["run_id"], waiting["cancelled_by"], waiting["changes"]) == ("run-1", "dagster", 2)
     assert waiting["days"] == ["2025-08-16", "2025-08-17"]
     assert viewer.get(f"{PATH}/requests/{asked}").json()["state"] == "held"
     refused(viewer.post(f"{PATH}/held/run-1/again"), 403, "role operator")
     answer = operator.post(f"{PATH}/held/run-1/again")
     assert (answer.status_code, answer.json()) == (202, waiting["days"])
-    assert viewer.get(f"{PATH}/held").json() == []
+    assert viewer.get(f"{PATH}/held").json()["items"] == []
     assert viewer.get(f"{PATH}/requests/{asked}").json()["state"] == "waiting"
     with web.database.transaction() as connection:
         assert {request.day.day for request in day_requests.unclaimed(connection)} == {16, 17}
@@ -339,7 +339,7 @@ def test_asking_for_the_days_is_a_word_for_those_alone(operator: httpx.Client, w
     operator.post(f"{PATH}/requests", json=RANGE)
     hold(web.database, "run-1")
     operator.post(f"{PATH}/requests", json={"first": "2025-08-16", "last": "2025-08-16"})
-    (waiting,) = operator.get(f"{PATH}/held").json()
+    (waiting,) = operator.get(f"{PATH}/held").json()["items"]
     assert waiting["days"] == ["2025-08-17"]
     with web.database.transaction() as connection:
         assert [request.day.day for request in day_requests.unclaimed(connection)] == [16, 16]

@@ -20,7 +20,7 @@ from zk_pipeline_tests.web.test_access import needed, routes_of
 
 ELSEWHERE = {"/api/v1/statements/{month}": "needs the marts: test_statements.py asks for it in every form"}
 
-ASKED = {"from": FIRST, "to": LAST, "cron": "0 * * * *", "format": "csv"}
+ASKED = {"first": FIRST, "last": LAST, "cron": "0 * * * *", "format": "csv"}
 """Values for the query, of which each route gets those that it knows."""
 
 NAMED = {

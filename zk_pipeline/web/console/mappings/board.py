@@ -173,7 +173,7 @@ class _Rows:
             partial(self._zammad, row),
             partial(self._kimai, row),
             partial(self._way, row),
-            words.day(row.since) if row.since else "",
+            partial(widgets.text, "span", words.day(row.since) if row.since else "", "zk-when"),
             waiting,
         ]
         return [*cells, partial(self._buttons, row)] if self._visit.may(Role.OPERATOR) else cells
