@@ -13,7 +13,7 @@ from zk_pipeline.decisions.mapping_names import MappingFilter, MappingRow
 from zk_pipeline.decisions.mappings import UnmappedItem
 from zk_pipeline.domain.mapping import CUSTOMER_PREFIX, AssignmentProblem, Mappings, Resolver
 from zk_pipeline.domain.mapping_lines import NOTHING, Kind
-from zk_pipeline.domain.names import fold_text
+from zk_pipeline.domain.names import fold, fold_text
 from zk_pipeline.domain.people import UserMatcher, Way
 from zk_pipeline.domain.policy import Policy, ProjectStrategy
 from zk_pipeline.domain.records import Agent, SourceDirectory, TargetDirectory, TargetUser
@@ -115,12 +115,15 @@ def _open(rows: Mapping[Kind, Iterable[Partner]]) -> dict[Kind, int]:
 
 
 def _order(row: Partner) -> tuple[int, int, str, str]:
-    return list(State).index(row.state), -row.entries, fold_text(row.name or row.kimai), row.organization or ""
+    return list(State).index(row.state), -row.entries, fold(row.name or row.kimai), row.organization or ""
 
 
 def _has(row: Partner, wanted: str) -> bool:
-    names = fold_text(" ".join((row.name, row.note, row.organization or "", row.kimai, row.kimai_note)))
-    return all(word in names for word in fold_text(wanted).split())
+    words = fold_text(wanted).split()
+    names = (
+        fold_text(" ".join((row.name, row.note, row.organization or "", row.kimai, row.kimai_note))) if words else ""
+    )
+    return all(word in names for word in words)
 
 
 @dataclass(frozen=True, slots=True)
