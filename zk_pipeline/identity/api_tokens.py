@@ -18,6 +18,7 @@ PREFIX = "zk_"
 
 LONGEST_LIFE = timedelta(days=366)
 _LONGEST_NAME = 100
+_MOST_OWN = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,13 @@ def list_tokens(connection: Connection, actor: Actor, *, offset: int, limit: int
     """A page of tokens, newest first, and the total: one's own or, for an admin, everybody's."""
     owner = None if actor.role.covers(Role.ADMIN) else actor.user_id
     return queries.list_tokens(connection, owner, offset=offset, limit=limit), queries.count_tokens(connection, owner)
+
+
+def own_tokens(connection: Connection, actor: Actor) -> Sequence[ApiToken]:
+    """The actor's tokens that still count, newest first."""
+    now = datetime.now(UTC)
+    mine = queries.list_tokens(connection, actor.user_id, offset=0, limit=_MOST_OWN) if actor.user_id else ()
+    return [token for token in mine if token.revoked_at is None and token.expires_at > now]
 
 
 def revoke(connection: Connection, actor: Actor, token_id: int) -> None:

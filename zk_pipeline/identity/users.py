@@ -1,6 +1,7 @@
 """Users, and the rules for passwords."""
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -85,6 +86,9 @@ def _require_hard_to_guess(password: str, known: tuple[str, ...]) -> None:
 def _dummy_hash() -> str:
     return _hashing.hash("nobody has this password")
 
+
+_CLEAR = "abcdefghijkmnpqrstuvwxyz23456789"
+"""What a password that we make up consists of."""
 
 # Users.
 
@@ -196,6 +200,38 @@ def set_password(connection: Connection, actor: Actor, user_id: int, password: s
     """Set a new password, and end sessions and API tokens. Raises `UnknownError` and `OperationError`."""
     user = user_by_id(connection, user_id)
     set_password_hash(connection, actor, user_id, hash_password(password, user.email, user.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A user with a password that we made up, to be handed over and changed; it is shown only once."""
+
+    user: User
+    password: str = field(repr=False)
+
+
+def invite(connection: Connection, actor: Actor, email: str, role: Role, name: str = "") -> Invitation:
+    """Create a user with a password that we make up. Raises as `create` does."""
+    password = _made_up()
+    return Invitation(create(connection, actor, NewUser(email, role, name, password)), password)
+
+
+def reset_password(connection: Connection, actor: Actor, user_id: int) -> Invitation:
+    """Give a password that we make up in place of a forgotten one; sessions and API tokens end.
+
+    Raises `UnknownError`, and `OperationError` for somebody without a password.
+    """
+    user = user_by_id(connection, user_id)
+    if not user.has_password:
+        raise OperationError(f"{user.email} signs in at the identity provider: reset the password there.")
+    password = _made_up()
+    set_password(connection, actor, user_id, password)
+    return Invitation(user, password)
+
+
+def _made_up() -> str:
+    """Four groups of letters and digits that are not taken for one another: 80 bits."""
+    return "-".join("".join(secrets.choice(_CLEAR) for _ in range(4)) for _ in range(4))
 
 
 def set_password_hash(connection: Connection, actor: Actor, user_id: int, password_hash: str) -> None:

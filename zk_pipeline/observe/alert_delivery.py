@@ -25,7 +25,7 @@ from zk_pipeline.observe.alerts import (
     QueuedMessage,
     failure_message,
 )
-from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import conflicts, sweeps
 from zk_pipeline.store.database import DatabaseUnavailableError
@@ -78,6 +78,30 @@ def send(address: AlertAddress, message: AlertMessage) -> str | None:
         if Apprise(service).notify(title=message.title, body=message.body, notify_type=kind):
             return None
     return _mask_address(address, heard[-1]) if heard else "The receiver did not accept it."
+
+
+TEST_MESSAGE = AlertMessage(
+    "zk_pipeline: test alert", "Nothing failed. This is how an alert of zk_pipeline reaches you.", good_news=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressTest:
+    """What came of a test alert; `problem` is empty if it was accepted. `kind` is that of the address, as `mailto`."""
+
+    position: int
+    kind: str
+    problem: str
+
+
+def try_addresses(settings: Settings) -> tuple[AddressTest, ...]:
+    """Send a test alert to each address. Raises `SetupError` if there is none."""
+    addresses = alert_addresses(settings)
+    if not addresses:
+        raise SetupError(
+            "Set ZK_ALERT_URLS to apprise addresses, separated by commas: it is empty, so no alert is sent."
+        )
+    return tuple(AddressTest(each.position, each.scheme, send(each, TEST_MESSAGE) or "") for each in addresses)
 
 
 def redacted(text: str, settings: Settings) -> str:

@@ -25,6 +25,7 @@ from zk_pipeline.web.api import (
     statements,
     sync,
     tokens,
+    upkeep,
     users,
 )
 from zk_pipeline.web.authentication import Sessions
@@ -68,7 +69,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(sign_in_page.router)
     app.include_router(oidc.router)
     known_alone = [Depends(documentation.refuse_unknown_parameters)]
-    for resource in (audit, connectors, mappings, periods, privacy, schedule, sign_in, tokens, users):
+    for resource in (audit, connectors, mappings, periods, privacy, schedule, sign_in, tokens, upkeep, users):
         app.include_router(resource.router, dependencies=known_alone)
     for resource in (conflicts, entries, kpi, reconciliation, statements, sync):
         app.include_router(resource.router, dependencies=known_alone)

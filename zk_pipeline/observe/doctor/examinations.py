@@ -1,7 +1,8 @@
 """All checks, in the order in which they are shown."""
 
 from zk_pipeline.observe.doctor import data, settings, systems
-from zk_pipeline.observe.doctor.report import Examination
+from zk_pipeline.observe.doctor.report import DoctorReport, Examination, Installation, examine
+from zk_pipeline.runtime.runtime import Runtime
 
 EXAMINATIONS = (
     Examination("Zammad", systems.examine_source),
@@ -17,3 +18,9 @@ EXAMINATIONS = (
     Examination("Vital signs", data.examine_signs),
     Examination("Settings", settings.examine_settings),
 )
+
+
+def examined(runtime: Runtime) -> DoctorReport:
+    """All checks of a running installation."""
+    home = runtime.settings.home.expanduser().resolve()
+    return examine(EXAMINATIONS, Installation.present(runtime.as_given(), home), lambda _name: None)

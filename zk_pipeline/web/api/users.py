@@ -10,7 +10,7 @@ from zk_pipeline.identity import second_factor
 from zk_pipeline.identity import users as accounts
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.identity.queries import User
-from zk_pipeline.identity.users import NewUser
+from zk_pipeline.identity.users import Invitation, NewUser
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, SecretBody, Wanted
 from zk_pipeline.web.authentication import Admin, Confirmed
 from zk_pipeline.web.once import KeyedRoute
@@ -50,6 +50,25 @@ class NewUserBody(SecretBody):
     password: Password | None = None
 
 
+class InvitationBody(Body):
+    """Who is to be invited."""
+
+    email: Annotated[str, Field(max_length=254)]
+    role: Role
+    name: Name = ""
+
+
+class InvitationView(UserRow):
+    """A user with a password that was made up: it is shown this once, to be handed over and changed."""
+
+    password: str
+
+    @classmethod
+    def made(cls, invitation: Invitation) -> Self:
+        """The view of an invitation."""
+        return cls(**UserRow.of(invitation.user).model_dump(), password=invitation.password)
+
+
 class UserChange(Body):
     """What to change about a user."""
 
@@ -80,6 +99,13 @@ def create_user(given: NewUserBody, actor: Admin, _: Confirmed, ready: Ready) ->
         return UserRow.of(accounts.create(connection, actor, NewUser(given.email, given.role, given.name, password)))
 
 
+@router.post("/invitations", status_code=201, summary="Invite a user")
+def invite_user(given: InvitationBody, actor: Admin, _: Confirmed, ready: Ready) -> InvitationView:
+    """Creates the user with a password that is made up. Answers as creating a user does."""
+    with ready.database.transaction() as connection:
+        return InvitationView.made(accounts.invite(connection, actor, given.email, given.role, given.name))
+
+
 @router.get("/{user_id}", summary="Show a user")
 def show_user(user_id: Number, _: Admin, ready: Ready) -> UserRow:
     """One user."""
@@ -103,6 +129,16 @@ def set_password(user_id: Number, given: PasswordBody, actor: Admin, _: Confirme
     """All sessions and API tokens of the user end. Answers 403 without the admin's password lately."""
     with ready.database.transaction() as connection:
         accounts.set_password(connection, actor, user_id, given.password.get_secret_value())
+
+
+@router.post("/{user_id}/password-reset", summary="Reset a user's password")
+def reset_password(user_id: Number, actor: Admin, _: Confirmed, ready: Ready) -> InvitationView:
+    """Makes up a password in place of a forgotten one; all sessions and API tokens of the user end.
+
+    Answers 403 without the admin's password lately, and 422 for somebody who signs in at the identity provider alone.
+    """
+    with ready.database.transaction() as connection:
+        return InvitationView.made(accounts.reset_password(connection, actor, user_id))
 
 
 @router.delete("/{user_id}/second-factor", summary="Remove a user's second factor")

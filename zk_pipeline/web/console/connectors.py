@@ -36,17 +36,18 @@ def show_findings(words: Words, found: Validation) -> None:
         widgets.text("p", summary, "zk-muted")
     with widgets.box("zk-findings", "ul"):
         for finding in found.findings:
-            _line(words, finding)
+            finding_line(words, finding)
 
 
-def _line(words: Words, finding: Finding) -> None:
+def finding_line(words: Words, finding: Finding, section: str = "") -> None:
+    """One finding of a test or an examination, with its remedy."""
     tone, shape = _LOOKS[finding.level]
     with widgets.box("zk-finding", "li"):
         with widgets.box(f"zk-chip zk-{tone} zk-with-icon", "span"):
             ui.icon(shape)
             widgets.text("span", words(f"connectors.level.{finding.level}"))
         with widgets.box("zk-finding-text"):
-            widgets.text("span", finding.subject, "zk-lead")
+            widgets.text("span", f"{section} · {finding.subject}" if section else finding.subject, "zk-lead")
             widgets.text("span", finding.text)
             if finding.remedy:
                 widgets.text("p", finding.remedy, "zk-muted")

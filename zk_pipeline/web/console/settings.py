@@ -4,11 +4,19 @@ from nicegui import ui
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
-from zk_pipeline.web.console import connectors, schedule, widgets
+from zk_pipeline.web.console import account, connectors, schedule, upkeep, users, widgets
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 
-PARTS: tuple[Section, ...] = (connectors.SECTION, schedule.SECTION)
+PARTS: tuple[Section, ...] = (
+    connectors.SECTION,
+    schedule.SECTION,
+    users.SECTION,
+    upkeep.ALERTS,
+    upkeep.PRIVACY,
+    upkeep.HEALTH,
+    account.SECTION,
+)
 """The tabs in their order. A part is a section with texts `<name>.title` and `<name>.about`."""
 
 

@@ -15,7 +15,6 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.authentication import cookie_of
 from zk_pipeline.web.console import (
-    account_dialog,
     audit,
     dashboard,
     mappings,
@@ -69,9 +68,9 @@ def _account(visit: Visit) -> None:
     with widgets.icon_button(words("account"), "account_circle"), ui.menu().props("auto-close"):
         widgets.text("p", visit.visitor.name, "zk-menu-name")
         widgets.text("p", words(f"role.{visit.actor.role}"), "zk-menu-note")
-        ui.menu_item(words("account"), visit.act(Role.VIEWER, lambda: account_dialog.show(visit)))
+        ui.menu_item(words("account"), lambda: ui.navigate.to("/account"))
         if visit.may(Role.ADMIN):
-            ui.menu_item(words("users"), visit.act(Role.ADMIN, lambda: account_dialog.show_users(visit)))
+            ui.menu_item(words("users"), lambda: ui.navigate.to("/users"))
         ui.menu_item(words("sign_out")).on("click", js_handler="() => zkConsole.signOut()")
 
 

@@ -162,6 +162,14 @@ def choice(label: str, options: Mapping[Any, str], value: Any, on_change: Handle
     return made.props("outlined dense options-dense").classes("zk-field")
 
 
+def two_lines(first: str, second: str) -> None:
+    """A name, and below it what tells it from others."""
+    with box("zk-two-lines"):
+        text("span", first)
+        if second:
+            text("span", second, "zk-muted")
+
+
 def empty(title: str, hint: str) -> None:
     """The placeholder of an empty list: that there is nothing, and what to do."""
     with box("zk-empty"):

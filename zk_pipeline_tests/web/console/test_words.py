@@ -7,11 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from zk_pipeline.decisions.partners import State
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import ObstacleKind
+from zk_pipeline.domain.people import Way
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import ALLOWED, Choice
 from zk_pipeline.domain.undo import Reversal
+from zk_pipeline.privacy.erasure import SPECIAL_REASONS, Fate
 from zk_pipeline.stages.push.mending import Mend
 from zk_pipeline.store.conflicts import LIFE
 from zk_pipeline.web.console.shell import SECTIONS
@@ -47,6 +50,10 @@ def test_there_are_words_for_each_section_reason_decision_and_state():
     needed |= {f"cause.{kind}" for kind in ObstacleKind} | {f"cause.next.{kind}" for kind in ObstacleKind}
     needed |= {f"todo.mend.{mend}" for mend in Mend}
     needed |= {f"undo.kind.{reversal}" for reversal in Reversal}
+    needed |= {f"mappings.way.{way}{part}" for way in Way for part in ("", ".about")}
+    needed |= {f"mappings.state.{state}" for state in State}
+    needed |= {f"privacy.{part}.{fate}" for fate in Fate for part in ("fate", "why")}
+    needed |= {f"privacy.why.{table}.{fate}" for table, fate in SPECIAL_REASONS}
     assert needed - KEYS == set()
     assert set(EXPLANATIONS) == set(Reason)
 

@@ -185,14 +185,14 @@ class _Rows:
             return
         scope = words("mappings.only_for", name=row.organization) if row.organization else ""
         away = "" if row.active else words("mappings.inactive")
-        forms.two_lines(forms.name_of(words, row), " · ".join(filter(None, (scope, row.note, away))))
+        widgets.two_lines(forms.name_of(words, row), " · ".join(filter(None, (scope, row.note, away))))
 
     def _kimai(self, row: Partner) -> None:
         words = self._words
         if row.state is State.OPEN:
             self._suggestions(row)
             return
-        forms.two_lines(forms.leads_to(words, row), row.kimai_note)
+        widgets.two_lines(forms.leads_to(words, row), row.kimai_note)
 
     def _way(self, row: Partner) -> None:
         """How it is known and how sure that is, and what a person should look at."""

@@ -144,14 +144,6 @@ def leads_to(words: Words, row: Partner) -> str:
     return row.kimai or (words(own) if row.kimai_id is None else f"id {row.kimai_id}")
 
 
-def two_lines(first: str, second: str) -> None:
-    """A name, and below it what tells it from others."""
-    with widgets.box("zk-two-lines"):
-        widgets.text("span", first)
-        if second:
-            widgets.text("span", second, "zk-muted")
-
-
 async def _stored(visit: Visit, dialog: ui.dialog, changed: Changed, outcome: MappingChanges) -> None:
     notify_outcome(visit, outcome)
     dialog.close()

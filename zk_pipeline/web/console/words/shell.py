@@ -4,9 +4,9 @@ WORDS = {
     "navigation": ("Navigation", "Navigation", "Navigation"),
     "settings.title": ("Settings", "Einstellungen", "Réglages"),
     "settings.about": (
-        "How the two systems are connected, and when runs start.",
-        "Wie die beiden Systeme verbunden sind, und wann Läufe beginnen.",
-        "Comment les deux systèmes sont connectés, et quand les exécutions démarrent.",
+        "How the two systems are connected, when runs start, who may sign in, and your own account.",
+        "Wie die Systeme verbunden sind, wann Läufe beginnen, wer sich anmelden darf, und Ihr eigenes Konto.",
+        "Comment les systèmes sont connectés, quand les exécutions démarrent, qui peut se connecter, et votre compte.",
     ),
     "search": ("Search", "Suchen", "Rechercher"),
     "search.hint": (

@@ -1,45 +1,53 @@
-"""One's own account, with password and second factor, and the users for admins; changes ask for the password again."""
+"""The part My account of the settings: second factor, password and API tokens. Changes ask for the password again."""
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 from nicegui import ui
 
-from zk_pipeline.identity import second_factor, sign_in, users
+from zk_pipeline.identity import api_tokens, second_factor, sign_in, users
 from zk_pipeline.identity.actors import Actor, Role
-from zk_pipeline.identity.queries import User
+from zk_pipeline.identity.api_tokens import IssuedToken
+from zk_pipeline.identity.queries import ApiToken, User
 from zk_pipeline.identity.sign_in import NotConfirmedError
 from zk_pipeline.identity.throttle import Client
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import SecondFactor
-from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
-from zk_pipeline.web.console.widgets import Column
+from zk_pipeline.web.console.widgets import Cell, Column, Panel
+from zk_pipeline.web.console.words import Words
 from zk_pipeline.web.limits import network_of
 
-MOST_SHOWN = 200
-_AGAIN = "/sign-in/oidc?again=true&next=/"
+LIVES = (30, 90, 366)
+"""How many days a token may count."""
+_AGAIN = "/sign-in/oidc?again=true&next=/settings"
 
 
-async def show(visit: Visit) -> None:
-    """Open the dialog of the visitor's own account."""
+async def _show(visit: Visit) -> None:
     user = await visit.ask(_self, visit.runtime, visit.actor)
     words = visit.words
-    with widgets.dialog(words("account"), words("close")) as dialog:
-        if not user.has_password:
-            widgets.text("p", words("account.provider"))
-            return
+    with widgets.card(words("account.who")):
+        widgets.facts(
+            [
+                (words("users.name"), user.name or words("none")),
+                (words("users.email"), user.email),
+                (words("users.role"), words(f"role.{user.role}")),
+            ]
+        )
+    if user.has_password:
         with widgets.card(words("account.factor")) as card:
             pass
         _Factor(visit, card).draw(user)
-        with widgets.card(words("account.password")), widgets.box("zk-form-column"):
-            _Password(visit, dialog)
-
-
-async def show_users(visit: Visit) -> None:
-    """Open the dialog with the users, for admins."""
-    words = visit.words
-    with widgets.dialog(words("users"), words("close"), wide=True):
-        await _Users(visit, widgets.box("")).draw()
+        with widgets.card(words("account.password")), widgets.box("zk-form-column zk-narrow"):
+            _Password(visit)
+    else:
+        widgets.text("p", words("account.provider"), "zk-note")
+    with widgets.card(words("account.tokens")):
+        tokens = _Tokens(visit)
+    await tokens.show()
 
 
 async def confirmed(visit: Visit, then: Callable[[], Awaitable[None]]) -> None:
@@ -77,8 +85,8 @@ async def _ask_again(visit: Visit, then: Callable[[], Awaitable[None]]) -> None:
 class _Password:
     """The form for a new password of one's own."""
 
-    def __init__(self, visit: Visit, dialog: ui.dialog) -> None:
-        self._visit, self._dialog, words = visit, dialog, visit.words
+    def __init__(self, visit: Visit) -> None:
+        self._visit, words = visit, visit.words
         widgets.text("p", words("account.password.about"), "zk-muted")
         self._current = _secret(words("account.password.current"))
         self._new = _secret(words("account.password.new"), "new-password")
@@ -87,7 +95,6 @@ class _Password:
     async def _change(self) -> None:
         visit, current, new = self._visit, self._current.value or "", self._new.value or ""
         await visit.ask(sign_in.change_own_password, visit.runtime, visit.actor, current, new, _caller(visit))
-        self._dialog.close()
         visit.leave()
 
 
@@ -170,38 +177,92 @@ class _Factor:
                     widgets.text("li", code, "zk-mono")
 
 
-class _Users:
-    """The users, and what an admin does about their second factors."""
+class _Tokens:
+    """One's own API tokens: made, and ended."""
 
-    def __init__(self, visit: Visit, box: ui.element) -> None:
-        self._visit, self._box = visit, box
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        words = visit.words
+        widgets.text("p", words("account.tokens.about"), "zk-muted")
+        self._fresh = widgets.box("zk-stack").props("aria-live=polite")
+        self._panel: Panel[Sequence[ApiToken]] = Panel(visit, self._load, self._show)
+        make = visit.act(Role.VIEWER, lambda: confirmed(visit, self._ask))
+        with widgets.actions():
+            widgets.button(words("account.tokens.make"), make, icon="add")
 
-    async def draw(self) -> None:
-        """The list as it is now."""
-        users = await self._visit.ask(_listed, self._visit.runtime)
+    async def show(self) -> None:
+        """Load the tokens."""
+        await self._panel.refresh()
+
+    def _load(self) -> Sequence[ApiToken]:
+        visit = self._visit
+        with visit.runtime.database.transaction() as connection:
+            return api_tokens.own_tokens(connection, visit.actor)
+
+    def _show(self, tokens: Sequence[ApiToken]) -> None:
         words = self._visit.words
-        columns = [Column(words(key)) for key in ("users.email", "users.role", "users.active", "account.factor")]
-        self._box.clear()
-        with self._box:
-            widgets.table(words("users"), [*columns, Column("")], [self._row(user) for user in users])
+        if not tokens:
+            widgets.text("p", words("account.tokens.none"), "zk-muted")
+            return
+        keys = ("account.tokens.name", "users.role", "account.tokens.until", "account.tokens.used")
+        columns = [*(Column(words(key)) for key in keys), Column("")]
+        widgets.table(words("account.tokens"), columns, [self._row(token) for token in tokens])
 
-    def _row(self, user: User) -> list[widgets.Cell]:
+    def _row(self, token: ApiToken) -> list[Cell]:
         words = self._visit.words
-        state = words("account.factor.on" if user.second_factor else "account.factor.off")
-        active = words("yes" if user.active else "no")
-        reset = (lambda: self._button(user)) if user.second_factor else ""
-        return [user.email, words(f"role.{user.role}"), active, state, reset]
+        used = words.instant(token.last_used_at) if token.last_used_at else words("account.tokens.never")
+        until = words.instant(token.expires_at)
+        return [token.name, words(f"role.{token.role}"), until, used, lambda: self._button(token)]
 
-    def _button(self, user: User) -> None:
+    def _button(self, token: ApiToken) -> None:
         visit, words = self._visit, self._visit.words
 
-        async def reset() -> None:
-            await visit.ask(_reset, visit.runtime, visit.actor, user.id)
-            visit.notify(words("users.reset.done", email=user.email))
-            await self.draw()
+        async def end() -> None:
+            await visit.ask(_revoke, visit.runtime, visit.actor, token.id)
+            with self._panel.box:
+                await self.show()
 
-        label = words("users.reset", email=user.email)
-        widgets.icon_button(label, "lock_reset", visit.act(Role.ADMIN, lambda: confirmed(visit, reset)))
+        def ask() -> None:
+            label, effect = words("account.tokens.end"), words("account.tokens.end.about")
+            feedback.confirm(visit, Role.VIEWER, f"{label}: {token.name}", effect, label, end, "danger")
+
+        label = f"{words('account.tokens.end')}: {token.name}"
+        widgets.icon_button(label, "delete", visit.act(Role.VIEWER, ask))
+
+    async def _ask(self) -> None:
+        """The form of a new token."""
+        visit, words = self._visit, self._visit.words
+        roles = {role: words(f"role.{role}") for role in Role if visit.may(role)}
+        lives = {days: words.count("account.tokens.days", days) for days in LIVES}
+        with widgets.dialog(words("account.tokens.make"), words("close")) as dialog:
+            name = widgets.field(words("account.tokens.name"), hint=words("account.tokens.name.about"))
+            name.props("maxlength=100 autocomplete=off")
+            role = widgets.choice(words("users.role"), roles, Role.VIEWER)
+            life = widgets.choice(words("account.tokens.life"), lives, LIVES[1])
+
+            async def make() -> None:
+                until = datetime.now(UTC) + timedelta(days=life.value)
+                runtime, actor = visit.runtime, visit.actor
+                made = await visit.ask(_issue, runtime, actor, name.value or "", Role(role.value), until)
+                dialog.close()
+                self._fresh.clear()
+                with self._fresh:
+                    once(words, words("account.tokens.fresh", name=made.stored.name), made.token)
+                with self._panel.box:
+                    await self.show()
+
+            _submit(visit, words("account.tokens.make"), make, name)
+
+
+def once(words: Words, title: str, secret: str) -> None:
+    """What is shown this once: a password or token, with a button that copies it."""
+    with widgets.box("zk-note zk-stack"):
+        widgets.text("p", title, "zk-lead")
+        with widgets.box("zk-row"):
+            widgets.text("code", secret, "zk-mono zk-secret")
+            copy = widgets.button(words("copy"), icon="content_copy")
+            copy.on("click", js_handler=f"() => navigator.clipboard.writeText({json.dumps(secret)})")
+        widgets.text("p", words("once.about"), "zk-muted")
 
 
 def _secret(label: str, kind: str = "current-password") -> ui.input:
@@ -230,11 +291,14 @@ def _self(runtime: Runtime, actor: Actor) -> User:
         return users.user_by_id(connection, actor.user_id or 0)
 
 
-def _listed(runtime: Runtime) -> Sequence[User]:
+def _issue(runtime: Runtime, actor: Actor, name: str, role: Role, until: datetime) -> IssuedToken:
     with runtime.database.transaction() as connection:
-        return users.list_users(connection, offset=0, limit=MOST_SHOWN)[0]
+        return api_tokens.issue(connection, actor, name, role, until)
 
 
-def _reset(runtime: Runtime, actor: Actor, user_id: int) -> User:
+def _revoke(runtime: Runtime, actor: Actor, token_id: int) -> None:
     with runtime.database.transaction() as connection:
-        return second_factor.reset(connection, actor, user_id)
+        api_tokens.revoke(connection, actor, token_id)
+
+
+SECTION = Section("account", "account_circle", _show)
