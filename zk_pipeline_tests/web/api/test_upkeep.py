@@ -1,9 +1,5 @@
 """`/api/v1/alerts`, `/doctor`, `/about` and invitations: what admins look after."""
 
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-
 import httpx
 import pytest
 from pydantic import SecretStr
@@ -12,6 +8,7 @@ from zk_pipeline import __version__
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
+from zk_pipeline_tests.observe.alerts.receiver import TOKEN, open_receiver
 from zk_pipeline_tests.web.api.conftest import AsRole
 from zk_pipeline_tests.web.conftest import Web, refused, token_of, web_app
 from zk_sandbox.server import SandboxProcess
@@ -19,35 +16,18 @@ from zk_sandbox.server import SandboxProcess
 BERTA = {"email": "berta@example.com", "role": "operator", "name": "Berta"}
 
 
-class Receiver(BaseHTTPRequestHandler):
-    """Takes alerts."""
-
-    def do_POST(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        del args
-
-
-@pytest.fixture
-def receiver() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Receiver) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"json://127.0.0.1:{server.server_port}/top-secret"
-        server.shutdown()
-
-
-def test_alerts_are_tried_and_their_addresses_stay_secret(database: Database, receiver: str) -> None:
-    urls = SecretStr(f"{receiver},json://127.0.0.1:9/another-secret")
-    settings = Settings(_env_file=None, alert_urls=urls)  # pyright: ignore[reportCallIssue]
-    with web_app(database, settings) as web:
-        bearer = {"authorization": f"Bearer {token_of(database, Role.ADMIN)}"}
-        listed = web.client.get("/api/v1/alerts", headers=bearer)
-        tried = web.client.post("/api/v1/alerts/test", headers=bearer)
+def test_alerts_are_tried_and_their_addresses_stay_secret(database: Database) -> None:
+    with open_receiver() as receiver:
+        urls = SecretStr(f"{receiver.url},json://127.0.0.1:9/{TOKEN}")
+        settings = Settings(_env_file=None, alert_urls=urls)  # pyright: ignore[reportCallIssue]
+        with web_app(database, settings) as web:
+            bearer = {"authorization": f"Bearer {token_of(database, Role.ADMIN)}"}
+            listed = web.client.get("/api/v1/alerts", headers=bearer)
+            tried = web.client.post("/api/v1/alerts/test", headers=bearer)
     assert [row["kind"] for row in listed.json()["items"]] == ["json", "json"]
     assert [(row["position"], bool(row["problem"])) for row in tried.json()] == [(1, False), (2, True)]
-    assert "secret" not in listed.text + tried.text
+    assert receiver.titles == ["zk_pipeline: test alert"]
+    assert TOKEN not in listed.text + tried.text
 
 
 def test_without_an_address_there_is_nothing_to_try(admin: httpx.Client) -> None:

@@ -4,10 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
 from pathlib import Path
-from threading import Thread
 from zipfile import ZipFile
 
 import httpx
@@ -16,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from zk_pipeline import __version__
 from zk_pipeline.identity.actors import Role
+from zk_pipeline_tests.observe.alerts.receiver import TOKEN, open_receiver
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import PHONE, Site, examined, serving, sign_in, window
 
@@ -143,26 +142,13 @@ def test_a_token_is_made_shown_once_used_and_revoked(visit: Visit, site: Site):
     assert status() == 401
 
 
-class Receiver(BaseHTTPRequestHandler):
-    """Takes alerts."""
-
-    def do_POST(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        del args
-
-
 @contextmanager
 def alerting(site: Site, home: Path) -> Iterator[Site]:
     """The same site with two addresses for alerts, of which one takes them."""
-    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
-        Thread(target=receiver.serve_forever, daemon=True).start()
-        urls = f"json://127.0.0.1:{receiver.server_port}/top-secret,json://127.0.0.1:9/another-secret"
+    with open_receiver() as receiver:
+        urls = f"{receiver.url},json://127.0.0.1:9/{TOKEN}"
         with serving({**site.variables, "ZK_ALERT_URLS": urls}, home / "alerting.log") as url:
             yield replace(site, url=url)
-        receiver.shutdown()
 
 
 def test_alerts_say_where_they_go_and_are_tried(site: Site, browser: Browser, tmp_path: Path):
@@ -175,7 +161,7 @@ def test_alerts_say_where_they_go_and_are_tried(site: Site, browser: Browser, tm
         expect(lines).to_have_count(2, timeout=60_000)
         expect(lines.first).to_contain_text("accepted")
         expect(lines.last).to_contain_text("not sent")
-        assert "secret" not in page.locator("#settings").inner_text().replace("are secret", "")
+        assert TOKEN not in page.locator("#settings").inner_text()
 
 
 def test_without_an_address_it_says_what_to_set(visit: Visit):
