@@ -109,7 +109,8 @@ def test_every_type_that_is_in_use_is_listed_before_anybody_books_with_it(runtim
 
 def test_two_agents_as_one_user_are_shown_at_both(runtime: Runtime) -> None:
     mappings.create(runtime, ANNA, Kind.USER, "tim.reuter@nordlicht-it.example", "anna.berger", shared=True)
-    tim, anna = found(runtime, Kind.USER, "reuter"), found(runtime, Kind.USER, "anna berger anna.berger@")
+    rows = {row.name: row for row in page(runtime, Kind.USER, "anna.berger@").rows}
+    tim, anna = rows["Tim Reuter"], rows["Anna Berger"]
     assert (tim.state, tim.shared_with, tim.sure) == (State.CHECK, ("Anna Berger",), False)
     assert (anna.state, anna.shared_with, anna.way) == (State.CHECK, ("Tim Reuter",), Way.ADDRESS)
 
