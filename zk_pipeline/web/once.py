@@ -24,6 +24,13 @@ REPEATED = "Idempotency-Replayed"
 LONGEST_WAIT = timedelta(seconds=45)
 SECONDS_BETWEEN_LOOKS = 0.1
 
+_DESCRIBED = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "A UUID, for example: sent again with it within a day, it is done once and answered alike.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[\x21-\x7e]+$"},
+}
 _USABLE = re.compile(r"[\x21-\x7e]{1,200}")
 _REFUSED = 400
 
@@ -64,6 +71,12 @@ class KeyedRoute(GuardedRoute):
 
     Keys count for JSON and empty bodies; an uploaded file sets the same twice, and a downloaded one is made again.
     """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
+        extra: dict[str, Any] = given.pop("openapi_extra", None) or {}
+        if not set(given.get("methods") or ()) <= SAFE_METHODS:
+            extra = {**extra, "parameters": [*extra.get("parameters", ()), _DESCRIBED]}
+        super().__init__(path, endpoint, openapi_extra=extra, **given)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler with the check of the key before it."""

@@ -1,10 +1,7 @@
 """The requests and answers that docs/ shows, sent to a running web app and compared with its answers."""
 
 import json
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +12,7 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.identity.users import NewUser
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.documented import Step, blocks, is_shown, steps
-from zk_pipeline_tests.web.api.conftest import AsRole
-from zk_pipeline_tests.web.api.planned import planned_day, store_plan
-from zk_pipeline_tests.web.conftest import PAYLOAD, TESTER, Web, token_of
+from zk_pipeline_tests.web.conftest import PAYLOAD, TESTER, Web
 
 DOCS = PROJECT / "docs"
 ADDRESS = "https://zk.example.com"
@@ -67,28 +62,6 @@ def test_scripts_sign_in_as_the_page_shows(web: Web):
     assert is_shown(tokens.text, login.shown), tokens.text
     told = sent(web, me, TOKEN=tokens.json()["access_token"])
     assert is_shown(told.text, me.shown), told.text
-
-
-def test_the_script_of_the_page_does_what_the_page_shows(web: Web):
-    page = DOCS / "api.md"
-    store_plan(web.database, planned_day())
-    ((script,), (shown,)) = ([block.text for block in blocks(page, kind)] for kind in ("python", "text"))
-    given = {**os.environ, "ZK_URL": str(web.client.base_url), "ZK_TOKEN": token_of(web.database, Role.OPERATOR)}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, check=False, env=given, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1, done.stderr
-    told = done.stdout + done.stderr
-    assert is_shown(told.replace("operator@example.com", "anna.berger@example.com"), tuple(shown.splitlines())), told
-    assert web.rows("SELECT count(DISTINCT requested_at) FROM sync.day_requests") == [(1,)], "asked twice, done once"
-
-
-def test_an_error_of_the_api_has_the_form_of_its_page(web: Web, as_role: AsRole):
-    shown = example("api.md", "request_id")
-    told = as_role("viewer").get("/api/v1/conflicts?reson=billed").json()
-    assert (told["detail"], told["status_code"]) == (shown["detail"], shown["status_code"])
-    assert {name: len(value) for name, value in told.items() if name != "status_code"} == {
-        name: len(value) for name, value in shown.items() if name != "status_code"
-    }
 
 
 def test_every_curl_command_stands_on_a_page_that_is_tested_here():

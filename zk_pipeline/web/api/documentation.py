@@ -14,9 +14,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from zk_pipeline.web.api.examples import Examples
-from zk_pipeline.web.authentication import SAFE_METHODS, SECRETS_IN_URL, SESSION, Recognizing, Viewer, cookie_name
+from zk_pipeline.web.authentication import SECRETS_IN_URL, SESSION, Recognizing, Viewer, cookie_name
 from zk_pipeline.web.errors import ProblemError
-from zk_pipeline.web.once import HEADER, KeyedRoute
 
 SCHEMA = "/api/openapi.json"
 SWAGGER = "/api/docs"
@@ -42,6 +41,7 @@ _TOKEN = {
     "description": "An API token (*Account*, or `POST /api/v1/tokens`), or the access token of a sign-in.",
 }
 _PROBLEM = {
+    "title": "Problem",
     "type": "object",
     "required": ["detail", "status_code", "timestamp", "request_id"],
     "properties": {
@@ -50,13 +50,6 @@ _PROBLEM = {
         "timestamp": {"type": "string", "format": "date-time"},
         "request_id": {"type": "string", "description": "Also in the header X-Request-ID and in the log."},
     },
-}
-_KEY = {
-    "name": HEADER,
-    "in": "header",
-    "required": False,
-    "description": "A UUID, for example: sent again with it within a day, it is done once and answered alike.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[\\x21-\\x7e]+$"},
 }
 _AS_PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _ERRORS = {
@@ -86,21 +79,10 @@ def described(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of the routes under `/api`: how one signs in, and the one form of every error."""
     document = app.openapi()
     schemas = document["components"]["schemas"]
-    examples = Examples(schemas)
-    keyed = {
-        (route.path, method.lower())
-        for route in app.routes
-        if isinstance(route, KeyedRoute)
-        for method in (route.methods or set()) - SAFE_METHODS
-    }
+    examples = Examples({**schemas, "Problem": _PROBLEM})
     cookie = {"type": "apiKey", "in": "cookie", "name": cookie_name(app.state.runtime.settings, SESSION)}
     of_api = {
-        path: {
-            method: examples.operation(
-                _with_errors(path, _with_key(operation) if (path, method) in keyed else operation)
-            )
-            for method, operation in operations.items()
-        }
+        path: {method: examples.operation(_with_errors(path, operation)) for method, operation in operations.items()}
         for path, operations in document["paths"].items()
         if path.startswith("/api/")
     }
@@ -132,11 +114,6 @@ def refuse_unknown_parameters(request: Request) -> None:
             meant = get_close_matches(name, known, 1)
             remedy = f"Did you mean {meant[0]}?" if meant else f"Known are: {', '.join(known) or 'none'}."
             raise ProblemError(422, f"query.{name[:80]}: there is no such parameter here. {remedy}")
-
-
-def _with_key(operation: dict[str, Any]) -> dict[str, Any]:
-    """The operation with the header that has it done once."""
-    return {**operation, "parameters": [*operation.get("parameters", ()), _KEY]}
 
 
 def _with_errors(path: str, operation: dict[str, Any]) -> dict[str, Any]:

@@ -178,6 +178,10 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "invoices": (["2025/017"],),
     "number": ("2025/017", 5),
     "accepted": ("A discount was agreed.",),
+    # Errors.
+    "Problem.detail": ("query.reson: there is no such parameter here. Did you mean reason?",),
+    "status_code": (422,),
+    "request_id": ("0d2c7e1f9a4b4c5d8e6f7a8b9c0d1e2f",),
     # The trail and privacy.
     "event": ("conflict.decided",),
     "detail": ({"choice": "keep"},),

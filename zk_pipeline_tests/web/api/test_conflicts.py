@@ -62,7 +62,7 @@ def test_a_page_has_the_total_the_counts_by_reason_and_exact_minutes(viewer: htt
         ({"search": "script>"}, [TYPED]),
         ({"search": "%"}, []),
         ({"first": "2025-08-17"}, []),
-        ({"to": str(DAY)}, [UNMAPPED, TYPED]),
+        ({"last": str(DAY)}, [UNMAPPED, TYPED]),
         ({"status": "decided"}, []),
     ],
 )
