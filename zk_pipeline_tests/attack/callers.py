@@ -265,8 +265,8 @@ def injections(place: Place) -> Iterator[Try]:
     operator = place.client(Role.OPERATOR)
     for typed in INJECTIONS:
         for path in ("/api/v1/audit", "/api/v1/mappings/users", "/api/v1/conflicts"):
-            answer = operator.get(path, params={"text": typed, "size": 1})
-            yield answered(f"{path}?text={typed}", answer, {200, 422}, without="psycopg")
+            answer = operator.get(path, params={"search": typed, "size": 1})
+            yield answered(f"{path}?search={typed}", answer, {200, 422}, without="psycopg")
         stored = operator.post("/api/v1/mappings/users", json={"zammad": typed, "kimai": typed})
         yield answered(f"a mapping of {typed}", stored, {404, 409, 422}, without="psycopg")
     users = place.site.value("SELECT count(*) FROM sync.users")
@@ -346,6 +346,6 @@ def read_by_viewers(place: Place) -> Iterator[Try]:
     of_others = [row for row in export.text.splitlines() if f'"user:{own}"' not in row]
     seen = [row for row in of_others if "user.sign" in row or '"address"' in row]
     yield Try("the export", f"{len(of_others)} rows of others", held=bool(of_others) and not seen)
-    searched = viewer.get("/api/v1/audit", params={"text": "127.0.1."}).json()["total"]
+    searched = viewer.get("/api/v1/audit", params={"search": "127.0.1."}).json()["total"]
     yield Try("a search for an address", f"{searched} rows", held=searched == 0)
     yield answered(f"GET {USERS}", viewer.get(USERS), 403)
