@@ -45,7 +45,7 @@ async def _show(visit: Visit) -> None:
             _Password(visit)
     else:
         widgets.text("p", words("account.provider"), "zk-note")
-    with widgets.card(words("account.tokens")):
+    with widgets.card(words("account.tokens")), widgets.box("zk-stack"):
         tokens = _Tokens(visit)
     await tokens.show()
 
@@ -104,7 +104,7 @@ class _Factor:
     def __init__(self, visit: Visit, card: ui.element) -> None:
         self._visit = visit
         with card:
-            self._box = widgets.box("zk-form-column").props("aria-live=polite")
+            self._box = widgets.box("zk-form-column zk-narrow").props("aria-live=polite")
 
     def draw(self, user: User) -> None:
         """The possible acts."""

@@ -50,7 +50,7 @@ class Alerts:
             widgets.empty(words("alerts.none"), words("alerts.none.hint"))
             return
         rows = [[words.number(number), kind] for number, kind in enumerate(kinds, 1)]
-        columns = [Column(words("alerts.position"), number=True), Column(words("alerts.kind"))]
+        columns = [Column(words("alerts.position")), Column(words("alerts.kind"))]
         widgets.table(words("alerts.where"), columns, rows)
         widgets.text("p", words("alerts.hint"), "zk-muted")
         if queued:
@@ -117,7 +117,7 @@ class Privacy:
     def _show(self, email: str, plan: ErasurePlan) -> None:
         """What will happen to the rows of each table, and the button that does it."""
         visit, words = self._visit, self._visit.words
-        with widgets.card(words("privacy.plan.title", email=email)):
+        with widgets.card(words("privacy.plan.title", email=email)), widgets.box("zk-stack"):
             columns = [
                 Column(words("privacy.table")),
                 Column(words("privacy.fate")),
@@ -237,5 +237,5 @@ async def _health(visit: Visit) -> None:
 
 
 ALERTS = Section("alerts", "notifications", _alerts, needs=Role.ADMIN)
-PRIVACY = Section("privacy", "shield_person", _privacy, needs=Role.ADMIN)
+PRIVACY = Section("privacy", "privacy_tip", _privacy, needs=Role.ADMIN)
 HEALTH = Section("health", "health_and_safety", _health)

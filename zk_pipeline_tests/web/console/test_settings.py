@@ -81,13 +81,13 @@ def test_a_user_is_invited_changed_and_deactivated(visit: Visit, site: Site):
     dialog.get_by_label("Name").fill("Nina Nord")
     dialog.get_by_role("button", name="Invite").click()
     password = shown_once(page)
-    expect(row_of(page, "Nina Nord")).to_contain_text("viewer")
+    expect(row_of(page, "Nina Nord")).to_contain_text("Viewer")
     assert signed_in(site, "nina@example.com", password) == 200
     page.get_by_role("button", name="Change name or role: nina@example.com").click()
     dialog.get_by_label("Role").click()
     page.get_by_role("option", name="operator").click()
     dialog.get_by_role("button", name="Save").click()
-    expect(row_of(page, "Nina Nord")).to_contain_text("operator")
+    expect(row_of(page, "Nina Nord")).to_contain_text("Operator")
     page.get_by_role("button", name="Deactivate: nina@example.com").click()
     expect(page.get_by_role("dialog")).to_contain_text("sessions and API tokens end for good")
     confirmed(page, "Deactivate")
@@ -129,7 +129,7 @@ def test_a_token_is_made_shown_once_used_and_revoked(visit: Visit, site: Site):
     page.get_by_role("option", name="viewer").click()
     dialog.get_by_role("button", name="Create a token").click()
     token = shown_once(page)
-    expect(row_of(page, "Month-end script")).to_contain_text("viewer")
+    expect(row_of(page, "Month-end script")).to_contain_text("Viewer")
 
     def status() -> int:
         bearer = {"authorization": f"Bearer {token}"}
@@ -189,7 +189,7 @@ def test_a_person_is_exported_and_erased_after_seeing_what_will_happen(visit: Vi
     page.get_by_role("button", name="Erase this person").click()
     expect(page.get_by_role("dialog")).to_contain_text("This cannot be undone.")
     confirmed(page, "Erase this person")
-    expect(page.get_by_text("Erased. The person is now called")).to_be_visible()
+    expect(page.get_by_text("Erased. The person is now called")).to_be_visible(timeout=120_000)
     assert site.value("SELECT count(*) FROM sync.users WHERE email = 'leaving@example.com'") == 0
 
 
