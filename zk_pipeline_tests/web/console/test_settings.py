@@ -89,7 +89,8 @@ def test_a_user_is_invited_changed_and_deactivated(visit: Visit, site: Site):
     dialog.get_by_role("button", name="Save").click()
     expect(row_of(page, "Nina Nord")).to_contain_text("Operator")
     page.get_by_role("button", name="Deactivate: nina@example.com").click()
-    expect(page.get_by_role("dialog")).to_contain_text("sessions and API tokens end for good")
+    question = page.get_by_role("dialog", name="Deactivate: nina@example.com")
+    expect(question).to_contain_text("sessions and API tokens end for good")
     confirmed(page, "Deactivate")
     expect(row_of(page, "Nina Nord")).to_contain_text("deactivated")
     assert signed_in(site, "nina@example.com", password) == 401
