@@ -55,7 +55,7 @@ def _looks() -> list[Look]:
         Look("conflicts of a reason", conflicts, {"reason": "both_changed"}, 50),
         Look("conflicts of an agent", conflicts, agent),
         Look("conflicts by a part of a ticket", conflicts, {"search": "7123"}),
-        Look("conflicts carried out", conflicts, {"status": "carried_out"}, 100),
+        Look("conflicts carried out", conflicts, {"resolution_status": "carried_out"}, 100),
         Look("lines of the plan", lines, {}, 100),
         Look("lines, last pages", lines, {"page": "3900"}),
         Look("matches", lines, {"view": "matches"}, 100),

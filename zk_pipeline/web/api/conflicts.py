@@ -117,7 +117,7 @@ class BulkDecision(Body):
 
 
 def _filter(
-    status: Life = "open",
+    resolution_status: Life = "open",
     reason: Reason | None = None,
     first: First = None,
     last: Last = None,
@@ -125,7 +125,7 @@ def _filter(
     customer: Text = "",
     search: Text = "",
 ) -> ConflictFilter:
-    return ConflictFilter(status, reason or "", first, last, agent, customer, search)
+    return ConflictFilter(resolution_status, reason or "", first, last, agent, customer, search)
 
 
 @router.get("", summary="A page of conflicts, oldest day first")
@@ -184,7 +184,7 @@ def decide(
 def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> DecidedConflict:
     """`reduce`, `move`, `ignore` and `keep`, while they hold: the question is asked again. 409 for any other.
 
-    It brings back what was left out, which `GET /conflicts?status=left_out` lists.
+    It brings back what was left out, which `GET /conflicts?resolution_status=left_out` lists.
     """
     return conflicts.reopen(ready, actor, conflict_id)
 

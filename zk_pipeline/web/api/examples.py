@@ -142,6 +142,8 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "reason": ("kimai_edited", "Forgotten bookings of the last week"),
     "reopened_reason": ("Forgotten bookings of the last week",),
     "resolution_status": ("open",),
+    "decided_by_name": ("Anna Berger",),
+    "left_out": ("45.00",),
     "decision": ("keep",),
     "decided": ("",),
     "operation": ("create",),

@@ -63,7 +63,7 @@ def test_a_page_has_the_total_the_counts_by_reason_and_exact_minutes(viewer: htt
         ({"search": "%"}, []),
         ({"first": "2025-08-17"}, []),
         ({"last": str(DAY)}, [UNMAPPED, TYPED]),
-        ({"status": "decided"}, []),
+        ({"resolution_status": "decided"}, []),
     ],
 )
 def test_a_filter_narrows_the_list(viewer: httpx.Client, parameters: dict[str, str], expected: list[str]) -> None:
@@ -89,12 +89,12 @@ def test_more_than_an_hour_is_left_out_with_a_reason_and_listed_until_it_is_brou
     row = conflict_of(operator, UNMAPPED)
     refused(decide(operator, row, "ignore"), 409, "Say why (--why, why): 90 minutes would not be billed.")
     assert decide(operator, row, "ignore", why="Goodwill").status_code == 200
-    (left,) = operator.get(PATH, params={"status": "left_out"}).json()["items"]
+    (left,) = operator.get(PATH, params={"resolution_status": "left_out"}).json()["items"]
     assert (left["source_id"], left["decision_why"]) == (UNMAPPED, "Goodwill")
     assert left["decided_by"].startswith("user:")
     assert left["decided_by_name"] not in {"", left["decided_by"]}
     assert operator.post(f"{PATH}/{row['id']}/reopening").status_code == 200
-    assert operator.get(PATH, params={"status": "left_out"}).json()["items"] == []
+    assert operator.get(PATH, params={"resolution_status": "left_out"}).json()["items"] == []
     assert conflict_of(operator, UNMAPPED)["resolution_status"] == "open"
 
 
@@ -144,7 +144,7 @@ def test_a_decision_names_its_author_and_asks_for_the_day(operator: httpx.Client
     row = conflict_of(operator, TYPED)
     assert decide(operator, row, "link").json() == {"id": row["id"], "choice": "link", "day": str(DAY)}
     assert web.rows("SELECT day, reason FROM sync.day_requests") == [(DAY, "decision")]
-    (decided,) = operator.get(PATH, params={"status": "decided"}).json()["items"]
+    (decided,) = operator.get(PATH, params={"resolution_status": "decided"}).json()["items"]
     assert decided["decision"] == "link"
     assert decided["decided_by"].startswith("user:")
     events = web.rows("SELECT actor, subject FROM sync.audit_logs WHERE event = 'conflict.decided'")
