@@ -58,7 +58,7 @@ def closing_of(connection: Connection, whole: Statement, found: Statement) -> Cl
     if row is None or row.reopened_at is not None:
         return None
     differs = row.content is not None and _differs(statement_from_closing(row.content), whole, found)
-    return replace(_closing(connection, row), differs=differs)
+    return replace(_closing(connection, row), differs=differs, stale_days=len(whole.stale_days))
 
 
 def intact_hashes(connection: Connection) -> dict[int, str]:

@@ -170,7 +170,9 @@ def _closing(found: Statement, style: DocumentStyle) -> str:
 
 def _verdict(found: Statement) -> str:
     name = month_name(found.month)
-    stale = f" {len(found.stale_days)} of its days have changed since it was built." if found.stale_days else ""
+    # Of a closed month, the sentence about its closing says so.
+    told = found.stale_days and found.closing is None
+    stale = f" {len(found.stale_days)} of its days have changed since it was built." if told else ""
     if not found.accounts:
         return f"Nothing was booked in {name}.{stale}"
     if found.verdict is Verdict.UNBALANCED:

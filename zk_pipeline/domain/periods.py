@@ -29,8 +29,8 @@ class Closing:
     """When and by whom a month was closed, and `reopened_at`, both in UTC.
 
     `kept` says that the closed statement is stored, `shown` that it is the statement shown. `differs` says that today's
-    statement is another one. `pseudonymized` says that people were erased from the closed one; `hash` is still that of
-    the original.
+    statement is another one; `stale_days` changed since today's was made, which thus does not tell. `pseudonymized`
+    says that people were erased from the closed one; `hash` is still that of the original.
     """
 
     at: datetime
@@ -40,6 +40,7 @@ class Closing:
     kept: bool = True
     shown: bool = False
     differs: bool = False
+    stale_days: int = 0
     pseudonymized: bool = False
 
     @property
@@ -49,7 +50,9 @@ class Closing:
             return "as_closed"
         if not self.kept:
             return "not_kept"
-        return "differs" if self.differs else "unchanged"
+        if self.differs:
+            return "differs"
+        return "outdated" if self.stale_days else "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

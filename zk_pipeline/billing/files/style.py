@@ -128,7 +128,7 @@ class DocumentStyle:
     def closing_sentence(self, closing: Closing, *, named: bool = True) -> str:
         """When the month was closed (`named`: by whom), and whether this is the closed statement."""
         by = self.word("by", by=closing.by) if named else ""
-        sentences = [self.word(closing.kind, day=self._day_of(closing.at), by=by)]
+        sentences = [self.word(closing.kind, day=self._day_of(closing.at), by=by, days=closing.stale_days)]
         if closing.reopened_at is not None:
             sentences.append(self.word("reopened", day=self._day_of(closing.reopened_at)))
         if closing.shown and closing.pseudonymized:

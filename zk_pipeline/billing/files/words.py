@@ -69,6 +69,20 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Am {day}{by} abgeschlossen. Dieser Nachweis weicht vom abgeschlossenen ab.",
         "Clos le {day}{by}. Ce relevé diffère de celui qui a été clos.",
     ),
+    "outdated": (
+        (
+            "Closed on {day}{by}. Days that changed since this statement was made: {days}. Make it again to see "
+            "whether it still equals the closed one."
+        ),
+        (
+            "Am {day}{by} abgeschlossen. Tage, die sich seit diesem Nachweis geändert haben: {days}. Erstellen Sie ihn "
+            "neu, um zu sehen, ob er noch dem abgeschlossenen gleicht."
+        ),
+        (
+            "Clos le {day}{by}. Jours modifiés depuis ce relevé : {days}. Établissez-le de nouveau pour voir s'il est "
+            "encore égal à celui qui a été clos."
+        ),
+    ),
     "not_kept": ("Closed on {day}{by}.", "Am {day}{by} abgeschlossen.", "Clos le {day}{by}."),
     "reopened": ("Opened again on {day}.", "Am {day} wieder geöffnet.", "Rouvert le {day}."),
     "pseudonymized": (
