@@ -42,6 +42,7 @@ class Format(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
     PDF = "pdf"
+    ZIP = "zip"
     JSON = "json"
 
 
@@ -51,7 +52,9 @@ def statement(
     customer: Annotated[
         str | None, typer.Option("--customer", help="Only this customer: name, or id in Kimai.")
     ] = None,
-    shape: Annotated[Format, typer.Option("--format", help="A table, or a file format.")] = Format.TABLE,
+    shape: Annotated[
+        Format, typer.Option("--format", help="A table, or a file format; zip: a PDF for each customer.")
+    ] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
     language: Annotated[
         DocumentLanguage, typer.Option("--language", help="Language of the PDF.")
@@ -72,10 +75,10 @@ def statement(
     balance.
     """
     with environment() as ready, explained(OperationError):
-        if shape in {Format.XLSX, Format.PDF} and output is None:
+        if shape in {Format.XLSX, Format.PDF, Format.ZIP} and output is None:
             raise UsageError(f"Add --output FILE: {shape} cannot be shown in the terminal.")
         if shape is Format.TABLE and output is not None:
-            raise UsageError("Add --format csv, xlsx, pdf or json: a table cannot be written to a file.")
+            raise UsageError("Add --format csv, xlsx, pdf, zip or json: a table cannot be written to a file.")
         settings = ready.runtime.settings
         if invoices:
             compare(ready.runtime)

@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     deep_check_days: int = Field(default=62, ge=1, le=366)
 
     statement_letterhead: str = ""
+    statement_logo: Path | None = None
+    statement_text: str = ""
+    statement_footer: str = ""
     statement_font: Path | None = None
 
     preview_names: bool = True

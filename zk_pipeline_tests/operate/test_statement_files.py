@@ -5,6 +5,7 @@ import io
 import json
 import re
 import time
+import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from fpdf import FPDF
 from openpyxl import load_workbook
+from PIL import Image
 
 from zk_pipeline.billing.files import FileFormat, file_name, pdf_pages, render
 from zk_pipeline.billing.files.closed_statement import closing_content, statement_from_closing, statement_hash
@@ -142,7 +144,6 @@ def test_a_pdf_tells_customer_period_minutes_and_pages_and_nothing_internal(read
     for told in (
         "Bäckerei Sonne",
         "2025-08-01 to 2025-08-31",
-        "(120)",
         "(2:00)",
         "Page 1 of ",
         "Nordlicht IT",
@@ -195,7 +196,7 @@ def test_every_format_tells_of_a_customers_open_credits(readable: None) -> None:
     acme = StatementCustomer("Acme", 1)
     line = StatementLine(acme, "Anna", "", "Support", Amounts(1, zammad=Decimal(50), kimai=Decimal(50), timesheets=1))
     made = statement_of(MONTH, [line], adjustments=[credit(acme)])
-    assert "Open credits: 22.5 minutes." in render(made, FileFormat.PDF, LOOK).decode("latin-1")
+    assert "Open credits: 0:22:30 h." in render(made, FileFormat.PDF, LOOK).decode("latin-1")
     book = load_workbook(io.BytesIO(render(made, FileFormat.XLSX, LOOK)))
     assert all("Open credits: 22.5 minutes." in str(book[name]["A1"].value) for name in ("Summary", "Acme"))
     told = json.loads(render(made, FileFormat.JSON, LOOK))
@@ -246,8 +247,75 @@ def test_a_font_that_is_none_is_named(statement: Statement, font: Path) -> None:
         render(statement, FileFormat.PDF, DocumentStyle(LOOK.zone, font=font))
 
 
-def test_no_name_of_a_customer_gets_into_that_of_the_file(statement: Statement) -> None:
+def test_a_file_is_named_by_month_and_customer_in_letters_that_every_system_takes(statement: Statement) -> None:
     assert file_name(statement, FileFormat.PDF) == "statement-2025-08.pdf"
+    assert file_name(statement, FileFormat.PDF, StatementCustomer("Hartmann", 3)) == "2025-08_Hartmann.pdf"
+    assert file_name(statement, FileFormat.PDF, StatementCustomer("Weiß & Söhne", 4)) == "2025-08_Weiß-Söhne.pdf"
+    assert file_name(statement, FileFormat.CSV, StatementCustomer("../..", 5)) == "2025-08_5.csv"
+    for customer in (account.customer for account in statement.accounts):
+        assert re.fullmatch(r"2025-08_[\w-][\w.-]{0,79}\.pdf", file_name(statement, FileFormat.PDF, customer))
+
+
+def test_a_zip_has_the_pdf_of_each_customer_and_none_twice(readable: None) -> None:
+    made = made_of(["Hartmann", "hartmann!", "Globex"], zammad="90", kimai="90")
+    content = render(made, FileFormat.ZIP, LOOK)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    assert set(found) == {"2025-08_Hartmann.pdf", "2025-08_hartmann-2.pdf", "2025-08_Globex.pdf"}
+    assert all(b"(Service record)" in pdf for pdf in found.values())
+    assert (b"(Globex)" in found["2025-08_Globex.pdf"], b"(Hartmann)" in found["2025-08_Globex.pdf"]) == (True, False)
+    assert content == render(made, FileFormat.ZIP, LOOK)
+
+
+def test_the_house_stands_on_each_page_with_logo_letterhead_and_footer_and_its_text_once(
+    readable: None, tmp_path: Path
+) -> None:
+    logo = tmp_path / "logo.png"
+    Image.new("RGB", (400, 120), "navy").save(logo)
+    house = replace(
+        LOOK, letterhead="Nordlicht IT\nHafen 7", logo=logo, text="Thank you.\n\nPaid in 14 days.", footer="HRB 4711"
+    )
+    content = render(stated([item(number) for number in range(80)]), FileFormat.PDF, house).decode("latin-1")
+    number = len(re.findall(r"/Type /Page\b", content))
+    assert number > 1
+    for told in ("(Nordlicht IT)", "(Hafen 7)", "(HRB 4711)", "/I1 Do"):
+        assert content.count(told) == number, told
+    assert (content.count("(Thank you.)"), content.count("(Paid in 14 days.)")) == (1, 1)
+
+
+@pytest.mark.parametrize("logo", [NOBODY, Path(__file__)])
+def test_a_logo_that_is_none_is_named(statement: Statement, logo: Path) -> None:
+    with pytest.raises(OperationError, match="ZK_STATEMENT_LOGO"):
+        render(statement, FileFormat.PDF, replace(LOOK, logo=logo))
+
+
+def test_each_customer_has_page_numbers_of_its_own(readable: None) -> None:
+    globex = StatementCustomer("Globex", 2)
+    lines = [
+        StatementLine(each, "Anna", "", "Support", Amounts(1, kimai=Decimal(30), zammad=Decimal(30)))
+        for each in (ACME, globex)
+    ]
+    made = statement_of(MONTH, lines, items=[item(number) for number in range(60)])
+    found = [re.findall(r"\((Page \d+ of )\).*?\((\d+)\)", page, re.DOTALL)[0] for page in pages(made)]
+    assert found == [("Page 1 of ", "2"), ("Page 2 of ", "2"), ("Page 1 of ", "1")]
+
+
+@pytest.mark.parametrize("waits", ["waiting", "corrections_open", "a conflict"])
+def test_a_customer_whose_time_waits_is_never_told_that_nothing_was_booked(readable: None, waits: str) -> None:
+    amounts = Amounts(1) if waits == "a conflict" else replace(Amounts(2), **{waits: Decimal(30)}, netted=Decimal(-30))
+    conflicts = [OpenConflicts(ACME, 1, 1, "billed", Decimal(30))] if waits == "a conflict" else []
+    made = statement_of(MONTH, [StatementLine(ACME, "Anna", "", "Support", amounts)], conflicts=conflicts)
+    (text,) = pages(made)
+    assert ("No time" in text, "The time of this period is not settled yet." in text) == (False, True)
+    only_a_question = statement_of(MONTH, [], conflicts=[OpenConflicts(ACME, 1, 1, "billed", Decimal(30))])
+    assert "No time" not in pages(only_a_question)[0]
+    left_out = statement_of(MONTH, [StatementLine(ACME, "Anna", "", "Support", Amounts(1, excluded=Decimal(30)))])
+    assert "No time of this period is billed." in pages(left_out)[0]
+
+
+def test_without_rates_there_is_no_column_of_amounts(readable: None) -> None:
+    (text,) = pages(stated([item(amount=None), item(2, amount=None)]))
+    assert ("Amount" in text, "(1:00)" in text, "(Support)" in text) == (False, True, True)
 
 
 def stated(items: Sequence[StatementItem] = (), **more: Any) -> Statement:
@@ -275,8 +343,8 @@ def test_a_pdf_lists_each_time_sheet_with_its_ticket_and_adds_them_up(readable: 
     carried = item(3, adjusts=date(2025, 7, 9), minutes=Decimal("7.5"))
     (text,) = pages(stated([item(), free, carried]))
     for told in (
-        *("(2025-08-02)", "(50001)", "(VPN is slow)", "(Anna)", "(30)", "(33.3333)", r"(\(EUR\))"),
-        *("(Kasse)", "(not billable)", "(0.00)", "(adjustment for 2025-07-09)", "(67.5)", "(66.6666)"),
+        *("(2025-08-02)", "(50001)", "(VPN is slow)", "(Anna)", "(0:30)", "(33.3333)", r"(\(EUR\))"),
+        *("(Kasse)", "(not billable)", "(0.00)", "(adjustment for 2025-07-09)", "(1:07:30)", "(66.6666)"),
     ):
         assert told in text, told
 
@@ -290,9 +358,9 @@ def test_what_stands_beside_the_bookings_has_lines_of_its_own_and_is_in_the_last
     for each in (
         "(not from a ticket)",
         "(taken off: it lies in another month)",
-        "(-10)",
+        "(-0:10)",
         "(-5.00)",
-        "(50)",
+        "(0:50)",
         "(110.00)",
     ):
         assert each in text, each
@@ -327,7 +395,7 @@ def test_credits_and_adjustments_stand_named_in_both_months(readable: None) -> N
     (text,) = pages(stated([item()], adjustments=here))
     for told in (
         *("Credits of this month", "(credit for 2025-07-09; open)", "(credit for 2025-07-09; settled: credit note)"),
-        *("(2025-08-04)", "(-22.5)", "(-25.00)", "(-27.5)"),
+        *("(2025-08-04)", "(-0:22:30)", "(-25.00)", "(-0:27:30)"),
     ):
         assert told in text, told
     assert "Adjusted and credited later" not in text
@@ -368,6 +436,8 @@ def test_a_closed_month_tells_date_and_hash_in_each_document(readable: None) -> 
     assert f"Hash of the closed statement: {'c0ffee' * 10}" in text
     assert "Amounts are those" not in text
     assert "c0ffee" in table_head(closed, "Summary")
+    (text,) = pages(replace(closed, closing=replace(closing, stale_days=3)))
+    assert ("Days that changed since this statement" in text, "unchanged" in text) == (True, False)
     shown = replace(closed, closing=replace(closing, shown=True))
     (text,) = pages(shown)
     assert "Amounts are those of the day on which the month was closed." in text

@@ -1,4 +1,4 @@
-"""A statement as a PDF for customers: by person, activity, day and ticket."""
+"""A statement as a PDF that is sent to customers: a service record by person, activity, day and ticket."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -17,22 +17,23 @@ from zk_pipeline.domain.statement import (
     Statement,
     StatementLine,
     equation_text,
-    hours,
     sum_of,
     total,
 )
 from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
 
 CHART_HEIGHT = 34
-ITEM_WIDTHS = (20, 20, 59, 34, 19, 22)
-LINE_WIDTHS = (42, 43, 23, 20, 20, 26)
+ITEM_WIDTHS = (22, 17, 47, 28, 25, 17, 18)
+LINE_WIDTHS = (48, 50, 24, 24, 28)
 
+_SINGLE = ("date", "ticket", "about", "agent", "activity", "time")
 _SUBJECT = 2
 """The column of an item that holds its note."""
+_LAST_TEXT = 4
 
 
 def render(statement: Statement, style: DocumentStyle) -> bytes:
-    """The PDF, with pages for each customer. Raises `OperationError` if the font cannot be used."""
+    """The PDF, with numbered pages for each customer. Raises `OperationError` if font or logo cannot be used."""
     paper = StatementPages(style, month_name(statement.month))
     closed_at = statement.closing.at if statement.closing is not None else None
     paper.set_creation_date(statement.built_at or closed_at or datetime.now(UTC))
@@ -43,6 +44,7 @@ def render(statement: Statement, style: DocumentStyle) -> bytes:
         paper.begin("", draft=statement.is_draft)
         _heading(paper, statement, "")
         paper.line_of(style.word("nothing"))
+    paper.finish()
     return bytes(paper.output())
 
 
@@ -54,7 +56,7 @@ def _account(paper: StatementPages, statement: Statement, account: CustomerState
     if lines:
         _lines(paper, lines)
     elif not account.items and not account.adjustments:
-        paper.line_of(paper.style.word("nothing_yet" if account.total.zammad else "nothing"))
+        paper.line_of(paper.style.word(_why_nothing(account)))
     for row in account.money:
         # The billing state is internal.
         for text in (
@@ -64,7 +66,7 @@ def _account(paper: StatementPages, statement: Statement, account: CustomerState
         ):
             paper.line_of(text)
     if account.credited:
-        paper.line_of(paper.style.credits_sentence(account.credited), bold=True)
+        paper.line_of(paper.style.word("credits_time", time=paper.style.time(account.credited)), bold=True)
     if lines:
         paper.ln(3)
         _chart(paper, statement, account)
@@ -73,6 +75,14 @@ def _account(paper: StatementPages, statement: Statement, account: CustomerState
     _adjustments(paper, account)
     if paper.style.internal:
         _equation(paper, account)
+
+
+def _why_nothing(account: CustomerStatement) -> str:
+    """The word for a customer without a time sheet: whose time waits is never told that nothing was booked."""
+    open_lines = any(line.amounts.waiting or line.amounts.corrections_open for line in account.lines)
+    if open_lines or account.conflicts or account.gaps:
+        return "nothing_yet"
+    return "nothing_billed" if account.lines else "nothing"
 
 
 def _heading(paper: StatementPages, statement: Statement, customer: str) -> None:
@@ -91,13 +101,17 @@ def _heading(paper: StatementPages, statement: Statement, customer: str) -> None
         paper.line_of(money.last_read_sentence(style, statement.readings), colour=SOFT)
     if statement.is_draft:
         paper.line_of(style.word("draft"), bold=True)
+    if style.text and customer:
+        paper.ln(3)
+        for paragraph in style.text.splitlines():
+            paper.line_of(paragraph) if paragraph.strip() else paper.ln(3)
     paper.ln(4)
 
 
 def _lines(paper: StatementPages, lines: Sequence[StatementLine]) -> None:
     """The activities of each person with sums, and the total."""
     style = paper.style
-    names = ("agent", "activity", "entries", "minutes", "hours", "billable")
+    names = ("agent", "activity", "entries", "time", "billable")
     columns = [
         TableColumn(style.word(name), width, right=number > 1, lines=2)
         for number, (name, width) in enumerate(zip(names, LINE_WIDTHS, strict=True))
@@ -117,15 +131,15 @@ def _lines(paper: StatementPages, lines: Sequence[StatementLine]) -> None:
 
 def _items(paper: StatementPages, statement: Statement, account: CustomerStatement) -> None:
     """The time sheets, and Kimai's own sum."""
-    style, closing = paper.style, statement.closing
+    style, closing, priced = paper.style, statement.closing, _is_priced(account.items)
     own = [item for item in account.items if item.origin is None]
     others = [item for item in account.items if item.origin is not None]
-    rows = [_row(style, item, item.day, style.item_note(item)) for item in own]
+    rows = [_row(style, item, item.day, style.item_note(item), priced=priced) for item in own]
     if own and others:
-        rows.append(_sum(style, "items.own", own))
-    rows += [_row(style, item, item.day, style.item_note(item)) for item in others]
-    rows.append(_sum(style, "items.all" if others else "total", account.items))
-    about = style.word("items.as_closed") if closing is not None and closing.shown else ""
+        rows.append(_sum(style, "items.own", own, priced=priced))
+    rows += [_row(style, item, item.day, style.item_note(item), priced=priced) for item in others]
+    rows.append(_sum(style, "items.all" if others else "total", account.items, priced=priced))
+    about = style.word("items.as_closed") if closing is not None and closing.shown and priced else ""
     _table(paper, account.items).draw(rows, style.word("items"), about)
 
 
@@ -135,34 +149,43 @@ def _adjustments(paper: StatementPages, account: CustomerStatement) -> None:
     for key, elsewhere in (("credits", False), ("adjusted_later", True)):
         found = [row for row in account.adjustments if row.elsewhere is elsewhere]
         if found:
+            priced = _is_priced(found)
             rows = [
-                _row(style, row, row.day if elsewhere else row.booked_on, style.adjustment_note(row)) for row in found
+                _row(style, row, row.day if elsewhere else row.booked_on, style.adjustment_note(row), priced=priced)
+                for row in found
             ]
-            rows.append(_sum(style, "sum", found))
+            rows.append(_sum(style, "sum", found, priced=priced))
             _table(paper, found).draw(rows, style.word(key), style.word(f"{key}.about"))
 
 
 def _table(paper: StatementPages, rows: Sequence[StatementItem | AdjustmentLine]) -> PagedTable:
+    """A table of single rows; without amounts where Kimai tells none, which leaves their room to the subject."""
     style, currency = paper.style, next((row.currency for row in rows if row.currency), "")
-    cost = f"{style.word('cost')} ({currency})" if currency else style.word("cost")
-    titles = (*(style.word(name) for name in ("date", "ticket", "about", "agent", "minutes")), cost)
+    titles, widths = [style.word(name) for name in _SINGLE], list[float](ITEM_WIDTHS)
+    if _is_priced(rows):
+        titles.append(f"{style.word('cost')} ({currency})" if currency else style.word("cost"))
+    else:
+        widths[_SUBJECT] += widths.pop()
     columns = [
-        TableColumn(title, width, right=number > _SUBJECT + 1, lines=2)
-        for number, (title, width) in enumerate(zip(titles, ITEM_WIDTHS, strict=True))
+        TableColumn(title, width, right=number > _LAST_TEXT, lines=2)
+        for number, (title, width) in enumerate(zip(titles, widths, strict=True))
     ]
     return PagedTable(paper, columns, noted=_SUBJECT)
 
 
-def _row(style: DocumentStyle, row: StatementItem | AdjustmentLine, day: date, note: str) -> TableRow:
-    return TableRow(
-        (style.day(day), row.ticket, row.title, row.agent, style.minutes(row.minutes), style.amount(row.amount)), note
-    )
+def _is_priced(rows: Iterable[StatementItem | AdjustmentLine]) -> bool:
+    return any(row.amount for row in rows)
 
 
-def _sum(style: DocumentStyle, key: str, rows: Iterable[StatementItem | AdjustmentLine]) -> TableRow:
+def _row(style: DocumentStyle, row: StatementItem | AdjustmentLine, day: date, note: str, *, priced: bool) -> TableRow:
+    cells = (style.day(day), row.ticket, row.title, row.agent, _shown(row.activity), style.time(row.minutes))
+    return TableRow((*cells, style.amount(row.amount)) if priced else cells, note)
+
+
+def _sum(style: DocumentStyle, key: str, rows: Iterable[StatementItem | AdjustmentLine], *, priced: bool) -> TableRow:
     minutes, amount = sum_of(rows)
-    cells = (style.word(key), "", "", "", style.minutes(minutes), style.amount(amount))
-    return TableRow(cells, bold=True, shaded=True, kept=True)
+    cells = (style.word(key), "", "", "", "", style.time(minutes))
+    return TableRow((*cells, style.amount(amount)) if priced else cells, bold=True, shaded=True, kept=True)
 
 
 def _activities(lines: Iterable[StatementLine]) -> list[tuple[str, Amounts]]:
@@ -179,12 +202,11 @@ def _shown(activity: str) -> str:
 
 
 def _numbers(style: DocumentStyle, amounts: Amounts) -> list[str]:
-    minutes = style.minutes(amounts.kimai)
-    return [str(amounts.timesheets), minutes, style.number(hours(amounts.kimai)), style.minutes(amounts.billable)]
+    return [str(amounts.timesheets), style.time(amounts.kimai), style.time(amounts.billable)]
 
 
 def _chart(paper: StatementPages, statement: Statement, account: CustomerStatement) -> None:
-    """A bar chart of the minutes per day."""
+    """A bar chart of the time per day."""
     highest = max((row.kimai for row in account.days), default=Decimal(0))
     if highest <= 0:
         return
@@ -200,7 +222,7 @@ def _chart(paper: StatementPages, statement: Statement, account: CustomerStateme
     paper.line(left, top, left + step * days, top)
     paper.pen(7, colour=SOFT)
     paper.set_xy(paper.l_margin, top - 2)
-    paper.cell(11, 4, paper.style.minutes(highest), align="R")
+    paper.cell(11, 4, paper.style.time(highest), align="R")
     minutes = {row.day.day: row.kimai for row in account.days}
     for day in range(1, days + 1):
         begin = left + step * (day - 1)

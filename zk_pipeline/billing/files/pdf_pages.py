@@ -1,4 +1,4 @@
-"""The pages of the PDF: letterhead, draft mark, page numbers, paragraphs, and tables of any length."""
+"""The pages of the PDF: letterhead, draft mark, page numbers, footer, paragraphs, and tables of any length."""
 
 import unicodedata
 from collections.abc import Container, Iterator, Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 from fontTools.ttLib import TTLibError
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
+from fpdf.errors import FPDFException
 from fpdf.fonts import TTFFont
 
 from zk_pipeline.billing.files.style import DocumentStyle
@@ -21,18 +22,23 @@ _MOST_LETTERS = 300
 """Of a cell."""
 _CUT = "..."
 _BASELINE = 0.74
+_FOOT_LINE = 3.6
+_LOGO = (52, 18)
+"""The room for the logo, in millimetres."""
 
 
 class StatementPages(FPDF):
-    """A4 pages with letterhead, page numbers, and the month and customer in the footer."""
+    """A4 pages with letterhead, page numbers of each customer's own, and the month and customer in the footer."""
 
     def __init__(self, style: DocumentStyle, month: str) -> None:
         super().__init__(format="A4")
         self.style, self._month, self._customer, self._draft = style, month, "", False
+        self._first, self._finished = 1, False
         self._family, self._letters = choose_font(self, style.font)
         self.set_margins(18, 16, 18)
         self.c_margin = 0
-        self.set_auto_page_break(auto=True, margin=20)
+        self._foot = [self.drawable(line) for line in style.footer.splitlines()]
+        self.set_auto_page_break(auto=True, margin=20 + _FOOT_LINE * len(self._foot))
         self.set_title(self.drawable(f"{style.word('title')} {month}"))
         self.set_lang(style.language)
 
@@ -40,7 +46,15 @@ class StatementPages(FPDF):
         """Start a page for this customer; following pages belong to it too. Drafts are marked on each page."""
         self._draft = draft
         self.add_page()  # It first writes the footer of the previous page, of another customer.
-        self._customer = customer
+        self._number_pages(self.page)
+        self._customer, self._first = customer, self.page
+
+    def finish(self) -> None:
+        """End the last customer's pages; nothing may be drawn afterwards."""
+        self.set_auto_page_break(auto=False)
+        self.footer()
+        self._finished = True
+        self._number_pages(self.page + 1)
 
     def drawable(self, text: str) -> str:
         """The text in letters of the font."""
@@ -57,25 +71,55 @@ class StatementPages(FPDF):
         self.multi_cell(0, size * 0.52, self.drawable(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def header(self) -> None:
-        """The letterhead on the right, and the draft mark on the left."""
-        top = self.get_y()
+        """The letterhead on the right, logo and draft mark on the left."""
+        top = left_bottom = self.get_y()
+        if self.style.logo is not None:
+            left_bottom += self._draw_logo(self.style.logo, top)
         for line in self.style.letterhead.splitlines():
             self.pen(8.5, colour=SOFT)
             self.cell(0, 4.2, self.drawable(line), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         bottom = self.get_y()
         if self._draft:
             self.pen(11, bold=True, colour=ACCENT)
-            self.text(self.l_margin, top + 3.6, self.drawable(self.style.word("draft_mark")))
-        self.set_y(max(bottom + 4, 24))
+            self.text(self.l_margin, left_bottom + 3.6, self.drawable(self.style.word("draft_mark")))
+            left_bottom += 5
+        self.set_y(max(bottom + 4, left_bottom + 4, 24))
 
     def footer(self) -> None:
-        """The page number, month and customer."""
-        self.set_y(-14)
+        """The footer of the house, the page number, month and customer."""
+        if self._finished:
+            return
+        self.set_y(-14 - _FOOT_LINE * len(self._foot))
         self.pen(8, colour=SOFT)
+        for line in self._foot:
+            self.cell(
+                0, _FOOT_LINE, shorten(self, line, self.epw), align="C", new_x=XPos.LMARGIN, new_y=YPos.NEXT
+            )
         # On the left, since the width of the number of pages is not known yet.
-        self.cell(40, 5, self.style.word("page", page=self.page_no(), pages="{nb}"))
+        self.cell(40, 5, self.style.word("page", page=self.page_no() - self._first + 1, pages="{nb}"))
         about = " \N{MIDDLE DOT} ".join(filter(None, (self._month, self.drawable(self._customer))))
         self.cell(0, 5, shorten(self, about, self.epw - 40), align="R")
+
+    def _number_pages(self, after: int) -> None:
+        """Write how many pages the customer has who came last, in place of what fpdf would fill in for all."""
+        pages = str(after - self._first)
+        for number in range(self._first, after):
+            page = self.pages[number]
+            for place in page.get_text_substitutions():
+                filled_in = place.render_text_substitution(pages).encode("latin-1")
+                placeholder = place.get_placeholder_string().encode("latin-1")
+                # Until the document is put out, fpdf keeps bytes here.
+                page.contents = page.contents.replace(placeholder, filled_in)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _draw_logo(self, path: Path, top: float) -> float:
+        """Draw the logo as large as there is room for it; returns its height. Raises `OperationError`."""
+        try:
+            drawn = self.image(path, self.l_margin, top, *_LOGO, keep_aspect_ratio=True)
+        except (OSError, ValueError, FPDFException) as error:
+            raise OperationError(
+                f"ZK_STATEMENT_LOGO={str(path)!r} is not a picture. Set a .png, .jpg or .svg file, or unset it."
+            ) from error
+        return drawn.rendered_height
 
 
 @dataclass(frozen=True, slots=True)

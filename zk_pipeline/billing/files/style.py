@@ -13,7 +13,7 @@ from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import Closing
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.domain.statement import ZERO, CustomerStatement, other_time_by_origin, plain, questions_of
+from zk_pipeline.domain.statement import ZERO, CustomerStatement, hours, other_time_by_origin, plain, questions_of
 from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
 from zk_pipeline.runtime.settings import Settings
 
@@ -28,7 +28,10 @@ class DocumentLanguage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DocumentStyle:
-    """`internal` adds what customers are not shown. Without `font`, a system font is used. `csv` is for CSV."""
+    """`internal` adds what customers are not shown. Without `font`, a system font is used. `csv` is for CSV.
+
+    `letterhead` and `logo` stand at the top of each page, `footer` at the foot, `text` before a customer's tables.
+    """
 
     zone: ZoneInfo
     letterhead: str = ""
@@ -36,6 +39,9 @@ class DocumentStyle:
     language: DocumentLanguage = DocumentLanguage.ENGLISH
     internal: bool = False
     csv: CsvFormat = CsvFormat.PLAIN
+    logo: Path | None = None
+    text: str = ""
+    footer: str = ""
 
     def word(self, key: str, **values: object) -> str:
         """A text in the document's language."""
@@ -125,6 +131,10 @@ class DocumentStyle:
         """Minutes in the language's format."""
         return self.number(plain(minutes))
 
+    def time(self, minutes: Decimal) -> str:
+        """Minutes as hours, exactly: `12:30`."""
+        return self.number(hours(minutes))
+
     def closing_sentence(self, closing: Closing, *, named: bool = True) -> str:
         """When the month was closed (`named`: by whom), and whether this is the closed statement."""
         by = self.word("by", by=closing.by) if named else ""
@@ -151,4 +161,14 @@ def document_style(
     csv: CsvFormat = CsvFormat.PLAIN,
 ) -> DocumentStyle:
     """The style by the settings."""
-    return DocumentStyle(settings.zone, settings.statement_letterhead, settings.statement_font, language, internal, csv)
+    return DocumentStyle(
+        settings.zone,
+        settings.statement_letterhead,
+        settings.statement_font,
+        language,
+        internal,
+        csv,
+        settings.statement_logo,
+        settings.statement_text,
+        settings.statement_footer,
+    )

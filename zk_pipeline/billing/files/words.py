@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 WORDS: Mapping[str, tuple[str, str, str]] = {
-    "title": ("Statement of time", "Zeitnachweis", "Relevé de temps"),
+    "title": ("Service record", "Leistungsnachweis", "Relevé de prestations"),
     "period": ("Period", "Zeitraum", "Période"),
     "to": ("{first} to {last}", "{first} bis {last}", "{first} au {last}"),
     "draft": (
@@ -53,9 +53,19 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Kimai totalise {minutes} minutes.",
     ),
     "nothing_yet": (
-        "No time is in Kimai yet.",
-        "Noch ist keine Zeit in Kimai.",
-        "Aucun temps n'est encore dans Kimai.",
+        "The time of this period is not settled yet.",
+        "Die Zeit dieses Zeitraums ist noch nicht geklärt.",
+        "Le temps de cette période n'est pas encore réglé.",
+    ),
+    "nothing_billed": (
+        "No time of this period is billed.",
+        "Aus diesem Zeitraum wird keine Zeit abgerechnet.",
+        "Aucun temps de cette période n'est facturé.",
+    ),
+    "credits_time": (
+        "Open credits: {time} h.",
+        "Offene Gutschriften: {time} h.",
+        "Avoirs ouverts : {time} h.",
     ),
     "by": (" by {by}", " durch {by}", " par {by}"),
     "as_closed": ("As closed on {day}{by}.", "Wie am {day}{by} abgeschlossen.", "Tel que clos le {day}{by}."),
@@ -146,13 +156,12 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "agent": ("Person", "Person", "Personne"),
     "activity": ("Activity", "Tätigkeit", "Activité"),
     "entries": ("Bookings", "Buchungen", "Saisies"),
-    "minutes": ("Minutes", "Minuten", "Minutes"),
-    "hours": ("Hours", "Stunden", "Heures"),
+    "time": ("Time", "Zeit", "Temps"),
     "billable": ("Billable", "Abrechenbar", "Facturable"),
     "sum": ("Sum", "Summe", "Somme"),
     "total": ("Total", "Gesamt", "Total"),
     "nothing": ("No time was booked.", "Es wurde keine Zeit gebucht.", "Aucun temps n'a été saisi."),
-    "per_day": ("Minutes per day", "Minuten je Tag", "Minutes par jour"),
+    "per_day": ("Time per day", "Zeit je Tag", "Temps par jour"),
     "page": ("Page {page} of {pages}", "Seite {page} von {pages}", "Page {page} sur {pages}"),
     "amount": (
         "To be paid for the month: {amount} without tax.",

@@ -1,6 +1,7 @@
 """`/api/v1/statements`: where every minute of a month went, as JSON and as files."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -34,22 +35,26 @@ def statement(
     month: Month,
     customer: Annotated[str, Query(max_length=200, description="Only this one: the name, or Kimai's id.")] = "",
     kind: Annotated[FileFormat, Query(alias="format")] = FileFormat.JSON,
-    language: Annotated[DocumentLanguage, Query(description="Of the PDF.")] = DocumentLanguage.ENGLISH,
+    language: Annotated[DocumentLanguage, Query(description="Of the PDFs.")] = DocumentLanguage.ENGLISH,
     internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
     csv_dialect: CsvDialect = CsvFormat.PLAIN,
     closed: Annotated[bool, Query(description="As it was when the month was closed.")] = False,  # noqa: FBT002
 ) -> StatementView | Response:
-    """As it was made last: `built_at` says when, `stale_days` which days changed since. Amounts are exact.
+    """As it was made last; `zip` has a PDF for each customer.
 
-    Of a closed month, `closing` says whether the statement differs from the one that was closed, which `closed` asks
-    for; 409 where none was kept.
+    `built_at` says when it was made, `stale_days` which days changed since. Amounts are exact. Of a closed month,
+    `closing` says whether the statement differs from the one that was closed, which `closed` asks for; 409 where none
+    was kept.
     """
     found = statements.statement(ready, month, customer, refresh=False, closed=closed)
     if kind is FileFormat.JSON:
         return to_view(found)
     content = render(found, kind, document_style(ready.settings, language, internal=internal, csv=csv_dialect))
-    name = f'attachment; filename="{file_name(found, kind)}"'
-    return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
+    name = quote(file_name(found, kind, found.accounts[0].customer if customer else None))
+    told = (
+        f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}" if "%" in name else f'attachment; filename="{name}"'
+    )
+    return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": told})
 
 
 @router.post("/refresh", summary="Make the statements again", status_code=202)

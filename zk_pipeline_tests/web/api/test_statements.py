@@ -1,6 +1,7 @@
 """`/api/v1/statements`: a month as it was made last, as JSON and as files, and sentences for what there is not."""
 
 import io
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
@@ -93,6 +94,20 @@ def test_a_file_has_its_type_and_a_name_to_save_it_under(
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == MEDIA_TYPES[kind]
     assert answer.headers["content-disposition"] == f'attachment; filename="statement-2025-08.{kind}"'
+
+
+def test_the_file_of_a_customer_bears_its_name_and_a_zip_has_all_of_them(statement: Web, viewer: httpx.Client) -> None:
+    answer = viewer.get(MONTH, params={"format": "pdf", "customer": "2"})
+    assert answer.headers["content-disposition"] == 'attachment; filename="2025-08_Globex.pdf"'
+    with statement.database.transaction() as connection:
+        connection.execute(text("UPDATE marts.statement_lines SET customer = 'Weiß' WHERE customer_id = 2"))
+        connection.execute(text("UPDATE marts.int_entries_named SET customer = 'Weiß' WHERE customer_id = 2"))
+    answer = viewer.get(MONTH, params={"format": "pdf", "customer": "2"})
+    assert answer.headers["content-disposition"].endswith("filename*=UTF-8''2025-08_Wei%C3%9F.pdf")
+    answer = viewer.get(MONTH, params={"format": "zip"})
+    assert answer.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert set(archive.namelist()) == {"2025-08_1-1.pdf", "2025-08_Weiß.pdf"}
 
 
 def test_no_file_holds_a_formula(statement: Web, viewer: httpx.Client) -> None:
