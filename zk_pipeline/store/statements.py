@@ -306,8 +306,7 @@ _CONFLICTS = text(
     FROM questions GROUP BY customer, customer_id, days, reason
     """
 )
-_STALE_DAYS = text(
-    """
+_STALE = """
     WITH built AS (
         SELECT DISTINCT entry_date, day_version, split_part(day_version, ':', 3) AS unit FROM marts.fct_time_entries
         WHERE entry_date BETWEEN :month AND :last
@@ -322,13 +321,21 @@ _STALE_DAYS = text(
     )
     SELECT COALESCE(found.entry_date, built.entry_date)
     FROM found FULL JOIN built ON found.entry_date = built.entry_date
-    WHERE built.unit::numeric <> :unit
+    WHERE (built.unit::numeric <> :unit
         OR (built.day_version IS DISTINCT FROM found.day_version AND (
             built.entry_date IS NOT NULL OR found.entry_date IN (SELECT entry_date FROM with_entries)
-        ))
-    ORDER BY 1
-    """
-)
+        )))
+"""
+_STALE_DAYS = text(f"{_STALE} ORDER BY 1")
+# Closing or reopening the month changes the version of each of its days by one row, and nothing that a statement tells.
+_CLOSED_ALONE = """
+    SELECT FROM (VALUES (1), (-1)) AS way (sign)
+    WHERE split_part(found.day_version, ':', 1)::bigint = split_part(built.day_version, ':', 1)::bigint + sign
+        AND split_part(found.day_version, ':', 2)::numeric = split_part(built.day_version, ':', 2)::numeric
+            + sign * hashtextextended('closed/' || CAST(CAST(:month AS date) AS text) || '/', 0)::numeric
+        AND substring(found.day_version FROM ':[^:]*:(.*)') = substring(built.day_version FROM ':[^:]*:(.*)')
+"""
+_CHANGED_DAYS = text(f"{_STALE} AND NOT EXISTS ({_CLOSED_ALONE}) ORDER BY 1")
 _RENAMED_DAYS = text(
     """
     WITH named AS (
@@ -430,10 +437,16 @@ def open_conflicts(connection: Connection, target: str, month: date) -> list[Ope
     ]
 
 
-def stale_days(connection: Connection, month: date, last: date, minutes_per_unit: Decimal) -> list[date]:
-    """The days of a month that changed since the marts were built: other rows, another unit, or other names."""
+def stale_days(
+    connection: Connection, month: date, last: date, minutes_per_unit: Decimal, *, by_closing: bool = True
+) -> list[date]:
+    """The days of a month that changed since the marts were built: other rows, another unit, or other names.
+
+    Without `by_closing`, closing or reopening the month does not count, which a statement does not tell of.
+    """
     within = {"month": month, "last": last}
-    changed = connection.execute(_STALE_DAYS, {**within, "unit": minutes_per_unit}).scalars()
+    query = _STALE_DAYS if by_closing else _CHANGED_DAYS
+    changed = connection.execute(query, {**within, "unit": minutes_per_unit}).scalars()
     return sorted({*changed, *connection.execute(_RENAMED_DAYS, within).scalars()})
 
 
