@@ -21,14 +21,15 @@ LARGEST_ID = 2**63 - 1
 class Credit:
     """Minutes billed in excess for one person, project and activity; `minutes` are positive.
 
-    `month` and `day` are those of the booking, names are Kimai's current ones. `amount` is the credit without tax,
-    `None` if Kimai does not show it. Times are in UTC.
+    `month`, `day` and `ticket` are those of the booking, names are Kimai's current ones. `amount` is the credit without
+    tax, `None` if Kimai does not show it. Times are in UTC.
     """
 
     id: int
     month: str
     day: date
     booking: str
+    ticket: str
     kimai_id: int | None
     minutes: Decimal
     amount: Decimal | None
@@ -76,6 +77,7 @@ def _credit(row: Row) -> Credit:
         month=month_name(row.original_month),
         day=row.original_day,
         booking=row.source_id,
+        ticket=row.ticket,
         kimai_id=row.kimai_id,
         minutes=-row.minutes,
         amount=row.amount,

@@ -15,6 +15,7 @@ from zk_pipeline.domain.instants import days_between, days_window, local_day
 from zk_pipeline.domain.periods import StatementTotals, closing_obstacles, fingerprint, last_day, month_name
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError
 from zk_pipeline.operate.runs import launch_once
+from zk_pipeline.runtime.dagster_server import DagsterServerError
 from zk_pipeline.runtime.run_tags import MONTH_TAG, REASON_TAG
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages import marts
@@ -118,6 +119,34 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
         closed = _latest_closing(connection, month)
     anchors.publish(runtime, f"{month_name(month)} closed")
     return closed
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedMonth:
+    """A month as it was closed, and the run that tags its time sheets if that was wanted, or why there is none."""
+
+    period: Period
+    tag_run_id: str | None = None
+    tag_problem: str | None = None
+
+
+def close_and_tag(
+    runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = False, tag: bool = False
+) -> ClosedMonth:
+    """Close a month, and start the run that tags its time sheets with `tag`.
+
+    If that run cannot be started, the month is closed all the same. Raises `StaleError` with all objections, also if
+    nothing may be tagged.
+    """
+    if tag:
+        require_tagging(runtime)
+    period = close(runtime, actor, name, with_waiting=with_waiting)
+    if not tag:
+        return ClosedMonth(period)
+    try:
+        return ClosedMonth(period, tag_run_id=launch_tagging(runtime, actor, name))
+    except DagsterServerError as error:
+        return ClosedMonth(period, tag_problem=str(error))
 
 
 def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:

@@ -14,7 +14,7 @@ from zk_pipeline.domain.periods import month_of
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
-from zk_pipeline.store.tables import adjustments
+from zk_pipeline.store.tables import adjustments, normalized_entries
 
 NOT_CHARGED = "Nothing was charged for it."
 _OF_PEOPLE = ("user_email", "user_name", "customer_name")
@@ -151,7 +151,8 @@ def take_unused_ids(connection: Connection) -> None:
 
 
 def _credits(target: str) -> Select[Any]:
-    table = adjustments
+    table, entries = adjustments, normalized_entries
+    entry = (entries.c.source == table.c.connector) & (entries.c.source_id == table.c.source_id)
     user = (kimai_users.c.connector == target) & (kimai_users.c.id == table.c.user_id)
     project = (projects.c.connector == target) & (projects.c.id == table.c.project_id)
     customer = (customers.c.connector == target) & (customers.c.id == projects.c.customer_id)
@@ -161,9 +162,11 @@ def _credits(target: str) -> Select[Any]:
         .outerjoin(projects, project)
         .outerjoin(customers, customer)
         .outerjoin(activities, activity)
+        .outerjoin(entries, entry)
     )
     columns = select(
         table,
+        func.coalesce(entries.c.ticket_number, "").label("ticket"),
         kimai_users.c.username.label("user"),
         func.coalesce(projects.c.name, table.c.project_number).label("project"),
         customers.c.name.label("customer"),

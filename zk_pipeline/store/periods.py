@@ -1,16 +1,17 @@
-"""Periods: which months are closed, who closed and reopened them, and the totals that closing needs."""
+"""Periods: months closed and reopened, the totals that closing needs, and which customers were reviewed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.periods import StatementTotals, last_day
 from zk_pipeline.store import quality, statements
 from zk_pipeline.store.connectors import ActiveConnectors
-from zk_pipeline.store.tables import closed_statements, day_requests, normalized_entries, periods
+from zk_pipeline.store.tables import closed_statements, customer_reviews, day_requests, normalized_entries, periods
 
 # The mart is built by dbt, not by the migrations.
 _SUMS = text(
@@ -114,3 +115,26 @@ def totals(connection: Connection, names: ActiveConnectors, month: date, minutes
         asked_days=days,
         stale_days=statements.stale_days(connection, month, last_day(month), minutes_per_unit),
     )
+
+
+# Which customers of a month a person has reviewed.
+
+
+def reviews(connection: Connection, month: date) -> dict[str, Row]:
+    """The reviews of a month by customer."""
+    query = select(customer_reviews).where(customer_reviews.c.month == month)
+    return {row.customer: row for row in connection.execute(query)}
+
+
+def review(connection: Connection, month: date, hashes: Mapping[str, str], actor: str) -> None:
+    """Record that these customers were reviewed, with the hash of each; a later review replaces an earlier one."""
+    rows = [{"month": month, "customer": key, "hash": hashed, "reviewed_by": actor} for key, hashed in hashes.items()]
+    made = insert(customer_reviews)
+    again = {"hash": made.excluded.hash, "reviewed_by": made.excluded.reviewed_by, "reviewed_at": func.now()}
+    connection.execute(made.on_conflict_do_update(index_elements=list(customer_reviews.primary_key), set_=again), rows)
+
+
+def withdraw_reviews(connection: Connection, month: date, customers: Collection[str]) -> None:
+    """Forget that these customers were reviewed."""
+    table = customer_reviews
+    connection.execute(delete(table).where(table.c.month == month, table.c.customer.in_(customers)))

@@ -734,6 +734,21 @@ closed_statements = Table(
     schema="sync",
 )
 
+# Which customers of a month a person has reviewed before it is closed.
+customer_reviews = Table(
+    "customer_reviews",
+    metadata,
+    # The month's first day, and the customer's number in the target, or the name of one without number.
+    Column("month", Date, nullable=False),
+    text_column("customer"),
+    # Of what was reviewed: the review holds while the customer's time has this hash.
+    text_column("hash"),
+    text_column("reviewed_by"),
+    instant("reviewed_at", default=True),
+    PrimaryKeyConstraint("month", "customer"),
+    schema="sync",
+)
+
 # Time sheets when first seen exported or closed: later changes are asked about.
 locked_timesheets = Table(
     "locked_timesheets",

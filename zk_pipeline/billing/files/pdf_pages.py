@@ -92,9 +92,7 @@ class StatementPages(FPDF):
         self.set_y(-14 - _FOOT_LINE * len(self._foot))
         self.pen(8, colour=SOFT)
         for line in self._foot:
-            self.cell(
-                0, _FOOT_LINE, shorten(self, line, self.epw), align="C", new_x=XPos.LMARGIN, new_y=YPos.NEXT
-            )
+            self.cell(0, _FOOT_LINE, shorten(self, line, self.epw), align="C", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         # On the left, since the width of the number of pages is not known yet.
         self.cell(40, 5, self.style.word("page", page=self.page_no() - self._first + 1, pages="{nb}"))
         about = " \N{MIDDLE DOT} ".join(filter(None, (self._month, self.drawable(self._customer))))

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from zk_pipeline.billing import credit_list, invoices, periods
+from zk_pipeline.billing import credit_list, invoices, months, periods
 from zk_pipeline.billing.credit_list import Credit
 from zk_pipeline.billing.invoices import InvoiceComparison
-from zk_pipeline.billing.periods import Period
+from zk_pipeline.billing.months import MonthProgress
+from zk_pipeline.billing.periods import ClosedMonth, Period
 from zk_pipeline.runtime.dagster_server import DagsterServerError
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Admin, Operator, Viewer
@@ -51,12 +52,12 @@ class Acceptance(Body):
     reason: Sentence
 
 
-class Closed(BaseModel):
-    """The month as it was closed, and the run that tags its time sheets if that was wanted, or why there is none."""
+class Reviewing(Body):
+    """A customer as it was looked at: the number in Kimai, or the name without one, and the hash of `GET`."""
 
-    period: Period
-    tag_run_id: str | None = None
-    tag_problem: str | None = None
+    customer: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+    hash: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]*$")]
+    withdraw: bool = False
 
 
 class Tagging(BaseModel):
@@ -71,23 +72,27 @@ def history(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Period]:
     return paging.among(periods.history(ready))
 
 
+@router.get("/periods/{month}", summary="How far a month is on its way to being closed")
+def progress(_actor: Viewer, ready: Ready, month: Month) -> MonthProgress:
+    """The five steps with what is left of each, and each customer with its change against the month before."""
+    return months.progress(ready, month)
+
+
+@router.post("/periods/{month}/reviews", summary="Record that a customer was reviewed")
+def review(actor: Operator, ready: Ready, month: Month, body: Reviewing) -> MonthProgress:
+    """409 if the customer's time changed since. Closing does not need reviews; `withdraw` takes one back."""
+    return months.review(ready, actor, month, {body.customer: body.hash}, withdraw=body.withdraw)
+
+
 @router.post("/periods/{month}/close", summary="Close a month")
-def close(actor: Admin, ready: Ready, month: Month, body: Closing) -> Closed:
+def close(actor: Admin, ready: Ready, month: Month, body: Closing) -> ClosedMonth:
     """Answers 409 with every obstacle.
 
     Nothing is written to a closed month. With `tag`, ZK_PUSH_MODE=off is an obstacle too. Where the tags could not be
     requested, the month is closed all the same: `tag_problem` says why, and `POST /periods/{month}/tags` requests them
     again.
     """
-    if body.tag:
-        periods.require_tagging(ready)
-    period = periods.close(ready, actor, month, with_waiting=body.with_waiting)
-    if not body.tag:
-        return Closed(period=period)
-    try:
-        return Closed(period=period, tag_run_id=periods.launch_tagging(ready, actor, month))
-    except DagsterServerError as error:
-        return Closed(period=period, tag_problem=str(error))
+    return periods.close_and_tag(ready, actor, month, with_waiting=body.with_waiting, tag=body.tag)
 
 
 @router.post("/periods/{month}/tags", summary="Tag the time sheets of a closed month")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.cli.test_up import free_port
@@ -13,6 +14,10 @@ from zk_pipeline_tests.web.conftest import Web, refused
 PERIODS = "/api/v1/periods"
 CREDITS = "/api/v1/credits"
 MONTH = f"{PERIODS}/2025-08"
+LINE = """
+    INSERT INTO marts.statement_lines (month, customer_id, customer, activity, agent, minutes_zammad, minutes_kimai)
+    VALUES ('2025-08-01', 2, 'Globex', 'Support', 'Ben', 30, 30)
+"""
 NOWHERE = f"http://127.0.0.1:{free_port()}"
 
 pytestmark = pytest.mark.parametrize(
@@ -93,6 +98,45 @@ def test_who_has_a_month_tagged_is_in_the_trail(statement: Web, admin: httpx.Cli
     events = "SELECT actor, subject FROM sync.audit_logs WHERE event = 'tagging.requested'"
     closed_by = admin.get(PERIODS).json()["items"][0]["closed_by"]
     assert statement.rows(events) == [(closed_by, "period:2025-08")] * 2
+
+
+def test_an_operator_reviews_a_customer_just_as_it_was_seen(
+    statement: Web, operator: httpx.Client, viewer: httpx.Client
+) -> None:
+    with statement.database.transaction() as connection:
+        connection.execute(text(LINE))
+    told = viewer.get(MONTH).json()
+    (globex,) = told["customers"]
+    assert (globex["holds"], globex["reviewed_by"], globex["change"]["before"]) == (False, "", "0")
+    assert [row["step"] for row in told["steps"]] == ["synced", "decided", "balanced", "reviewed", "closed"]
+    assert told["steps"][3] == {"step": "reviewed", "finding": "open", "number": 1, "minutes": "0"}
+    seen = {"customer": "2", "hash": globex["hash"]}
+    path = f"{MONTH}/reviews"
+    refused(viewer.post(path, json=seen), 403, "This needs the role operator")
+    refused(operator.post(path, json={**seen, "customer": "9"}), 404, "2025-08 has no customer '9'")
+    refused(operator.post(path, json={**seen, "hash": "0" * 64}), 409, "Look at Globex (2) again")
+    (globex,) = operator.post(path, json=seen).json()["customers"]
+    assert (globex["holds"], bool(globex["reviewed_by"]), bool(globex["reviewed_at"])) == (True, True, True)
+    (globex,) = operator.post(path, json={**seen, "withdraw": True}).json()["customers"]
+    assert (globex["holds"], globex["reviewed_at"]) == (False, None)
+    events = "SELECT event, actor LIKE 'user:%' FROM sync.audit_logs WHERE subject = 'period:2025-08' ORDER BY id"
+    assert statement.rows(events) == [("review.made", True), ("review.withdrawn", True)]
+
+
+def test_a_closed_month_is_not_reviewed_any_more(statement: Web, admin: httpx.Client) -> None:
+    with statement.database.transaction() as connection:
+        connection.execute(text(LINE))
+    (globex,) = admin.get(MONTH).json()["customers"]
+    assert admin.post(f"{MONTH}/close", json={}).status_code == 200
+    refused(admin.post(f"{MONTH}/reviews", json={"customer": "2", "hash": globex["hash"]}), 409, "2025-08 is closed")
+    assert statement.rows("SELECT * FROM sync.customer_reviews") == []
+
+
+def test_before_a_statement_was_made_the_steps_say_so_and_nobody_is_reviewed(web: Web, operator: httpx.Client) -> None:
+    told = operator.get(MONTH).json()
+    assert (told["steps"][0]["finding"], told["customers"]) == ("unmade", [])
+    refused(operator.post(f"{MONTH}/reviews", json={"customer": "2", "hash": ""}), 409, "there is no statement yet")
+    assert web.rows("SELECT * FROM sync.customer_reviews") == []
 
 
 def test_an_operator_settles_a_credit_once(web: Web, credit: int, operator: httpx.Client, viewer: httpx.Client) -> None:

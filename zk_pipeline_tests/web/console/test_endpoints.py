@@ -65,7 +65,7 @@ def addresses(site: Site, clients: dict[Role, httpx.Client], reading: dict[str, 
         }
     asked = clients[Role.OPERATOR].post("/api/v1/sync/requests", json={"first": FIRST, "last": FIRST})
     mapping = clients[Role.VIEWER].get("/api/v1/mappings/users").json()["items"][0]["key"]
-    real |= {"request_id": asked.json()["id"], "collection": "users"}
+    real |= {"request_id": asked.json()["id"], "collection": "users", "month": FIRST[:7]}
     described = clients[Role.VIEWER].get(SCHEMA).json()["paths"]
 
     def address(path: str) -> str:

@@ -1,4 +1,4 @@
-"""The section Statement: where every minute of a month went, and whether all of it adds up."""
+"""The section Month: its way to being closed, and where every minute of it went."""
 
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.statement.board import Board
@@ -9,4 +9,4 @@ async def _show(visit: Visit) -> None:
     await Board(visit).refresh()
 
 
-SECTION = Section("statement", "balance", _show)
+SECTION = Section("statement", "event_available", _show)

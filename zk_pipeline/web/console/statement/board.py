@@ -1,20 +1,25 @@
-"""The section's controls: which month and customer, and having Dagster bring the statement up to date."""
+"""The section's controls: which month and customer, its steps, and having Dagster bring the statement up to date."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from nicegui import ui
 
-from zk_pipeline.billing import statements
+from zk_pipeline.billing import credit_list, months, statements
+from zk_pipeline.billing.credit_list import Credit
+from zk_pipeline.billing.months import CustomerReview, MonthProgress
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.periods import month_name, month_of
+from zk_pipeline.domain.periods import MonthError, month_name, month_of, parse_month
 from zk_pipeline.domain.statement import Statement, StatementCustomer
 from zk_pipeline.identity.actors import Role, StaleError
 from zk_pipeline.operate import runs
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console import widgets
-from zk_pipeline.web.console.statement import figures, sheet
+from zk_pipeline.web.console.statement import credit_table, figures, sheet
+from zk_pipeline.web.console.statement.customers import Listed
+from zk_pipeline.web.console.statement.steps import Steps
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Panel
 
@@ -24,16 +29,18 @@ SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown: a month's statement of one customer or of all; `None` before the first was made.
+    """What is shown: how far a month is, and its statement of one customer or of all; `None` before the first was made.
 
     `closed` tells whether the month has a closed statement, and so two versions.
     """
 
     months: tuple[date, ...]
     month: date
+    progress: MonthProgress
     statement: Statement | None
     closed: bool
     customer: StatementCustomer | None
+    credits: Sequence[Credit]
     page: int
     run_id: str
 
@@ -51,8 +58,11 @@ class Board:
 
     def __init__(self, visit: Visit) -> None:
         self._visit, words = visit, visit.words
-        self._month: date | None = None
+        given = visit.client.request.query_params
+        self._month: date | None = _month_in(given.get("month", ""))
         self._customer: StatementCustomer | None = None
+        self._wanted = given.get("customer", "")
+        self._ticked: StatementCustomer | None = None
         self._as_closed = False
         self._page, self._run_id = 1, ""
         with widgets.box("zk-filters"):
@@ -82,15 +92,19 @@ class Board:
 
     def _load(self) -> View:
         runtime, zone = self._visit.runtime, self._visit.words.zone
-        months = statements.months(runtime) or (month_of(local_day(datetime.now(zone), zone)),)
-        month = next((month for month in months if month == self._month), months[0])
+        booked = statements.months(runtime) or (month_of(local_day(datetime.now(zone), zone)),)
+        month = next((month for month in booked if month == self._month), booked[0])
         found = self._today(month)
+        progress = months.progress(runtime, month_name(month), found)
         closed = found is not None and found.closing is not None and found.closing.kept
         if closed and self._as_closed:
             found = statements.statement(runtime, month_name(month), closed=True)
         customers = [account.customer for account in found.accounts] if found else []
-        customer = self._customer if self._customer in customers else None
-        return View(months, month, found, closed, customer, self._page, self._run_id)
+        asked = [each for each in customers if self._wanted and self._wanted == months.customer_key(each)]
+        wanted = asked[0] if asked else self._customer
+        customer = wanted if wanted in customers else None
+        credited = credit_list.list_credits(runtime)
+        return View(booked, month, progress, found, closed, customer, credited, self._page, self._run_id)
 
     def _today(self, month: date) -> Statement | None:
         try:
@@ -100,16 +114,33 @@ class Board:
 
     def _show(self, view: View) -> None:
         self._follow(view)
-        shown = view.shown
+        shown, words = view.shown, self._visit.words
+        steps = Steps(self._visit, view.month, view.progress, self.refresh, self._offer_refresh)
+        steps.show(shown)
+        credit_table.show(self._visit, view.credits, self.refresh)
         if shown is None or (shown.stale_days and not shown.accounts):
-            self._unmade()
-        else:
+            hint = "operator" if self._visit.may(Role.OPERATOR) else "viewer"
+            widgets.empty(words("statement.unmade"), words(f"statement.unmade.{hint}"))
+            return
+        if not (steps.closed or steps.offers_refresh):
             self._freshness(shown)
-            sheet.show(self._visit, shown, view.customer, view.page, self._go)
+        reviews = {} if steps.closed else {row.customer: row for row in view.progress.customers}
+        tick = self._tick if self._visit.may(Role.OPERATOR) else None
+        sheet.show(self._visit, shown, view.customer, Listed(view.page, self._go, reviews, tick, self._ticked))
+        self._ticked = None
+
+    async def _tick(self, found: CustomerReview, reviewed: bool) -> None:  # noqa: FBT001 - the value of a checkbox
+        visit, self._ticked = self._visit, found.customer
+        name = month_name(self._month) if self._month else ""
+        seen = {months.customer_key(found.customer): found.hash}
+        try:
+            await visit.ask(months.review, visit.runtime, visit.actor, name, seen, withdraw=not reviewed)
+        finally:
+            await self.refresh()
 
     def _follow(self, view: View) -> None:
         """Fill the fields with the choices, and show the chosen ones."""
-        self._month, self._customer = view.month, view.customer
+        self._month, self._customer, self._wanted = view.month, view.customer, ""
         self._as_closed = self._as_closed and view.closed
         self._versions.set_value(self._as_closed)
         self._versions.set_visibility(view.closed)
@@ -117,13 +148,6 @@ class Board:
         accounts = view.statement.accounts if view.statement else ()
         names = {account.customer: figures.customer_name(self._visit.words, account.customer) for account in accounts}
         self._customers.set_options({None: self._visit.words("all"), **names}, value=view.customer)
-
-    def _unmade(self) -> None:
-        words = self._visit.words
-        hint = "operator" if self._visit.may(Role.OPERATOR) else "viewer"
-        widgets.empty(words("statement.unmade"), words(f"statement.unmade.{hint}"))
-        with widgets.actions():
-            self._offer_refresh()
 
     def _freshness(self, shown: Statement) -> None:
         words = self._visit.words
@@ -166,3 +190,11 @@ class Board:
             else:
                 visit.warn(visit.words("statement.not_refreshed"))
             await self.refresh()
+
+
+def _month_in(text: str) -> date | None:
+    """The month that an address asks for."""
+    try:
+        return parse_month(text)
+    except MonthError:
+        return None

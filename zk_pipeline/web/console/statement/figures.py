@@ -1,15 +1,22 @@
-"""Names of customers in the statement, and its amounts as columns of a table."""
+"""What the parts of the section share: names of customers, amounts as columns, and the style of sentences."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
+from nicegui import ui
+
+from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle, document_style
 from zk_pipeline.domain.statement import Amounts, StatementCustomer
+from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column
 from zk_pipeline.web.console.words import Words
 
 SIZE = 25
 """Rows of a page."""
 
-_IF_ANY = ("netted", "agreed", "adjusted", "unexplained")
+_ALWAYS = ("zammad", "kimai", "waiting")
+_IF_ANY = ("excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted", "unexplained")
 _TITLES = {"waiting": "waits"}
 """Amounts whose column needs a key of its own, since a verdict has theirs."""
 
@@ -19,11 +26,10 @@ def customer_name(words: Words, customer: StatementCustomer) -> str:
     return str(customer) if customer.name else words("statement.nobody")
 
 
-def used_columns(amounts: Iterable[Amounts], always: Sequence[str], if_any: Sequence[str] = ()) -> list[str]:
-    """The amounts to show, in their order: those of the second kind, and the rarest, where somebody has minutes."""
+def used_columns(amounts: Iterable[Amounts]) -> list[str]:
+    """The amounts to show, in their order: those that always matter, and the others where somebody has minutes."""
     given = list(amounts)
-    shown = [part for part in (*if_any, *_IF_ANY) if any(getattr(each, part) for each in given)]
-    return [*always, *shown, "to_be_billed"]
+    return [*_ALWAYS, *(part for part in _IF_ANY if any(getattr(each, part) for each in given)), "to_be_billed"]
 
 
 def amount_columns(words: Words, names: Sequence[str]) -> list[Column]:
@@ -33,4 +39,20 @@ def amount_columns(words: Words, names: Sequence[str]) -> list[Column]:
 
 def amount_cells(words: Words, names: Sequence[str], amounts: Amounts) -> list[Cell]:
     """These amounts as the cells of a row."""
-    return [words.number(getattr(amounts, part)) for part in names]
+    return [time_cell(words, getattr(amounts, part)) for part in names]
+
+
+def time_cell(words: Words, minutes: Decimal) -> Cell:
+    """An amount of time as a cell."""
+    return lambda: widgets.hours(words, minutes)
+
+
+def style_for(visit: Visit) -> DocumentStyle:
+    """That of the documents, in the visitor's language."""
+    return document_style(visit.runtime.settings, DocumentLanguage(visit.words.language.value))
+
+
+def refuse(field: ui.input, why: str) -> None:
+    """Show below a field what is wrong with it, and put the focus there."""
+    field.error = why
+    field.run_method("focus")

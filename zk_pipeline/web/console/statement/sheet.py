@@ -1,14 +1,11 @@
 """The statement as it is read: verdict and equation, what does not add up, customers and their lines."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import date
-from typing import Any
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from zk_pipeline.billing import invoices
 from zk_pipeline.billing.files import FileFormat, money
-from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle, document_style
+from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.statement import (
     NO_ACTIVITY,
@@ -23,7 +20,8 @@ from zk_pipeline.domain.statement import (
 from zk_pipeline.domain.statement_rows import AdjustmentLine, Money, StatementItem
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import widgets
-from zk_pipeline.web.console.statement import charts, figures
+from zk_pipeline.web.console.statement import charts, customers, figures
+from zk_pipeline.web.console.statement.customers import Listed
 from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column, Tone
 from zk_pipeline.web.console.words import Words
@@ -45,16 +43,15 @@ def verdict(visit: Visit, statement: Statement) -> None:
         widgets.chip(words(f"statement.verdict.{key}"), _TONES[found])
         widgets.text("span", words(f"statement.{key}"))
         if found is Verdict.WAITING:
-            widgets.link(words("statement.decide"), "/reconcile?view=conflicts")
+            widgets.link(words("statement.decide"), "/reconcile")
     equation(visit, statement)
-    style = style_for(visit)
+    style = figures.style_for(visit)
     of_accounts = (style.questions_sentence(statement.accounts), style.credits_sentence(statement.credited))
     for text in filter(None, (*of_accounts, style.other_time_sentence(statement.accounts))):
         widgets.text("p", text)
-    money_of(visit, statement)
+    if len(statement.accounts) == 1:
+        money_of(visit, statement)
     if statement.closing:
-        tone = "zk-note zk-warn" if statement.closing.differs else "zk-muted"
-        widgets.text("p", style.closing_sentence(statement.closing), tone)
         widgets.text("p", style.hash_sentence(statement.closing), "zk-muted zk-hash")
     if statement.built_at:
         widgets.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
@@ -62,12 +59,14 @@ def verdict(visit: Visit, statement: Statement) -> None:
 
 def equation(visit: Visit, statement: Statement) -> None:
     """Of what the booked minutes are the sum."""
-    widgets.text("p", equation_text(statement.total, style_for(visit).word, visit.words.minutes), "zk-lead zk-equation")
+    widgets.text(
+        "p", equation_text(statement.total, figures.style_for(visit).word, visit.words.minutes), "zk-lead zk-equation"
+    )
 
 
 def money_of(visit: Visit, statement: Statement) -> None:
     """Amounts, invoices, what does not match them, and how fresh all of it is."""
-    style = style_for(visit)
+    style = figures.style_for(visit)
     rows = [row for account in statement.accounts for row in account.money]
     alone = len(statement.accounts) == 1
     for row in rows:
@@ -125,23 +124,17 @@ def downloads(words: Words, statement: Statement, customer: StatementCustomer | 
     about = {"customer": str(customer.id) if customer.id else customer.name} if customer else {}
     if statement.closing and statement.closing.shown:
         about["closed"] = "true"
+    saved = _SAVED if customer else (*_SAVED, FileFormat.ZIP)
     with widgets.box("zk-row"):
-        for kind in _SAVED:
+        for kind in saved:
             csv = words.csv if kind is FileFormat.CSV else {}
             query = urlencode({"format": kind.value, "language": words.language.value, **csv, **about})
-            title = words("statement.download", format=kind.value.upper())
+            key = "statement.download.all" if kind is FileFormat.ZIP else "statement.download"
+            title = words(key, format=kind.value.upper())
             widgets.link(title, f"{FILES}/{month_name(statement.month)}?{query}")
 
 
-def style_for(visit: Visit) -> DocumentStyle:
-    """That of the documents, in the visitor's language."""
-    return document_style(visit.runtime.settings, DocumentLanguage(visit.words.language.value))
-
-
 # One customer's part of the statement: lines, time sheets and adjustments, page by page, and the same in a dialog.
-
-_ALWAYS_OF_A_LINE = ("zammad", "kimai", "waiting")
-_IF_ANY_OF_A_LINE = ("excluded", "rounding", "corrections_open")
 
 
 class Lines:
@@ -149,9 +142,7 @@ class Lines:
 
     def __init__(self, words: Words, account: CustomerStatement) -> None:
         self._words, self._account = words, account
-        self._names = figures.used_columns(
-            (line.amounts for line in account.lines), _ALWAYS_OF_A_LINE, _IF_ANY_OF_A_LINE
-        )
+        self._names = figures.used_columns(line.amounts for line in account.lines)
         with widgets.card(words("statement.lines")):
             self._box = widgets.box("zk-panel")
         self._show(1)
@@ -192,7 +183,7 @@ class Items:
     """Each time sheet with its ticket: one page of them, drawn again when another is asked for."""
 
     def __init__(self, visit: Visit, account: CustomerStatement) -> None:
-        self._words, self._account, self._look = visit.words, account, style_for(visit)
+        self._words, self._account, self._look = visit.words, account, figures.style_for(visit)
         with widgets.card(self._words("statement.items")):
             self._box = widgets.box("zk-panel")
         self._show(1)
@@ -201,10 +192,8 @@ class Items:
         words, items, size = self._words, self._account.items, figures.SIZE
         self._box.clear()
         with self._box:
-            rows = [
-                _single(self._look, words, item.day, item, self._look.item_note(item))
-                for item in items[(page - 1) * size : page * size]
-            ]
+            places = range(len(items))[(page - 1) * size : page * size]
+            rows = [_single(self._look, words, items, place) for place in places]
             rows.append(_sum(self._look, words, items))
             widgets.table(words("statement.items"), _columns(words, items), rows)
             if len(items) > size:
@@ -213,9 +202,9 @@ class Items:
 
 def _adjustments(visit: Visit, account: CustomerStatement) -> None:
     """What was adjusted and credited, here or elsewhere."""
-    words, style, rows = visit.words, style_for(visit), account.adjustments
+    words, style, rows = visit.words, figures.style_for(visit), account.adjustments
     with widgets.card(words("statement.adjustments")):
-        cells = [_single(style, words, row.day, row, style.adjustment_note(row)) for row in rows]
+        cells = [_single(style, words, rows, place) for place in range(len(rows))]
         widgets.table(words("statement.adjustments"), _columns(words, rows), cells)
 
 
@@ -229,13 +218,14 @@ def show_account(visit: Visit, statement: Statement, account: CustomerStatement)
     charts.pair(visit, statement)
 
 
-def open_dialog(visit: Visit, statement: Statement, account: CustomerStatement) -> None:
+def open_dialog(visit: Visit, statement: Statement, account: CustomerStatement, listed: Listed) -> None:
     """The same in a dialog, from the list of all customers; `statement` is about this one alone."""
     words = visit.words
     title = f"{figures.customer_name(words, account.customer)} · {month_name(statement.month)}"
     with widgets.dialog(title, words("close"), wide=True):
         equation(visit, statement)
         money_of(visit, statement)
+        customers.show_review(visit, statement, account, listed)
         downloads(words, statement, account.customer)
         show_account(visit, statement, account)
 
@@ -245,28 +235,40 @@ def _agent(line: StatementLine) -> None:
 
 
 def _columns(words: Words, rows: Sequence[StatementItem | AdjustmentLine]) -> list[Column]:
-    currency = next((row.currency for row in rows if row.currency), "")
-    cost = words("statement.amount") + (f" ({currency})" if currency else "")
-    titles = [words(f"statement.{part}") for part in ("day", "ticket", "subject", "agent", "minutes")]
-    return [Column(title, number=place > 3) for place, title in enumerate((*titles, cost))]
+    """The columns of single rows; one for amounts only where Kimai tells some."""
+    names = ("day", "ticket", "subject", "agent", "activity", "time")
+    columns = [Column(words(f"statement.{name}"), number=name == "time") for name in names]
+    if _is_priced(rows):
+        currency = next((row.currency for row in rows if row.currency), "")
+        cost = words("statement.amount") + (f" ({currency})" if currency else "")
+        columns.append(Column(cost, number=True))
+    return columns
 
 
 def _single(
-    style: DocumentStyle, words: Words, day: date, row: StatementItem | AdjustmentLine, note: str
+    style: DocumentStyle, words: Words, rows: Sequence[StatementItem | AdjustmentLine], place: int
 ) -> list[Cell]:
-    return [
-        words.day(day),
+    row = rows[place]
+    note = style.item_note(row) if isinstance(row, StatementItem) else style.adjustment_note(row)
+    cells: list[Cell] = [
+        words.day(row.day),
         row.ticket,
         lambda: _two_lines(row.title, note),
         row.agent,
-        words.number(row.minutes),
-        style.amount(row.amount),
+        words("statement.no_type") if row.activity == NO_ACTIVITY else row.activity,
+        figures.time_cell(words, row.minutes),
     ]
+    return [*cells, style.amount(row.amount)] if _is_priced(rows) else cells
 
 
 def _sum(style: DocumentStyle, words: Words, rows: Sequence[StatementItem]) -> list[Cell]:
     minutes, amount = sum_of(rows)
-    return [words("statement.total"), "", "", "", words.number(minutes), style.amount(amount)]
+    cells: list[Cell] = [words("statement.total"), "", "", "", "", figures.time_cell(words, minutes)]
+    return [*cells, style.amount(amount)] if _is_priced(rows) else cells
+
+
+def _is_priced(rows: Sequence[StatementItem | AdjustmentLine]) -> bool:
+    return any(row.amount for row in rows)
 
 
 def _two_lines(text: str, note: str) -> None:
@@ -280,12 +282,8 @@ def _two_lines(text: str, note: str) -> None:
 
 GAPS_SHOWN = 20
 
-_ALWAYS = ("zammad", "kimai", "waiting", "excluded", "rounding", "corrections_open")
 
-
-def show(
-    visit: Visit, statement: Statement, customer: StatementCustomer | None, page: int, go: Callable[[int], Any]
-) -> None:
+def show(visit: Visit, statement: Statement, customer: StatementCustomer | None, listed: Listed) -> None:
     """Draw it; `customer` is the one whom it is about, if it is about one."""
     words = visit.words
     if not statement.accounts:
@@ -293,6 +291,8 @@ def show(
         return
     with widgets.card(classes="zk-stack"):
         verdict(visit, statement)
+        if customer:
+            customers.show_review(visit, statement, statement.accounts[0], listed)
         downloads(words, statement, customer)
     if statement.gaps:
         with widgets.card(words("statement.gaps")):
@@ -301,7 +301,10 @@ def show(
         show_account(visit, statement, statement.accounts[0])
         return
     with widgets.card(words("statement.customers")):
-        _customers(visit, statement, page, go)
+        customers.show_list(visit, statement, listed, lambda alone, account: open_dialog(visit, alone, account, listed))
+    if len(statement.accounts) > 1:
+        with widgets.card(words("statement.money"), classes="zk-stack"):
+            money_of(visit, statement)
     charts.customers(words, statement)
     charts.pair(visit, statement)
 
@@ -317,28 +320,3 @@ def _gaps(words: Words, statement: Statement) -> None:
     if len(statement.gaps) > GAPS_SHOWN:
         more = words.count("statement.gaps.more", len(statement.gaps) - GAPS_SHOWN)
         widgets.text("p", more, "zk-muted")
-
-
-def _customers(visit: Visit, statement: Statement, page: int, go: Callable[[int], Any]) -> None:
-    """The customers of a page, each of which opens; the amounts of a row add up, and the last row has all."""
-    words, number, size = visit.words, len(statement.accounts), figures.SIZE
-    names = figures.used_columns((account.total for account in statement.accounts), _ALWAYS)
-    columns = [Column(words("statement.customer")), *figures.amount_columns(words, names)]
-    rows: list[list[Cell]] = [
-        [
-            lambda account=account: _open_button(visit, statement, account),
-            *figures.amount_cells(words, names, account.total),
-        ]
-        for account in statement.accounts[(page - 1) * size : page * size]
-    ]
-    if number > 1:
-        rows.append([words("statement.total"), *figures.amount_cells(words, names, statement.total)])
-    widgets.table(words("statement.customers"), columns, rows)
-    if number > size:
-        widgets.pager(words, page, size, number, go)
-
-
-def _open_button(visit: Visit, statement: Statement, account: CustomerStatement) -> None:
-    alone = replace(statement, accounts=(account,))
-    show_it = visit.act(Role.VIEWER, lambda: open_dialog(visit, alone, account))
-    widgets.open_button(figures.customer_name(visit.words, account.customer), show_it)

@@ -15,6 +15,7 @@ from zk_pipeline.web.console.words import (
     dashboard,
     decisions,
     mappings,
+    month,
     reconcile,
     settings,
     shell,
@@ -38,6 +39,7 @@ CATALOGS: tuple[Texts, ...] = (
     todo.WORDS,
     decisions.WORDS,
     statement.WORDS,
+    month.WORDS,
     audit.WORDS,
 )
 

@@ -1,11 +1,11 @@
-"""Texts of the section Statement."""
+"""Texts of the section Month: the statement."""
 
 WORDS = {
     "statement.title": ("Month", "Monat", "Mois"),
     "statement.about": (
-        "Where every minute of a month went, customer by customer.",
-        "Wo jede Minute eines Monats geblieben ist, Kunde für Kunde.",
-        "Où est passée chaque minute d'un mois, client par client.",
+        "From the last booking to the closed month, customer by customer.",
+        "Von der letzten Buchung bis zum abgeschlossenen Monat, Kunde für Kunde.",
+        "De la dernière saisie au mois clos, client par client.",
     ),
     "statement.month": ("Month", "Monat", "Mois"),
     "statement.version": ("Version", "Fassung", "Version"),
@@ -61,7 +61,7 @@ WORDS = {
     "statement.gaps.more.many": ("{number} more", "{number} weitere", "{number} de plus"),
     "statement.entry": ("Entry", "Eintrag", "Entrée"),
     "statement.day": ("Day", "Tag", "Jour"),
-    "statement.customers": ("Minutes per customer", "Minuten je Kunde", "Minutes par client"),
+    "statement.customers": ("Customers", "Kunden", "Clients"),
     "statement.lines": ("Agents and activities", "Agenten und Tätigkeiten", "Agents et activités"),
     "statement.items": ("Time by ticket", "Zeit nach Ticket", "Temps par ticket"),
     "statement.adjustments": (
@@ -71,7 +71,7 @@ WORDS = {
     ),
     "statement.ticket": ("Ticket", "Ticket", "Ticket"),
     "statement.subject": ("Subject", "Betreff", "Objet"),
-    "statement.minutes": ("Minutes", "Minuten", "Minutes"),
+    "statement.time": ("Time", "Zeit", "Temps"),
     "statement.amount": ("Amount", "Betrag", "Montant"),
     "statement.agent": ("Agent", "Agent", "Agent"),
     "statement.activity": ("Activity", "Tätigkeit", "Activité"),
@@ -95,6 +95,7 @@ WORDS = {
     "statement.age.under_30_days": ("Under 30 days", "Unter 30 Tagen", "Moins de 30 jours"),
     "statement.age.older": ("Longer", "Länger", "Plus longtemps"),
     "statement.conflicts": ("Conflicts", "Konflikte", "Conflits"),
+    "statement.money": ("Amounts and invoices", "Beträge und Rechnungen", "Montants et factures"),
     "statement.total": ("Total", "Zusammen", "Total"),
     "statement.nobody": ("(no customer)", "(kein Kunde)", "(sans client)"),
     "statement.zammad": ("Booked", "Gebucht", "Saisies"),
@@ -151,6 +152,11 @@ WORDS = {
         "Choose another month above, or run a sync of its days.",
         "Wählen Sie oben einen anderen Monat, oder gleichen Sie seine Tage ab.",
         "Choisissez un autre mois ci-dessus ou synchronisez ses jours.",
+    ),
+    "statement.download.all": (
+        "All customers' PDFs as {format}",
+        "PDFs aller Kunden als {format}",
+        "Les PDF de tous les clients en {format}",
     ),
     "statement.download": ("Save as {format}", "Als {format} speichern", "Enregistrer en {format}"),
 }
