@@ -11,7 +11,6 @@ from zk_pipeline.billing.credit_list import Credit
 from zk_pipeline.billing.invoices import InvoiceComparison
 from zk_pipeline.billing.months import MonthProgress
 from zk_pipeline.billing.periods import ClosedMonth, Period
-from zk_pipeline.runtime.dagster_server import DagsterServerError
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Admin, Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
