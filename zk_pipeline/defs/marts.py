@@ -1,6 +1,6 @@
 """The assets `marts/*`, one per dbt model, built in one step; their job, and the sensor that requests it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -108,11 +108,22 @@ def _checked(row: BuiltModel) -> dg.AssetCheckResult:
     )
 
 
+def _first_reader(source: Sequence[str]) -> dg.AssetKey:
+    """The first model that reads a source.
+
+    Its freshness is a check of that model: a check of the source itself would start dbt within each backfill of the
+    chain from Dagster's UI.
+    """
+    return key_of(next(model.name for model in _MANIFEST.models if list(source) in map(list, model.sources)))
+
+
 @dg.multi_asset_check(
     name="source_freshness",
     specs=[
         dg.AssetCheckSpec(
-            FRESH, asset=dg.AssetKey(key), description="dbt's source freshness: when it was last read completely."
+            FRESH,
+            asset=_first_reader(key),
+            description=f"dbt's source freshness: when {'/'.join(key)} was last read completely.",
         )
         for key in _MANIFEST.timed_sources
     ],
@@ -127,7 +138,7 @@ def sources_are_fresh(zk: ZkResource) -> Iterator[dg.AssetCheckResult]:
     for state in states:
         yield dg.AssetCheckResult(
             passed=state.status == "pass",
-            asset_key=dg.AssetKey(_MANIFEST.asset_key(state.name)),
+            asset_key=_first_reader(_MANIFEST.asset_key(state.name)),
             check_name=FRESH,
             severity=dg.AssetCheckSeverity.WARN if state.status == "warn" else dg.AssetCheckSeverity.ERROR,
             metadata={"read_completely_at": state.read_at or "never"},
