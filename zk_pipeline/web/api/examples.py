@@ -14,7 +14,7 @@ _AMOUNTS = (
     *("minutes", "minutes_today", "minutes_this_month", "minutes_waiting", "booked", "synced", "amount", "difference"),
     *("waiting", "excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted", "billable", "billed"),
     *("to_be_billed", "unexplained", "credits_open", "kimai_in_all", "exported", "invoiced", "tax"),
-    *("exported_in_all", "invoiced_in_all"),
+    *("exported_in_all", "invoiced_in_all", "now"),
 )
 VALUES: Mapping[str, tuple[Any, ...]] = {
     # Amounts are exact, so they are texts.
@@ -40,6 +40,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "approved_by": ("Anna Berger",),
     "decided_by": ("Anna Berger",),
     "closed_by": ("Anna Berger",),
+    "reviewed_by": ("Anna Berger",),
     "reopened_by": ("Anna Berger",),
     "settled_by": ("Anna Berger",),
     "cancelled_by": ("Anna Berger",),
@@ -142,6 +143,8 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "reason": ("kimai_edited", "Forgotten bookings of the last week"),
     "reopened_reason": ("Forgotten bookings of the last week",),
     "resolution_status": ("open",),
+    "decision_why": ("Agreed with the customer.",),
+    "billed_to": ("Hartmann AG",),
     "decided_by_name": ("Anna Berger",),
     "left_out": ("45.00",),
     "decision": ("keep",),
