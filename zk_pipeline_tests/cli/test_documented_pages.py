@@ -170,7 +170,8 @@ def values_of_conflicts(desk: Desk) -> dict[str, str]:
     correction = desk.first(f"{waiting} 'unmatched_correction'").id
     reducible = json.loads(desk.done("conflicts", "show", str(correction), "--json"))["bookings"][0]["booking_id"]
     values = {"17": duplicate.id, "18": similar.id, "4711": similar.kimai_id, "90210": of_paul.source_id}
-    values |= {"19": correction, "90207": reducible}
+    cause = json.loads(desk.done("conflicts", "list", "--json"))[0]["key"]
+    values |= {"19": correction, "90207": reducible, "project_ended:7": cause}
     return {made_up: str(value) for made_up, value in values.items()}
 
 

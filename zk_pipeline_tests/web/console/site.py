@@ -97,9 +97,10 @@ class Visitor:
     page: Page
 
     def open(self, address: str = "/") -> Page:
-        """Load a page and wait until its first section has been filled."""
+        """Load a page and wait until its first section has been filled, or shows its form."""
+        filled = ".zk-section :is(.zk-panel:not([aria-busy]), .zk-form-column)"
         self.page.goto(self.site.url + address)
-        self.page.wait_for_function("document.querySelector('.zk-section .zk-panel:not([aria-busy])')")
+        self.page.wait_for_function(f"document.querySelector('{filled}')")
         return self.page
 
 
