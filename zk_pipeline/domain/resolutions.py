@@ -94,7 +94,9 @@ EFFECTS: Mapping[Choice, str] = {
         "you are asked whether to adjust it."
     ),
     Choice.KEEP: "The time sheet stays as it is. Nothing is written.",
-    Choice.IGNORE: "The booking is left out: it is not billed, and both sides stay as they are. Above an hour, say why.",
+    Choice.IGNORE: (
+        "The booking is left out: it is not billed, and both sides stay as they are. Above an hour, say why."
+    ),
 }
 """What each decision does, for people."""
 

@@ -194,7 +194,7 @@ def test_an_admin_lets_a_run_pass_the_limits_and_takes_it_back(page: Page, up: U
     assert in_kimai() == set()
     page.goto(f"{up.web_url}/audit")
     for searched, event in (("limits.", "Limits overridden"), ("undo.", "Undo requested")):
-        page.get_by_label("Search").fill(searched)
+        page.get_by_role("textbox", name="Search").fill(searched)
         expect(page.get_by_role("row").filter(has_text=event).first).to_contain_text(ADMIN)
 
 
