@@ -200,7 +200,7 @@ def test_a_hidden_minute_is_named_with_its_booking_and_ends_with_1(synced: Home,
         (("August",), "'August' is not a month"),
         ((MONTH, "--format", "xlsx"), "Add --output FILE"),
         ((MONTH, "--format", "pdf"), "Add --output FILE"),
-        ((MONTH, "--output", "x.txt"), "Add --format csv, xlsx, pdf or json"),
+        ((MONTH, "--output", "x.txt"), "Add --format csv, xlsx, pdf, zip or json"),
         ((MONTH, "--format", "csv", "--output", "/nowhere/x.csv"), "/nowhere/x.csv cannot be written"),
     ],
 )
