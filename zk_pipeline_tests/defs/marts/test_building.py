@@ -200,11 +200,11 @@ def test_dbts_source_freshness_is_a_check_of_what_was_read(marts: Marts, booking
         checks = [row for row in marts.run().get_asset_check_evaluations() if row.check_name == "source_is_fresh"]
         return {check.asset_key.to_user_string(): (check.passed, check.severity.value) for check in checks}
 
-    assert found() == {"zammad/time_accountings": (True, "ERROR"), "kimai/timesheets": (True, "ERROR")}
+    assert found() == {"marts/stg_bookings": (True, "ERROR"), "marts/stg_timesheets": (True, "ERROR")}
     older = "UPDATE sync.sweeps SET ended_at = ended_at - interval '{hours} hours' WHERE connector = '{connector}'"
     marts.world.execute(older.format(hours=9, connector="zammad"))
     marts.world.execute(older.format(hours=30, connector="kimai"))
-    assert found() == {"zammad/time_accountings": (False, "WARN"), "kimai/timesheets": (False, "ERROR")}
+    assert found() == {"marts/stg_bookings": (False, "WARN"), "marts/stg_timesheets": (False, "ERROR")}
     for connector, hours in (("zammad", -9), ("kimai", -30)):
         marts.world.execute(older.format(hours=hours, connector=connector))
 
