@@ -169,7 +169,7 @@ def read(connection: Connection, month: date, settings: Settings) -> Statement:
         rows.items,
         rows.adjustments,
     )
-    # Closing a month leaves what its statement tells, which is a draft only once something else has changed.
+    # Closing a month does not change its statement, which is a draft only once something else has changed.
     unit, last = settings.minutes_per_unit, last_day(month)
     changed = statements.stale_days(connection, month, last, unit, by_closing=False)
     return replace(made, built_at=rows.built_at, stale_days=tuple(changed), readings=rows.readings)

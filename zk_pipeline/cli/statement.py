@@ -174,8 +174,8 @@ def _closing(found: Statement, style: DocumentStyle) -> str:
 def _verdict(found: Statement) -> str:
     name = month_name(found.month)
     # Of a closed month, the sentence about its closing says so.
-    told = found.stale_days and found.closing is None
-    stale = f" {len(found.stale_days)} of its days have changed since it was built." if told else ""
+    is_stale = found.stale_days and found.closing is None
+    stale = f" {len(found.stale_days)} of its days have changed since it was built." if is_stale else ""
     if not found.accounts:
         return f"Nothing was booked in {name}.{stale}"
     if found.verdict is Verdict.UNBALANCED:

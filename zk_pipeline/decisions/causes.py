@@ -101,7 +101,7 @@ _TITLES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Conflicts with one cause. `kind` is their reason, or what in the target stands in the way of a refused write.
+    """Conflicts with one cause. `kind` is their reason, or what in the target made it refuse the write.
 
     `key` identifies it as long as it lasts. `name` is whom or what it is about; `target_id` is its id in the target,
     `ended` the day on which a project ended. `zammad` is what a mapping, of kind `maps`, would be set for; empty if no
@@ -275,7 +275,7 @@ class _Finder:
 
 
 def _cause(row: Row[Any], kind: str, subject: str = "", *, name: str = "", text: str = "", **more: Any) -> Cause:
-    """The cause of one group of conflicts; `subject` tells it apart from others of its kind."""
+    """The cause of one group of conflicts; `subject` distinguishes it from others of its kind."""
     return Cause(
         key=f"{kind}:{subject}" if subject else kind,
         kind=kind,

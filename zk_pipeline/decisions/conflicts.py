@@ -316,7 +316,7 @@ def decide(
     except UnknownConflictError as error:
         raise UnknownError(str(error)) from error
     except DecidedError as error:
-        raise DecisionError(error.told(_name_of(runtime, error.by))) from error
+        raise DecisionError(error.sentence(_name_of(runtime, error.by))) from error
     return DecidedConflict(row.id, choice, row.entry_date)
 
 

@@ -162,7 +162,7 @@ def groups(
 
 
 def cause_facts(connection: Connection, names: ActiveConnectors, wanted: ConflictFilter) -> list[Row[Any]]:
-    """The matching conflicts in groups, by day and by everything that tells causes apart (`decisions.causes`).
+    """The matching conflicts in groups, by day and by everything by which causes differ (`decisions.causes`).
 
     Agent, type and organization are grouped by where they can be the cause; user, activity and project are those of the
     refused time sheet. Each group has its `ids`, and minutes of the bookings.

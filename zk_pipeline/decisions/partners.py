@@ -1,4 +1,4 @@
-"""Who is who: what stands in Kimai for each agent, type and organization, how that is known, and since when."""
+"""Who is who: the Kimai side of each agent, type and organization, how that is known, and since when."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """Something of the source, and what stands for it in the target.
+    """Something of the source, and its partner in the target.
 
     `zammad` is its value in an import file; it is empty for a user of the target whom no agent is. A mapping for one
     `organization` alone is a row of its own. `shared_with` are the other agents who are the same user. `since` is the
@@ -292,7 +292,7 @@ def _customer(known: _Known, resolver: Resolver, organization: int, name: str) -
 
 
 def _with_days(runtime: Runtime, known: _Known, rows: Sequence[Partner]) -> Iterator[Partner]:
-    """The partners with the day since when they are, and with suggestions where nothing stands for them."""
+    """The partners with the day since when they are, and with suggestions for those without one."""
     zone, (source, target) = runtime.settings.zone, known.names
     automatic = [row for row in rows if row.way.found and row.mapping is None]
     agents = [_id_of(row) for row in automatic if row.kind is Kind.USER]

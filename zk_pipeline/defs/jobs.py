@@ -30,7 +30,7 @@ from zk_pipeline.store import day_requests, runs
 CHANGES = dg.AssetSelection.assets(["kimai", "changes"])
 # The checks that watch the chain have their own job; they are not steps of each run.
 ASSETS = (dg.AssetSelection.groups("zammad", "kimai", "sync") - CHANGES).without_checks()
-# This one stands between plan and push.
+# This one runs between plan and push.
 CHAIN = ASSETS | dg.AssetSelection.checks(
     dg.AssetCheckKey(dg.AssetKey(["sync", "reconciliation_results"]), "plan_is_whole")
 )
@@ -152,7 +152,7 @@ def _report_tags(context: dg.OpExecutionContext, done: TagResult) -> None:
 
 @dataclass(frozen=True, slots=True)
 class MendReport:
-    """What was mended, by its name, and how many days are asked for to try again."""
+    """What was mended, by its name, and how many days are requested to try again."""
 
     run_id: str
     name: str

@@ -75,7 +75,7 @@ class ZammadResource(dg.ConfigurableResource):
 
     @contextmanager
     def connector(self) -> Iterator[SourceConnector]:
-        """For an asset of your own. Requests are counted, and pauses that the system asked for are kept."""
+        """For an asset of your own. Requests are counted, and pauses that the system requested are kept."""
         with open_systems(self.database.runtime) as systems:
             yield systems.source
 
@@ -91,7 +91,7 @@ class KimaiResource(dg.ConfigurableResource):
 
     @contextmanager
     def connector(self) -> Iterator[TargetConnector]:
-        """For an asset of your own. Requests are counted, and pauses that the system asked for are kept."""
+        """For an asset of your own. Requests are counted, and pauses that the system requested are kept."""
         with open_systems(self.database.runtime) as systems:
             yield systems.target
 

@@ -37,12 +37,11 @@ from zk_pipeline.stages.target_changes import TargetFeed
 from zk_pipeline.store import day_requests, request_log, sweeps
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.runs import note_failure
-from zk_pipeline.store.wakeups import CHANNEL, END, wake
 
 # The sensor that reacts to webhook hints, to changes on both sides, and to every requested day.
 
 LONGEST_WAIT = 25.0
-"""Seconds of a tick; Dagster gives up after a minute, and whoever ends the daemon should not wait for long."""
+"""Seconds of a tick; Dagster gives up after a minute, and ending the daemon should not take long."""
 
 SECONDS_BETWEEN_LOOKS, SECONDS_WHILE_BUSY = 5.0, 1.0
 
@@ -60,8 +59,8 @@ AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
 def changed_days(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult:
     """Turns hints and changes of both systems into day requests, and open day requests into runs.
 
-    Dagster starts a tick every few seconds at best, so a tick waits for something to do: a change that is told by a
-    webhook becomes a run at once.
+    Dagster starts a tick every few seconds at best, so a tick waits for something to do: a webhook becomes
+    a run at once.
 
     A failed read is a skip with its reason, never "nothing changed". An unreachable system is tried less and less
     often, down to once a minute, and no run is started that would fail the same way. The cursor that Dagster shows
@@ -93,14 +92,15 @@ def _wait_for_runs(context: dg.SensorEvaluationContext, zk: ZkResource) -> tuple
     """Look until something is due or the time of the tick is up."""
     ends_at = time.monotonic() + LONGEST_WAIT
     with zk.runtime.database.transaction() as connection:
-        wake(connection, END)  # A tick of a daemon that died may still wait; nobody would get its runs.
-    with zk.runtime.database.listening(CHANNEL) as changes:
+        # A tick of a daemon that died may still wait; nobody would get its runs.
+        day_requests.wake(connection, day_requests.END)
+    with zk.runtime.database.listening(day_requests.CHANNEL) as changes:
         while True:
             wanted, reason, is_busy = _look(context, zk)
             left = ends_at - time.monotonic()
             if wanted or left <= 0:
                 return wanted, reason
-            if changes.wait(min(left, SECONDS_WHILE_BUSY if is_busy else SECONDS_BETWEEN_LOOKS)) == END:
+            if changes.wait(min(left, SECONDS_WHILE_BUSY if is_busy else SECONDS_BETWEEN_LOOKS)) == day_requests.END:
                 return (), reason
 
 

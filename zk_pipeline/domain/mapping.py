@@ -257,7 +257,7 @@ class Resolver:
         return ProjectPlan(project.id, project.number or "", project.name, plan)
 
     def customer(self, organization: int, organization_name: str | None) -> CustomerPlan | AssignmentProblem:
-        """The customer for an organization, or for tickets without one (0), whatever the project is."""
+        """The customer for an organization, or for tickets without one (0), regardless of the project."""
         number = f"{CUSTOMER_PREFIX}{organization}"
         mapped = self._mappings.customers.get(organization)
         if mapped:

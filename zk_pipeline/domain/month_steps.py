@@ -84,7 +84,7 @@ def steps_of(facts: MonthFacts) -> tuple[StepState, ...]:
 
 
 def _synced(facts: MonthFacts) -> StepState:
-    """Before the statement was made nothing else can be told. Of a month that is not over only its age counts."""
+    """Before the statement was made nothing else is known. Of a month that is not over only its age counts."""
     totals = facts.totals
     found = Finding.DONE, last_day(facts.month).day
     if totals.lines is None or (totals.entries and not totals.lines):

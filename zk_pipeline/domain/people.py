@@ -12,7 +12,7 @@ _Person = TypeVar("_Person")
 
 
 class Way(StrEnum):
-    """How it is known what stands for something of the source in the target; or why it is not known."""
+    """How the partner of something of the source is known in the target; or why it is not."""
 
     HAND = "hand"
     ADDRESS = "address"
@@ -33,7 +33,7 @@ class Way(StrEnum):
 
     @property
     def found(self) -> bool:
-        """Whether something stands for it, if only once it is created."""
+        """Whether it has a partner, if only once that is created."""
         return self in _SURE or self in _LIKELY
 
     @property

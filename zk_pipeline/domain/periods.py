@@ -29,7 +29,7 @@ class Closing:
     """When and by whom a month was closed, and `reopened_at`, both in UTC.
 
     `kept` says that the closed statement is stored, `shown` that it is the statement shown. `differs` says that today's
-    statement is another one; `stale_days` changed since today's was made, which thus does not tell. `pseudonymized`
+    statement is another one; `stale_days` changed since today's was made, so it is not up to date. `pseudonymized`
     says that people were erased from the closed one; `hash` is still that of the original.
     """
 

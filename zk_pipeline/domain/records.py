@@ -225,7 +225,7 @@ class Activity:
 
 
 class MasterDataKind(StrEnum):
-    """What time sheets refer to, besides people."""
+    """What time sheets refer to, except people."""
 
     CUSTOMER = "customer"
     PROJECT = "project"

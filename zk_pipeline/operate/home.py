@@ -21,7 +21,7 @@ class Home:
     """The state of a month; times are in UTC.
 
     `months` are those that can be chosen, newest first. `days` has each day of the month up to today. `failure` is what
-    the newest run tells the operator, if it failed. `next_sync_at` is `None` while no schedule is on.
+    the sentence of the newest run, if it failed. `next_sync_at` is `None` while no schedule is on.
     """
 
     month: date

@@ -24,7 +24,7 @@ from zk_pipeline.runtime.dagster_internals import (
 )
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
-from zk_pipeline.store.wakeups import END, wake
+from zk_pipeline.store.day_requests import END, wake
 
 LONGEST_STEP = 5.0
 """Seconds by which a clock may be set back without consequence; so long a pause is borne."""
@@ -41,7 +41,7 @@ def main() -> None:
     threading.Thread(target=_watch_the_clock, name="clock", daemon=True).start()
     reader, writer = socket.socketpair()
     writer.settimeout(0)
-    # Dagster installs its own handlers; this tells of the signals beside them.
+    # Dagster installs its own handlers; this notices the signals beside them.
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=_end_tick_at_signal, args=(reader,), name="signals", daemon=True).start()
     command("dagster-daemon")()

@@ -53,7 +53,7 @@ class DagsterServerError(Exception):
 
 
 class DagsterSlowError(DagsterServerError):
-    """Dagster did not answer in time; what it was asked for may happen all the same."""
+    """Dagster did not answer in time; the request may still be carried out."""
 
 
 @dataclass(frozen=True, slots=True)

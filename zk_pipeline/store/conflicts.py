@@ -42,9 +42,9 @@ class DecidedError(DecisionError):
     def __init__(self, conflict_id: int, state: str, decision: str, by: str) -> None:
         self.by = by
         self._sentence = f"Conflict {conflict_id} is no longer open ({state}, {decision} by"
-        super().__init__(self.told(by))
+        super().__init__(self.sentence(by))
 
-    def told(self, name: str) -> str:
+    def sentence(self, name: str) -> str:
         """The sentence, with this name for the actor."""
         return f"{self._sentence} {name})."
 

@@ -26,7 +26,6 @@ from sqlalchemy.dialects.postgresql import insert
 from zk_pipeline.domain.changed_days import DayRequest
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.store.tables import cancelled_runs, day_requests, sync_runs
-from zk_pipeline.store.wakeups import wake
 
 CORRECTION = "correction"
 """A booking or correction of another day is netted differently now."""
@@ -51,6 +50,18 @@ TICKET = "ticket"
 
 PERSON = "person"
 """Somebody wants the day to be run."""
+
+
+CHANNEL = "zk_demand"
+"""The notifications for which the sensor `demand` waits within its tick."""
+
+LOOK, END = "look", "end"
+"""There is something to do; the tick that waits has to end."""
+
+
+def wake(connection: Connection, what: str = LOOK) -> None:
+    """Wake the tick that waits, once the transaction is committed."""
+    connection.execute(text("SELECT pg_notify(:channel, :what)"), {"channel": CHANNEL, "what": what})
 
 
 def ask(

@@ -7,8 +7,8 @@ from datetime import date
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from zk_pipeline.store.day_requests import wake
 from zk_pipeline.store.tables import webhook_deliveries, webhook_rejections
-from zk_pipeline.store.wakeups import wake
 
 
 @dataclass(frozen=True, slots=True)

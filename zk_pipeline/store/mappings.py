@@ -152,7 +152,7 @@ def carried_since(connection: Connection, agents: Collection[int]) -> dict[tuple
 
 
 def first_days(connection: Connection, source: str, target: str, organizations: Collection[int]) -> dict[int, date]:
-    """The first day of these organizations' time that stands in the target; 0 is for tickets without one."""
+    """The first day of these organizations' time that is in the target; 0 is for tickets without one."""
     query = text(
         """
         SELECT coalesce(e.organization_id, 0), min(e.entry_date) FROM sync.normalized_entries e

@@ -327,7 +327,7 @@ _STALE = """
         )))
 """
 _STALE_DAYS = text(f"{_STALE} ORDER BY 1")
-# Closing or reopening the month changes the version of each of its days by one row, and nothing that a statement tells.
+# Closing or reopening the month changes the version of each of its days by one row, and nothing in a statement.
 _CLOSED_ALONE = """
     SELECT FROM (VALUES (1), (-1)) AS way (sign)
     WHERE split_part(found.day_version, ':', 1)::bigint = split_part(built.day_version, ':', 1)::bigint + sign
@@ -442,7 +442,7 @@ def stale_days(
 ) -> list[date]:
     """The days of a month that changed since the marts were built: other rows, another unit, or other names.
 
-    Without `by_closing`, closing or reopening the month does not count, which a statement does not tell of.
+    Without `by_closing`, closing or reopening the month does not count: it changes no statement.
     """
     within = {"month": month, "last": last}
     query = _STALE_DAYS if by_closing else _CHANGED_DAYS

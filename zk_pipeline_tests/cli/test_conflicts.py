@@ -75,9 +75,9 @@ def test_what_waits_is_listed_by_cause_with_hours_and_what_solves_it(month: Zk) 
     shown = month("conflicts", "list").stdout
     assert max(map(len, shown.splitlines())) <= 100
     assert len(shown.splitlines()) < 60
-    told = " ".join(shown.split())
-    assert f"zk mappings set customer {hartmann['zammad']} id:{hartmann['suggestions'][0]['id']}" in told
-    assert f"{len(every)} conflicts, {hours(sum(amounts, Decimal(0)))}." in told
+    text = " ".join(shown.split())
+    assert f"zk mappings set customer {hartmann['zammad']} id:{hartmann['suggestions'][0]['id']}" in text
+    assert f"{len(every)} conflicts, {hours(sum(amounts, Decimal(0)))}." in text
 
 
 def test_one_cause_is_listed_and_decided_by_its_name(month: Zk) -> None:
@@ -95,16 +95,16 @@ def test_one_cause_is_listed_and_decided_by_its_name(month: Zk) -> None:
 
 def test_a_conflict_is_shown_with_both_sides_candidates_and_what_may_be_decided(month: Zk) -> None:
     conflict = listed(month, "--reason", "fuzzy_candidate")[0]
-    told = as_json(month("conflicts", "show", str(conflict["id"]), "--json"))
-    sides = {side["field"]: side for side in told["sides"]}
+    view = as_json(month("conflicts", "show", str(conflict["id"]), "--json"))
+    sides = {side["field"]: side for side in view["sides"]}
     assert sides["user"]["wanted"] == sides["user"]["found"]
-    assert any(side["differs"] for side in told["sides"])
-    assert [row["choice"] for row in told["choices"]] == ["link", "create", "ignore"]
-    assert told["candidates"][0]["timesheet_id"] == conflict["kimai_id"]
-    assert [row["score"] for row in told["candidates"]] == sorted(
-        (row["score"] for row in told["candidates"]), reverse=True
+    assert any(side["differs"] for side in view["sides"])
+    assert [row["choice"] for row in view["choices"]] == ["link", "create", "ignore"]
+    assert view["candidates"][0]["timesheet_id"] == conflict["kimai_id"]
+    assert [row["score"] for row in view["candidates"]] == sorted(
+        (row["score"] for row in view["candidates"]), reverse=True
     )
-    assert [row["id"] for row in told["history"]] == [conflict["id"]]
+    assert [row["id"] for row in view["history"]] == [conflict["id"]]
 
     shown = month("conflicts", "show", str(conflict["id"])).stdout
     assert "≠" in shown
@@ -115,10 +115,10 @@ def test_a_conflict_is_shown_with_both_sides_candidates_and_what_may_be_decided(
 def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back(month: Zk) -> None:
     (conflict,) = listed(month, "--reason", "unmatched_correction")
     number = str(conflict["id"])
-    told = as_json(month("conflicts", "show", number, "--json"))
-    ids = [row["booking_id"] for row in told["bookings"]]
+    view = as_json(month("conflicts", "show", number, "--json"))
+    ids = [row["booking_id"] for row in view["bookings"]]
     assert len(ids) > 1
-    assert (conflict["suggested_action"], [row["choice"] for row in told["choices"]]) == (
+    assert (conflict["suggested_action"], [row["choice"] for row in view["choices"]]) == (
         "reduce",
         ["reduce", "ignore"],
     )
@@ -134,7 +134,7 @@ def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back
     assert values(month, "SELECT correction_id || ' ' || reduced_id FROM sync.corrections") == [
         f"{conflict['source_id']} {ids[1]}"
     ]
-    days = {row["booking_id"]: row["day"] for row in told["bookings"]}
+    days = {row["booking_id"]: row["day"] for row in view["bookings"]}
     asked = {str(day) for day in values(month, "SELECT day FROM sync.day_requests WHERE reason = 'decision'")}
     assert asked == {conflict["entry_date"], days[ids[1]]}
 
@@ -145,8 +145,8 @@ def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back
 
 def test_an_entry_that_cannot_be_mapped_is_shown_in_zammads_words(month: Zk) -> None:
     conflict = listed(month, "--reason", "unmapped_user")[0]
-    told = as_json(month("conflicts", "show", str(conflict["id"]), "--json"))
-    sides = {side["field"]: side["wanted"] for side in told["sides"]}
+    view = as_json(month("conflicts", "show", str(conflict["id"]), "--json"))
+    sides = {side["field"]: side["wanted"] for side in view["sides"]}
     assert conflict["user_email"] in sides["user"]
 
 

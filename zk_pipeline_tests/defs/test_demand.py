@@ -12,7 +12,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from zk_pipeline.domain.mapping_lines import ActivityMapping
 from zk_pipeline.processes.groups import wait_until
-from zk_pipeline.store import day_requests, deliveries, mappings, wakeups
+from zk_pipeline.store import day_requests, deliveries, mappings
 from zk_pipeline_tests.defs.watching import RUN_TAGS, TUESDAY, Watch, range_of, settled, today, watch, watching
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
@@ -70,7 +70,7 @@ def test_a_tick_that_waits_ends_with_its_process_and_takes_nothing(watch: Watch)
         ticking = others.submit(watch.ranges)
         time.sleep(1.0)
         with watch.world.environment.runtime.database.transaction() as connection:
-            wakeups.wake(connection, wakeups.END)
+            day_requests.wake(connection, day_requests.END)
             day_requests.ask(connection, [MONDAY], "change")
         assert ticking.result(5) == []
     assert watch.open_days() == [MONDAY]

@@ -73,7 +73,7 @@ def _renderer(kind: FileFormat) -> Callable[[Statement, DocumentStyle], bytes]:
 
 
 def _zipped(statement: Statement, style: DocumentStyle) -> bytes:
-    """The PDF of each customer; two whose names look alike are told apart by their numbers."""
+    """The PDF of each customer; two with names that look alike differ by their numbers."""
     file, pdf = BytesIO(), _renderer(FileFormat.PDF)
     closed_at = statement.closing.at if statement.closing is not None else None
     made = (statement.built_at or closed_at or datetime.now(UTC)).astimezone(style.zone).timetuple()[:6]

@@ -78,7 +78,7 @@ def _account(paper: StatementPages, statement: Statement, account: CustomerState
 
 
 def _why_nothing(account: CustomerStatement) -> str:
-    """The word for a customer without a time sheet: whose time waits is never told that nothing was booked."""
+    """The word for a customer without a time sheet: never "nothing booked" where time waits."""
     open_lines = any(line.amounts.waiting or line.amounts.corrections_open for line in account.lines)
     if open_lines or account.conflicts or account.gaps:
         return "nothing_yet"
@@ -159,7 +159,7 @@ def _adjustments(paper: StatementPages, account: CustomerStatement) -> None:
 
 
 def _table(paper: StatementPages, rows: Sequence[StatementItem | AdjustmentLine]) -> PagedTable:
-    """A table of single rows; without amounts where Kimai tells none, which leaves their room to the subject."""
+    """A table of single rows; without amounts where Kimai gives none, which leaves their room to the subject."""
     style, currency = paper.style, next((row.currency for row in rows if row.currency), "")
     titles, widths = [style.word(name) for name in _SINGLE], list[float](ITEM_WIDTHS)
     if _is_priced(rows):

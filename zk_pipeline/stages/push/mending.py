@@ -1,4 +1,4 @@
-"""Mending in the target what stands in the way of time sheets, with a person's word: shown again, or ended later."""
+"""Mending in the target what makes it refuse time sheets, at a person's request: shown again, or ended later."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -28,7 +28,7 @@ class Mend(StrEnum):
 
 
 class NothingToMendError(Exception):
-    """It is gone, or the target did not do what was asked for; the message says what to do."""
+    """It is gone, or the target did not do it; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ Filtered = Annotated[TrailFilter, Depends(_filter)]
 
 @router.get("", summary="A page of the trail, newest first")
 def list_trail(actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) -> Page[TrailEntry]:
-    """`event` stands for everything that begins so; `search` looks into event, subject and detail.
+    """`event` is the beginning of an event; `search` looks into event, subject and detail.
 
     Viewers read neither sign-ins nor addresses of others.
     """

@@ -83,7 +83,7 @@ class MappingChange(Body):
 
 
 class PartnerView(BaseModel):
-    """Something of Zammad, and what stands for it in Kimai.
+    """Something of Zammad, and its partner in Kimai.
 
     `zammad` is its value in an import file; it is empty for a Kimai user whom no agent is. `way` says how that is
     known, and `sure` whether that is unmistakable. `shared_with` are the other agents who are the same user. `since`
@@ -189,7 +189,7 @@ Shared = Annotated[bool, Query(description="Several agents are one Kimai user, a
 Known = Annotated[bool | None, Query(description="True: both systems have it. False: something of it is gone.")]
 
 OfState = Annotated[
-    State | None, Query(description="`open`: nothing stands for it. `alone`: a Kimai user whom no agent is.")
+    State | None, Query(description="`open`: it has no partner. `alone`: a Kimai user whom no agent is.")
 ]
 
 
@@ -204,7 +204,7 @@ def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Unmapped
 def list_partners(
     _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, search: Search = "", state: OfState = None
 ) -> PartnersPage:
-    """Everything of Zammad with what stands for it in Kimai, mapped or not; what nothing stands for comes first."""
+    """Everything of Zammad with its partner in Kimai, mapped or not; those without one come first."""
     wanted = PartnerFilter(search, state)
     found = partners.page(ready, collection.kind, wanted, limit=paging.size, offset=paging.offset)
     page = paging.of([PartnerView.model_validate(row) for row in found.rows], found.total)

@@ -51,10 +51,10 @@ def statement(
         return to_view(found)
     content = render(found, kind, document_style(ready.settings, language, internal=internal, csv=csv_dialect))
     name = quote(file_name(found, kind, found.accounts[0].customer if customer else None))
-    told = (
+    disposition = (
         f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}" if "%" in name else f'attachment; filename="{name}"'
     )
-    return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": told})
+    return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": disposition})
 
 
 @router.post("/refresh", summary="Make the statements again", status_code=202)

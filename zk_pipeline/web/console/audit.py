@@ -26,7 +26,7 @@ from zk_pipeline.web.console.words import Words
 SIZE = 20
 _DAYS = re.compile(r"days?:(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?", re.ASCII)
 _RUN_SHOWN = 8
-"""Characters of a run's id that tell it from others."""
+"""Characters of a run's id that are shown."""
 
 EXPORT = "/api/v1/audit/export"
 

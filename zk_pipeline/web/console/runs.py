@@ -33,7 +33,7 @@ _COUNTS: Mapping[str, str] = {
     "parked": _REFUSED,
     "failed": _DAYS,
 }
-"""What is told of a run, in this order, each with the address of what it counts."""
+"""The counts of a run, in this order, each with the address of what it counts."""
 
 _WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "undone")
 _REFUSALS = ("parked", "failed")
@@ -91,8 +91,8 @@ def outcome(words: Words, run: RunDetails) -> None:
 
 def counts(words: Words, run: RunDetails) -> dict[str, str]:
     """What a run did, by kind, without what it did not do."""
-    told = {name: number for name in _COUNTS if (number := run.counts.get(name))}
-    return {name: f"{words.number(number)} {words(f'count.{name}')}" for name, number in told.items()}
+    counted = {name: number for name in _COUNTS if (number := run.counts.get(name))}
+    return {name: f"{words.number(number)} {words(f'count.{name}')}" for name, number in counted.items()}
 
 
 def shortfalls(words: Words, runs: Sequence[RunDetails]) -> list[str]:

@@ -25,7 +25,7 @@ Previewed = tuple[SchedulePlan, list[datetime] | str]
 
 
 class Schedules:
-    """A card for each schedule. What was typed stays, whatever changes elsewhere."""
+    """A card for each schedule. What was typed stays when something changes elsewhere."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit

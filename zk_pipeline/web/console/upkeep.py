@@ -160,7 +160,7 @@ def _exported(visit: Visit, email: str) -> bytes:
 
 
 class Health:
-    """The examination, which takes some seconds and is made when it is asked for; version and licences."""
+    """The examination, which takes some seconds and is made on request; version and licences."""
 
     def __init__(self, visit: Visit) -> None:
         self._visit, words = visit, visit.words

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Any
 
 from zk_pipeline.identity import second_factor, users
 from zk_pipeline.identity.actors import Actor, Role
@@ -176,17 +177,9 @@ def _invite(runtime: Runtime, actor: Actor, email: str, role: Role, name: str) -
         return users.invite(connection, actor, email, role, name)
 
 
-def _change(
-    runtime: Runtime,
-    actor: Actor,
-    user_id: int,
-    *,
-    name: str | None = None,
-    role: Role | None = None,
-    active: bool | None = None,
-) -> User:
+def _change(runtime: Runtime, actor: Actor, user_id: int, **changes: Any) -> User:
     with runtime.database.transaction() as connection:
-        return users.change(connection, actor, user_id, name=name, role=role, active=active)
+        return users.change(connection, actor, user_id, **changes)
 
 
 def _reset_password(runtime: Runtime, actor: Actor, user_id: int) -> Invitation:

@@ -163,7 +163,7 @@ def choice(label: str, options: Mapping[Any, str], value: Any, on_change: Handle
 
 
 def two_lines(first: str, second: str) -> None:
-    """A name, and below it what tells it from others."""
+    """A name, and below it what distinguishes it."""
     with box("zk-two-lines"):
         text("span", first)
         if second:

@@ -86,9 +86,9 @@ def test_each_column_that_a_view_reads_is_described_as_its_table_describes_it(
     sources = {f"{row['schema']}.{row['name']}": row["columns"] for row in manifest.content["sources"].values()}
     tables = {table.fullname: table for table in metadata.tables.values()}
     for name, columns in sources.items():
-        for column, told in columns.items():
-            assert told["description"], f"{name}.{column}"
-            assert tables[name].columns[column].doc in {None, told["description"]}, f"{name}.{column}"
+        for column, given in columns.items():
+            assert given["description"], f"{name}.{column}"
+            assert tables[name].columns[column].doc in {None, given["description"]}, f"{name}.{column}"
     read = marts.rows(
         """
         SELECT DISTINCT table_schema || '.' || table_name AS name, column_name FROM information_schema.view_column_usage

@@ -21,15 +21,17 @@ def test_the_script_of_the_page_does_what_the_page_shows(web: Web, ids: dict[str
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, check=False, env=given, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, done.stderr
-    told = done.stdout + done.stderr
-    assert is_shown(told.replace("operator@example.com", "anna.berger@example.com"), tuple(shown.splitlines())), told
+    answer = (done.stdout + done.stderr).replace("operator@example.com", "anna.berger@example.com")
+    assert is_shown(answer.replace("operator@example.com", "anna.berger@example.com"), tuple(shown.splitlines())), (
+        answer
+    )
     assert web.rows("SELECT count(DISTINCT requested_at) FROM sync.day_requests") == [(1,)], "asked twice, done once"
 
 
 def test_an_error_of_the_api_has_the_form_of_its_page(web: Web, as_role: AsRole):
     shown = example("api.md", "request_id")
-    told = as_role("viewer").get("/api/v1/conflicts?reson=billed").json()
-    assert (told["detail"], told["status_code"]) == (shown["detail"], shown["status_code"])
-    assert {name: len(value) for name, value in told.items() if name != "status_code"} == {
+    answer = as_role("viewer").get("/api/v1/conflicts?reson=billed").json()
+    assert (answer["detail"], answer["status_code"]) == (shown["detail"], shown["status_code"])
+    assert {name: len(value) for name, value in answer.items() if name != "status_code"} == {
         name: len(value) for name, value in shown.items() if name != "status_code"
     }

@@ -45,9 +45,9 @@ def credit(web: Web) -> int:
 def test_an_admin_closes_a_month_and_opens_it_again(statement: Web, admin: httpx.Client, viewer: httpx.Client) -> None:
     answer = admin.post(f"{MONTH}/close", json={})
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["period"]["month"], told["period"]["closed"], told["tag_run_id"]) == ("2025-08", True, None)
-    assert told["period"]["closed_by"].startswith("user:")
+    body = answer.json()
+    assert (body["period"]["month"], body["period"]["closed"], body["tag_run_id"]) == ("2025-08", True, None)
+    assert body["period"]["closed_by"].startswith("user:")
     refused(admin.post(f"{MONTH}/close", json={}), 409, "2025-08 is already closed")
     assert admin.post(f"{MONTH}/reopen", json={"reason": "a mistake"}).json()["closed"] is False
     (row,) = viewer.get(PERIODS).json()["items"]
@@ -79,9 +79,9 @@ def test_what_stands_in_the_way_is_answered_and_nothing_changes(web: Web, admin:
 def test_a_month_whose_tags_cannot_be_asked_for_is_closed_all_the_same_and_says_so(
     statement: Web, admin: httpx.Client
 ) -> None:
-    told = admin.post(f"{MONTH}/close", json={"tag": True}).json()
-    assert (told["period"]["closed"], told["tag_run_id"]) == (True, None)
-    assert f"Dagster at {NOWHERE} does not answer" in told["tag_problem"]
+    body = admin.post(f"{MONTH}/close", json={"tag": True}).json()
+    assert (body["period"]["closed"], body["tag_run_id"]) == (True, None)
+    assert f"Dagster at {NOWHERE} does not answer" in body["tag_problem"]
     assert statement.rows("SELECT month::text FROM sync.periods") == [("2025-08-01",)]
 
 
@@ -105,11 +105,11 @@ def test_an_operator_reviews_a_customer_just_as_it_was_seen(
 ) -> None:
     with statement.database.transaction() as connection:
         connection.execute(text(LINE))
-    told = viewer.get(MONTH).json()
-    (globex,) = told["customers"]
+    body = viewer.get(MONTH).json()
+    (globex,) = body["customers"]
     assert (globex["holds"], globex["reviewed_by"], globex["change"]["before"]) == (False, "", "0")
-    assert [row["step"] for row in told["steps"]] == ["synced", "decided", "balanced", "reviewed", "closed"]
-    assert told["steps"][3] == {"step": "reviewed", "finding": "open", "number": 1, "minutes": "0"}
+    assert [row["step"] for row in body["steps"]] == ["synced", "decided", "balanced", "reviewed", "closed"]
+    assert body["steps"][3] == {"step": "reviewed", "finding": "open", "number": 1, "minutes": "0"}
     seen = {"customer": "2", "hash": globex["hash"]}
     path = f"{MONTH}/reviews"
     refused(viewer.post(path, json=seen), 403, "This needs the role operator")
@@ -133,8 +133,8 @@ def test_a_closed_month_is_not_reviewed_any_more(statement: Web, admin: httpx.Cl
 
 
 def test_before_a_statement_was_made_the_steps_say_so_and_nobody_is_reviewed(web: Web, operator: httpx.Client) -> None:
-    told = operator.get(MONTH).json()
-    assert (told["steps"][0]["finding"], told["customers"]) == ("unmade", [])
+    body = operator.get(MONTH).json()
+    assert (body["steps"][0]["finding"], body["customers"]) == ("unmade", [])
     refused(operator.post(f"{MONTH}/reviews", json={"customer": "2", "hash": ""}), 409, "there is no statement yet")
     assert web.rows("SELECT * FROM sync.customer_reviews") == []
 

@@ -49,10 +49,10 @@ def test_the_doctor_examines_the_installation(
 
 
 def test_every_component_names_its_version_and_licence(viewer: httpx.Client) -> None:
-    told = viewer.get("/api/v1/about").json()
-    assert (told["version"], told["licence"]) == (__version__, "MIT")
-    assert {"fastapi", "nicegui", "dagster"} <= {row["name"].lower() for row in told["components"]}
-    assert [row["name"] for row in told["components"] if not row["licence"]] == []
+    about = viewer.get("/api/v1/about").json()
+    assert (about["version"], about["licence"]) == (__version__, "MIT")
+    assert {"fastapi", "nicegui", "dagster"} <= {row["name"].lower() for row in about["components"]}
+    assert [row["name"] for row in about["components"] if not row["licence"]] == []
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "alerts"), ("POST", "alerts/test"), ("POST", "doctor")])

@@ -115,6 +115,29 @@ def timesheets(kimai_url: str, token: str, first: str, last: str) -> dict[int, d
     return {row["id"]: row for row in answer.raise_for_status().json()}
 
 
+@contextmanager
+def as_admin(web_url: str, email: str) -> Iterator[httpx.Client]:
+    """The REST API, signed in."""
+    with httpx.Client(base_url=f"{web_url}/api/v1", trust_env=False, timeout=60) as client:
+        token = client.post("/auth/login", json={"email": email, "password": PASSWORD}).json()["access_token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        yield client
+
+
+def connect_demo(client: httpx.Client, systems: SandboxProcess) -> None:
+    """Connect the demo's systems, with its mappings, unless that is done."""
+    if client.get("/connectors").json()["total"]:
+        return
+    for kind, url, key in (
+        ("zammad", systems.zammad_url, systems.zammad_token),
+        ("kimai", systems.kimai_url, systems.kimai_token),
+    ):
+        given = {"kind": kind, "name": kind, "base_url": url, "token": key}
+        client.post("/connectors", json=given).raise_for_status()
+    csv = {"content-type": "text/csv"}
+    client.post("/mappings/import", content=demo_mappings_csv(), headers=csv).raise_for_status()
+
+
 def written(rows: Mapping[int, Mapping[str, Any]]) -> set[str]:
     """The bookings whose markers stand in these time sheets."""
     return {booking for row in rows.values() for booking in marked_ids(row["description"] or "", "zammad")}

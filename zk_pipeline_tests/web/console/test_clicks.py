@@ -4,13 +4,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from zk_pipeline_tests.cli.test_up import Up, free_port, zk_up
-from zk_pipeline_tests.web.console.site import PASSWORD, timesheets, written
-from zk_sandbox.demo import demo_mappings_csv
+from zk_pipeline_tests.web.console.site import PASSWORD, as_admin, connect_demo, timesheets, written
 from zk_sandbox.server import SandboxProcess
 
 ADMIN = "admin@example.com"
@@ -48,17 +46,8 @@ def synced(systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) ->
     variables["ZK_MAX_CHANGES"] = "1000"
     with zk_up(tmp_path_factory.mktemp("clicks"), variables, free_port()) as running:
         running.wait_for("Press Ctrl-C")
-        with httpx.Client(base_url=f"{running.web_url}/api/v1", trust_env=False, timeout=60) as client:
-            token = client.post("/auth/login", json={"email": ADMIN, "password": PASSWORD}).json()["access_token"]
-            client.headers["authorization"] = f"Bearer {token}"
-            for kind, url, key in (
-                ("zammad", systems.zammad_url, systems.zammad_token),
-                ("kimai", systems.kimai_url, systems.kimai_token),
-            ):
-                given = {"kind": kind, "name": kind, "base_url": url, "token": key}
-                client.post("/connectors", json=given).raise_for_status()
-            csv = {"content-type": "text/csv"}
-            client.post("/mappings/import", content=demo_mappings_csv(), headers=csv).raise_for_status()
+        with as_admin(running.web_url, ADMIN) as client:
+            connect_demo(client, systems)
             asked = client.post("/sync/requests", json={"first": FIRST, "last": LAST})
             asked.raise_for_status()
             until = time.monotonic() + TO_THE_DEMO

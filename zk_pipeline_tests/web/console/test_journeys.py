@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from zk_pipeline_tests.cli.test_up import Up, free_port, zk_up
-from zk_pipeline_tests.web.console.site import PASSWORD, SCREENSHOTS, timesheets, written
+from zk_pipeline_tests.web.console.site import PASSWORD, SCREENSHOTS, as_admin, connect_demo, timesheets, written
 from zk_sandbox.demo import demo_mappings_csv
 from zk_sandbox.server import SandboxProcess
 
@@ -152,19 +151,8 @@ def test_from_the_installation_over_the_first_decision_to_its_place_in_the_audit
 @pytest.fixture
 def prepared(up: Up, systems: SandboxProcess) -> None:
     """Connectors and mappings, whether or not another test has set them up."""
-    with httpx.Client(base_url=f"{up.web_url}/api/v1", trust_env=False, timeout=60) as client:
-        token = client.post("/auth/login", json={"email": ADMIN, "password": PASSWORD}).json()["access_token"]
-        client.headers["authorization"] = f"Bearer {token}"
-        if client.get("/connectors").json()["total"]:
-            return
-        for kind, url, key in (
-            ("zammad", systems.zammad_url, systems.zammad_token),
-            ("kimai", systems.kimai_url, systems.kimai_token),
-        ):
-            given = {"kind": kind, "name": kind, "base_url": url, "token": key}
-            client.post("/connectors", json=given).raise_for_status()
-        csv = {"content-type": "text/csv"}
-        client.post("/mappings/import", content=demo_mappings_csv(), headers=csv).raise_for_status()
+    with as_admin(up.web_url, ADMIN) as client:
+        connect_demo(client, systems)
 
 
 @pytest.mark.timeout(300)

@@ -21,7 +21,7 @@ def run(counts: Mapping[str, int], *, carried_out: bool = True) -> RunDetails:
 
 
 @pytest.mark.parametrize(
-    ("counts", "told"),
+    ("counts", "texts"),
     [
         ({"created": 1200, "linked": 1}, ["1,200 created", "1 linked"]),
         ({"entries": 9, "planned": 3, "unapproved": 3}, ["9 read", "3 planned", "3 waiting for approval"]),
@@ -30,12 +30,12 @@ def run(counts: Mapping[str, int], *, carried_out: bool = True) -> RunDetails:
         ({"in_sync": 7}, []),
     ],
 )
-def test_a_run_tells_what_it_did_and_what_it_left(counts: Mapping[str, int], told: list[str]):
-    assert list(run_table.counts(WORDS, run(counts)).values()) == told
+def test_a_run_tells_what_it_did_and_what_it_left(counts: Mapping[str, int], texts: list[str]):
+    assert list(run_table.counts(WORDS, run(counts)).values()) == texts
 
 
 @pytest.mark.parametrize(
-    ("counts", "status", "carried_out", "told"),
+    ("counts", "status", "carried_out", "texts"),
     [
         ({"created": 3}, "success", True, ("Done", "good")),
         ({"created": 3, "parked": 2}, "success", True, ("Done, 2 refused", "warn")),
@@ -48,9 +48,9 @@ def test_a_run_tells_what_it_did_and_what_it_left(counts: Mapping[str, int], tol
     ],
 )
 def test_a_run_that_was_refused_something_or_left_something_is_not_simply_done(
-    counts: Mapping[str, int], status: str, carried_out: bool, told: tuple[str, str]
+    counts: Mapping[str, int], status: str, carried_out: bool, texts: tuple[str, str]
 ):
-    assert run_table.verdict(WORDS, replace(run(counts, carried_out=carried_out), status=status)) == told
+    assert run_table.verdict(WORDS, replace(run(counts, carried_out=carried_out), status=status)) == texts
 
 
 def test_what_ended_well_without_writing_everything_is_said_in_sentences():

@@ -199,7 +199,7 @@ def test_trying_again_asks_for_the_days(page: Page, month: Site):
     days = "SELECT count(DISTINCT day) FROM sync.day_requests WHERE claimed_by_run IS NULL AND reason = 'person'"
     before = month.value(days)
     card(page, "Lena Vogt is disabled in Kimai").get_by_role("button", name="Try all again").click()
-    notice(page, "are asked for")
+    notice(page, "are queued")
     assert month.value(days) > before
 
 

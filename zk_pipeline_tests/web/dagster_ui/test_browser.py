@@ -237,22 +237,22 @@ def test_the_page_of_a_failed_run_says_on_top_why_and_what_to_do(visit: Callable
     run_id = up.launch("tag_billed", DAY)
     viewer = visit(Role.VIEWER)
     page = viewer.open(f"/runs/{run_id}")
-    told = page.get_by_role("alert").filter(has_text="Nothing was done.")
-    expect(told).to_contain_text("Nothing was done. tag_billed is asked for in the console or with `zk`")
-    box = told.bounding_box()
+    alert = page.get_by_role("alert").filter(has_text="Nothing was done.")
+    expect(alert).to_contain_text("Nothing was done. tag_billed is asked for in the console or with `zk`")
+    box = alert.bounding_box()
     assert box is not None
     assert (box["x"], box["y"], box["width"]) == (0, 0, 1400)
     expect(page.get_by_text("RUN_FAILURE").first).to_be_in_viewport()
     page.goto(f"{up.url}/runs")
     expect(page.get_by_text(run_id[:8]).first).to_be_visible()
-    expect(told).to_have_count(0)
+    expect(alert).to_have_count(0)
 
 
 def test_operators_are_told_what_is_for_admins(visit: Callable[[Role], Visitor]) -> None:
     operator = visit(Role.OPERATOR)
     launch(operator, "apply_retention")
-    told = operator.page.get_by_text("The job apply_retention is not for operators.")
-    expect(told).to_be_visible()
+    alert = operator.page.get_by_text("The job apply_retention is not for operators.")
+    expect(alert).to_be_visible()
 
 
 def test_admins_launch_what_takes_a_request_and_it_does_it(visit: Callable[[Role], Visitor]) -> None:

@@ -86,7 +86,7 @@ const zkConsole = {
     await fetch("/api/v1/auth/refresh", { method: "POST" }).catch(() => undefined);
   },
 
-  // Keys of a list of work: J and K move, X selects, Escape closes, ? tells, a letter presses the button that has it.
+  // Keys of a list of work: J and K move, X selects, Escape closes, ? lists the keys, a letter presses the button that has it.
   // Enter needs nothing of us: what has the focus is a button.
   key(event) {
     const list = document.querySelector("[data-zk-todo]");

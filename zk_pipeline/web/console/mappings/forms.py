@@ -65,7 +65,7 @@ async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
 
 
 async def choose(visit: Visit, row: Partner, changed: Changed) -> None:
-    """Ask what stands for it, and set that unless somebody else changed it meanwhile."""
+    """Ask for its partner, and set that unless somebody else changed it meanwhile."""
     words, name = visit.words, name_of(visit.words, row)
     title = words("mappings.map", name=name)
     if row.way.found:
@@ -139,7 +139,7 @@ def name_of(words: Words, row: Partner) -> str:
 
 
 def leads_to(words: Words, row: Partner) -> str:
-    """What stands for it; where nothing has a name yet, what will."""
+    """Its partner; where that has no name yet, the name that it will have."""
     own = "mappings.fixed" if row.way is Way.FIXED else "mappings.own"
     return row.kimai or (words(own) if row.kimai_id is None else f"id {row.kimai_id}")
 

@@ -168,8 +168,7 @@ class Cards:
         if cause.maps is not None and cause.zammad:
             for suggestion in cause.suggestions[:SUGGESTED] if is_unmapped else ():
                 label = words("todo.use", name=suggestion.name)
-                kind = "primary" if suggestion.score == _CERTAIN else "plain"
-                self._mapping(cause, label, f"id:{suggestion.id}", primary=kind == "primary")
+                self._mapping(cause, label, f"id:{suggestion.id}", primary=suggestion.score == _CERTAIN)
             choose = visit.act(Role.OPERATOR, partial(self._choose, cause))
             other = "todo.other" if is_unmapped and cause.suggestions else "todo.map"
             widgets.button(words(other), choose).props["aria-label"] = f"{words(other)}: {cause.name}"

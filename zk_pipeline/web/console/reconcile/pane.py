@@ -17,7 +17,7 @@ class Pane:
 
     @contextmanager
     def showing(self, title: str, lead: str = "") -> Iterator[None]:
-        """Draw something else into the pane, which takes the focus; `lead` stands below the title."""
+        """Draw something else into the pane, which takes the focus; `lead` is shown below the title."""
         words = self._visit.words
         self._box.clear()
         self._box.set_visibility(True)

@@ -91,8 +91,8 @@ def _show_change(words: Words, change: MonthChange) -> None:
         f"{'#' if cause is change.ticket else ''}{cause.name} {signed(words.hours(cause.minutes))}" for cause in causes
     )
     with widgets.box("zk-two-lines"):
-        told = widgets.text("span", f"{signed(words.hours(change.minutes))}{percent}")
-        told.props["title"] = words.minutes(change.minutes)
+        amount = widgets.text("span", f"{signed(words.hours(change.minutes))}{percent}")
+        amount.props["title"] = words.minutes(change.minutes)
         widgets.text("span", listed if change.before else words("month.change.new"), "zk-muted zk-causes")
 
 

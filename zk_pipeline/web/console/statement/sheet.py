@@ -235,7 +235,7 @@ def _agent(line: StatementLine) -> None:
 
 
 def _columns(words: Words, rows: Sequence[StatementItem | AdjustmentLine]) -> list[Column]:
-    """The columns of single rows; one for amounts only where Kimai tells some."""
+    """The columns of single rows; one for amounts only where Kimai gives some."""
     names = ("day", "ticket", "subject", "agent", "activity", "time")
     columns = [Column(words(f"statement.{name}"), number=name == "time") for name in names]
     if _is_priced(rows):

@@ -39,6 +39,7 @@ class Steps:
     ) -> None:
         self._visit, self._month, self._progress = visit, month, progress
         self._refresh, self._offer_refresh = refresh, offer_refresh
+        self._sync_key, self._tag_key = new_key(), new_key()
 
     @property
     def closed(self) -> bool:
@@ -110,7 +111,7 @@ class Steps:
     async def _sync(self) -> None:
         visit = self._visit
         first, last = self._month, last_day(self._month)
-        await visit.once(new_key(), sync.request_days, visit.runtime, visit.actor, first, last)
+        await visit.once(self._sync_key, sync.request_days, visit.runtime, visit.actor, first, last)
         visit.notify(visit.words("month.sync.done"))
         await self._refresh()
 
@@ -141,7 +142,7 @@ class Steps:
 
     async def _tag(self) -> None:
         visit = self._visit
-        await visit.once(new_key(), periods.launch_tagging, visit.runtime, visit.actor, month_name(self._month))
+        await visit.once(self._tag_key, periods.launch_tagging, visit.runtime, visit.actor, month_name(self._month))
         visit.notify(visit.words("month.tag.done"))
 
     def _ask_to_reopen(self) -> None:
@@ -229,7 +230,7 @@ class _CloseDialog:
                     tag=bool(self._tag.value),
                 )
         except EXPECTED as error:
-            # What stands in the way now is another question, so that it may be tried again.
+            # The objection of now may be another one, so it may be tried again.
             self._key = new_key()
             self._say(str(error))
             return

@@ -56,7 +56,7 @@ WORDS = {
         "{hours} attendent une décision. Ouvertes : {number}.",
     ),
     "month.decided.later": (
-        "The statement will tell.",
+        "The statement will show it.",
         "Das sagt der Nachweis.",
         "Le relevé le dira.",
     ),
@@ -75,7 +75,7 @@ WORDS = {
         "Korrekturen und was sie korrigieren weichen um {hours} ab. Gleichen Sie den Monat neu ab.",
         "Les corrections et ce qu'elles corrigent diffèrent de {hours}. Resynchronisez le mois.",
     ),
-    "month.balanced.later": ("The statement will tell.", "Das sagt der Nachweis.", "Le relevé le dira."),
+    "month.balanced.later": ("The statement will show it.", "Das sagt der Nachweis.", "Le relevé le dira."),
     "month.reviewed.done": (
         "Every customer is reviewed.",
         "Jeder Kunde ist geprüft.",
@@ -91,7 +91,7 @@ WORDS = {
         "Kein Kunde hat Zeit in diesem Monat.",
         "Aucun client n'a de temps ce mois-ci.",
     ),
-    "month.reviewed.later": ("The statement will tell.", "Das sagt der Nachweis.", "Le relevé le dira."),
+    "month.reviewed.later": ("The statement will show it.", "Das sagt der Nachweis.", "Le relevé le dira."),
     "month.closed.blocked": (
         "Finish the steps above first.",
         "Erledigen Sie zuerst die Schritte oben.",
@@ -103,7 +103,7 @@ WORDS = {
         "La clôture est possible avec ce qui attend, qui sera saisi plus tard dans un mois ouvert.",
     ),
     "month.closed.ready": (
-        "Nothing stands in the way.",
+        "Nothing prevents it.",
         "Nichts steht im Weg.",
         "Rien ne s'y oppose.",
     ),
@@ -215,7 +215,7 @@ WORDS = {
         "Régler l'avoir de {customer}",
     ),
     "credits.settle.about": (
-        "The note stands in the statements of both months, and on the customer's PDF.",
+        "The note is shown in the statements of both months, and on the customer's PDF.",
         "Der Vermerk steht in den Nachweisen beider Monate und auf dem PDF des Kunden.",
         "La note figure aux relevés des deux mois et sur le PDF du client.",
     ),

@@ -65,7 +65,7 @@ WORDS = {
     "users.activate": ("Activate again", "Wieder aktivieren", "Réactiver"),
     "alerts.title": ("Alerts", "Benachrichtigungen", "Alertes"),
     "alerts.about": (
-        "Who is told when something fails, and when it works again.",
+        "Who is alerted when something fails, and when it works again.",
         "Wer erfährt, wenn etwas fehlschlägt, und wenn es wieder geht.",
         "Qui est prévenu quand quelque chose échoue, et quand cela remarche.",
     ),
@@ -77,7 +77,7 @@ WORDS = {
         "Eingestellt in ZK_ALERT_URLS. Die Adressen selbst sind geheim, weil sie Passwörter enthalten.",
         "Réglées dans ZK_ALERT_URLS. Les adresses sont secrètes, car elles contiennent des mots de passe.",
     ),
-    "alerts.none": ("Nobody is told.", "Niemand erfährt etwas.", "Personne n'est prévenu."),
+    "alerts.none": ("Nobody is alerted.", "Niemand erfährt etwas.", "Personne n'est prévenu."),
     "alerts.none.hint": (
         "Set ZK_ALERT_URLS, to an e-mail address or a chat for example, and start again.",
         "Setzen Sie ZK_ALERT_URLS, etwa auf eine E-Mail-Adresse oder einen Chat, und starten Sie neu.",

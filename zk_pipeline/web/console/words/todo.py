@@ -14,7 +14,7 @@ WORDS = {
     "todo.key.3": ("close what is open", "Geöffnetes schließen", "fermer"),
     "todo.key.4": ("this list", "diese Liste", "cette liste"),
     "todo.keys.letters": (
-        "Each decision has a letter, which stands on its button.",
+        "Each decision has a letter, shown on its button.",
         "Jede Entscheidung hat einen Buchstaben, der auf ihrem Knopf steht.",
         "Chaque décision a une lettre, indiquée sur son bouton.",
     ),
@@ -49,12 +49,12 @@ WORDS = {
     "todo.create_customer": ("Create in Kimai", "In Kimai anlegen", "Créer dans Kimai"),
     "todo.again": ("Try all again", "Alle noch einmal versuchen", "Tout réessayer"),
     "todo.again.done.one": (
-        "{number} day is asked for: the next run tries again.",
+        "{number} day is queued: the next run tries again.",
         "{number} Tag ist angefordert: Der nächste Lauf versucht es noch einmal.",
         "{number} jour demandé : la prochaine exécution réessaie.",
     ),
     "todo.again.done.many": (
-        "{number} days are asked for: the next runs try again.",
+        "{number} days are queued: the next runs try again.",
         "{number} Tage sind angefordert: Die nächsten Läufe versuchen es noch einmal.",
         "{number} jours demandés : les prochaines exécutions réessaient.",
     ),
@@ -87,7 +87,7 @@ WORDS = {
     "todo.undo": ("Undo", "Rückgängig", "Annuler"),
     "left_out.none": ("Nothing was left out.", "Nichts wurde ausgelassen.", "Rien n'a été laissé de côté."),
     "left_out.none.hint": (
-        "What you leave out stands here, and can be brought back.",
+        "What you leave out is listed here, and can be brought back.",
         "Was Sie auslassen, steht hier und lässt sich zurückholen.",
         "Ce que vous laissez de côté apparaît ici et peut être repris.",
     ),
