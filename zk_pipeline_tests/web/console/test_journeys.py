@@ -139,7 +139,7 @@ def test_from_the_installation_over_the_first_decision_to_its_place_in_the_audit
     decided = page.get_by_role("row").filter(has_text="Conflict decided").first
     expect(decided).to_contain_text(ADMIN)
     decided.get_by_role("button").click()
-    expect(page.get_by_role("dialog").get_by_text("Ignore", exact=True)).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("Leave out", exact=True)).to_be_visible()
 
     page.goto(f"{up.web_url}/statement")
     assert bring_up_to_date(page).startswith(f"{up.url}/runs/")
