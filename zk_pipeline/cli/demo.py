@@ -31,6 +31,9 @@ DAYS, ZONE = 31, "Europe/Berlin"
 SOON = timedelta(minutes=2)
 """By then the daemon runs."""
 
+SETTINGS_FILE = "settings.env"
+"""In the home of the demo: its settings, for other commands on it."""
+
 
 def demo(
     *,
@@ -62,7 +65,7 @@ def demo(
         zk = _shown(Path(sys.argv[0]).absolute())
         if not serve:
             out.print(f"\nTo open the console and Dagster's UI on it: [bold]{zk} demo --serve[/]", soft_wrap=True)
-        listing = f"ZK_HOME={_shown(ready.home)} {zk} conflicts list"
+        listing = f"{ENV_FILE}={_shown(ready.home / SETTINGS_FILE)} {zk} conflicts list"
         out.print(f"To list what waits for you: [bold]{listing}[/]", soft_wrap=True)
         if serve:
             _run_jobs(defs, "marts", "watch")
@@ -113,8 +116,7 @@ def _demo_environment(web_port: int, first: date, last: date) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("ZK_")]:
         del os.environ[name]
     with SandboxProcess("demo", ends=last) as systems:
-        os.environ |= {
-            ENV_FILE: os.devnull,
+        settings = {
             "ZK_HOME": str(home),
             "ZK_TIMEZONE": ZONE,
             "ZK_START_DATE": first.isoformat(),
@@ -125,6 +127,9 @@ def _demo_environment(web_port: int, first: date, last: date) -> Iterator[None]:
             "ZK_KIMAI_TOKEN": systems.kimai_token,
             "ZK_WEBHOOK_SECRET": secrets.token_urlsafe(24),
         }
+        home.mkdir(parents=True, exist_ok=True)
+        (home / SETTINGS_FILE).write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        os.environ |= {ENV_FILE: os.devnull, **settings}
         yield
 
 

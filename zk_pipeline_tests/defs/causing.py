@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -48,6 +48,7 @@ class Scene:
 
     world: World
     instance: dg.DagsterInstance
+    resources: dict[str, dg.ConfigurableResource] = field(default_factory=resources_of_settings)
 
     @property
     def runtime(self) -> Runtime:
@@ -145,9 +146,9 @@ class Scene:
         return {row.subject: row for section in self.report().sections for row in section.findings}
 
     def tell(self) -> str:
-        """A tick of the sensor that tells."""
+        """A tick of the sensor that alerts; its resources were made when Dagster loaded the code."""
         with dg.build_sensor_context(
-            self.instance, resources=resources_of_settings(), last_sensor_start_time=1.0
+            self.instance, resources=self.resources, last_sensor_start_time=1.0
         ) as context:
             return alerts.evaluate_tick(context).skip_message or ""
 

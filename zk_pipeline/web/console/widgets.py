@@ -265,6 +265,9 @@ def _cell(tag: str, value: Cell) -> Element:
 
 Data = TypeVar("Data")
 
+SECONDS_HEARD = 10.0
+"""How long a click may take to the server. Without this, a page that redraws in that time swallows it."""
+
 _NOTHING = object()
 _log = logging.getLogger(__name__)
 
@@ -287,14 +290,22 @@ class Panel(Generic[Data]):
         if self.box.is_deleted or (outcome == self._shown and not isinstance(outcome, BaseException)):
             return
         self._shown = outcome
-        self.box.props(remove="aria-busy").clear()
-        with self.box:
+        self._take_off()
+        with self.box.props(remove="aria-busy"):
             if isinstance(outcome, SessionOverError):
                 self._visit.leave()
             elif isinstance(outcome, BaseException):
                 self._say(outcome)
             else:
                 self._show(outcome)
+
+    def _take_off(self) -> None:
+        """Take what is shown off the page; a click that is under way to it is still heard."""
+        gone = list(self.box)
+        for slot in self.box.slots.values():
+            slot.children.clear()
+        self.box.update()
+        asyncio.get_running_loop().call_later(SECONDS_HEARD, _forget, gone)
 
     def _say(self, error: BaseException) -> None:
         words = self._visit.words
@@ -304,3 +315,9 @@ class Panel(Generic[Data]):
             _log.error("A part of the console failed unexpectedly:", exc_info=error)
             reason = words("error.defect")
         failed(words("error.part"), reason, words("try_again"), self.refresh)
+
+
+def _forget(gone: Sequence[Element]) -> None:
+    for element in gone:
+        if not element.is_deleted:
+            element.client.remove_elements(element.descendants(include_self=True))

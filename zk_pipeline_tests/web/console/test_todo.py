@@ -148,6 +148,36 @@ WAITING_IDS = (
 )
 
 
+SLOW_LINE = """
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) {
+  if (window.held) window.held.push(() => send.call(this, data));
+  else send.call(this, data);
+};
+"""
+"""While `held` is a list, what the page sends waits in it, as on a slow line."""
+
+
+def test_a_click_on_what_is_drawn_again_meanwhile_still_counts(browser: Browser, month: Site):
+    with window(browser, month, name="slow line") as slow, window(browser, month, name="colleague") as colleague:
+        for visitor in (slow, colleague):
+            sign_in(visitor, month.email(Role.OPERATOR))
+        slow.page.add_init_script(SLOW_LINE)
+        page = slow.open("/reconcile")
+        expect(card(page, TIM)).to_contain_text("20 bookings")
+        page.evaluate("window.held = []")
+        card(page, TIM).get_by_role("button", name="Map to…").click()
+        number = month.value(f"SELECT max(id) FROM ({WAITING_IDS}) ids")
+        other = colleague.open(f"/reconcile?conflict={number}")
+        pane(other).get_by_role("button", name="Leave out: 45\u202fmin").click()
+        expect(card(page, TIM)).to_contain_text("19 bookings")
+        expect(pane(page)).to_be_hidden()
+        page.evaluate("window.held.forEach((each) => each()); window.held = null")
+        expect(pane(page).get_by_role("button", name="Anna Berger")).to_be_visible()
+        other.locator(".zk-snack").get_by_role("button", name="Undo").click()
+        notice(other, "It waits again.")
+
+
 def test_more_than_an_hour_asks_why_and_the_reason_is_kept(page: Page, month: Site):
     card(page, TIM).locator(".zk-open").first.click()
     page.get_by_role("checkbox", name="Select all 20").click()

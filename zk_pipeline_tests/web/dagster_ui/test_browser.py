@@ -208,11 +208,14 @@ def test_a_day_shows_what_was_written_with_links_and_hours_are_plotted(
     run_id = up.launch("sync", DAY)
     assert wait_until(lambda: up.status(run_id) == "SUCCESS", 120)
     page = visit(Role.OPERATOR).open(f"/assets/sync/kimai_pushes?view=partitions&partition={DAY}")
-    for name in ("written", "in_kimai"):
-        table = page.locator("tr").filter(has=page.get_by_text(name, exact=True)).locator("table").first
+    for name, link in (("written", "#ticket/zoom/"), ("in_kimai", "/timesheet/")):
+        row = page.locator("tr").filter(has=page.get_by_text(name, exact=True))
+        row.get_by_text("[Show Markdown]").click()
+        table = page.get_by_role("dialog").locator("table")
         expect(table.get_by_text("customer", exact=True)).to_be_visible()
-    expect(page.locator("a[href*='#ticket/zoom/']").first).to_be_visible()
-    expect(page.locator("a[href*='/timesheet/']").first).to_be_visible()
+        expect(table.locator(f"a[href*='{link}']").first).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(table).to_be_hidden()
     page.goto(f"{up.url}/assets/sync/kimai_pushes")
     page.get_by_role("button", name="Plots").click()
     for name in ("hours_booked", "hours_in_kimai", "hours_waiting"):
