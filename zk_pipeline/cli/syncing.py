@@ -31,8 +31,6 @@ from zk_pipeline.store import conflicts, day_requests, request_log, runs, summar
 from zk_pipeline.store.day_requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED, TICKET
 
 SYNC = "sync"
-POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}
-"""Statement timeout (ms), age of a connection (s), connections beyond the permanent one."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Keeps Dagster's log out of the terminal; Dagster stores it with the run."""
 
@@ -65,7 +63,7 @@ def sync_days(
     Other days that these runs request, such as those whose bookings a correction changed, are run as well.
     `override_by` is who overrides the write limits; the audit trail has recorded it. Raises `SyncFailedError`.
     """
-    with _pooled_instance() as instance:
+    with dg.DagsterInstance.get() as instance:
 
         def run(begin: date, end: date) -> Ran:
             given = range_tags(begin, end, COMMAND)
@@ -127,7 +125,7 @@ def run_operation(
     `about` is what the request is about: the run to undo, the month to tag. Raises `SyncFailedError`.
     """
     asked = {REASON_TAG: COMMAND, **tags, **_requested(runtime, actor, job, about)}
-    with _pooled_instance() as instance:
+    with dg.DagsterInstance.get() as instance:
         result = job.execute_in_process(
             instance=instance, tags=asked, run_config={**QUIET, **config}, raise_on_error=False
         )
@@ -153,13 +151,6 @@ def _report_waiting_systems(runtime: Runtime, notify: Callable[[str], None]) -> 
                 notify(
                     f"{state.connector.title()} asked for a pause until {until:%H:%M:%S} UTC; it is called once anyway."
                 )
-
-
-def _pooled_instance() -> dg.DagsterInstance:
-    """Dagster's instance with a connection pool, as in its web server; by default it connects for every event."""
-    instance = dg.DagsterInstance.get()
-    instance.optimize_for_webserver(**POOL)
-    return instance
 
 
 def _further_days(runtime: Runtime) -> Iterator[tuple[date, date]]:

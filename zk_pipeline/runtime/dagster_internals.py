@@ -11,15 +11,17 @@ Public ways were looked for. Deleting old runs through the instance would also d
 times of a cron, seven times slower, and another 29 February.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, TextClause, make_url, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, make_url, text
 
 from zk_pipeline.domain.vital_figures import Automation, Orchestration, UnfinishedRun
 from zk_pipeline.store.database import Database
@@ -41,6 +43,10 @@ if TYPE_CHECKING:
     from dagster._utils.schedules import has_out_of_range_cron_interval as has_out_of_range_cron_interval
     from dagster._utils.schedules import is_valid_cron_string as is_valid_cron_string
     from dagster._utils.schedules import schedule_execution_time_iterator as schedule_execution_time_iterator
+    from dagster_postgres import DagsterPostgresStorage
+    from dagster_postgres.event_log import PostgresEventLogStorage as PostgresEventLogStorage
+    from dagster_postgres.run_storage import PostgresRunStorage as PostgresRunStorage
+    from dagster_postgres.schedule_storage import PostgresScheduleStorage as PostgresScheduleStorage
     from dagster_postgres.utils import DagsterPostgresException as DagsterPostgresException
     from dagster_webserver.app import (
         create_app_from_workspace_process_context as create_app_from_workspace_process_context,
@@ -62,6 +68,7 @@ class Part:
 _DEAD_RUNS = "telling Dagster that the process of a run died (defs/run_launcher.py)"
 _CLOCK = "sensors that tick again after the clock was set back (processes/daemon.py)"
 _CRON = "checking the cron of a schedule and showing its next times (runtime/schedules.py)"
+_CONNECTIONS = "keeping connections to Dagster's database (runtime/dagster_storage.py)"
 _WEB = "Dagster's pages behind our sign-in (web/dagster_ui/server.py)"
 _ROLES = "offering in Dagster's pages what a role may do (web/dagster_ui/server.py)"
 
@@ -80,6 +87,9 @@ PARTS: Mapping[str, Part] = {
         "dagster._core.scheduler.instigation", _CLOCK, ("last_tick_timestamp", "last_tick_start_timestamp")
     ),
     "DagsterPostgresException": Part("dagster_postgres.utils", _CLOCK),
+    "PostgresEventLogStorage": Part("dagster_postgres.event_log", _CONNECTIONS, ("_engine",)),
+    "PostgresRunStorage": Part("dagster_postgres.run_storage", _CONNECTIONS, ("_engine",)),
+    "PostgresScheduleStorage": Part("dagster_postgres.schedule_storage", _CONNECTIONS, ("_engine",)),
     "has_out_of_range_cron_interval": Part("dagster._utils.schedules", _CRON),
     "is_valid_cron_string": Part("dagster._utils.schedules", _CRON),
     "schedule_execution_time_iterator": Part("dagster._utils.schedules", _CRON),
@@ -170,6 +180,26 @@ def _replace(name: str, ours: Any) -> None:
         if replaced == name:
             _attribute(module, name, used_for)
             setattr(import_module(module), name, ours)
+
+
+def keep_connections(storage: "DagsterPostgresStorage") -> None:
+    """Have the storage use connections that this process keeps.
+
+    Dagster connects for each statement, and PostgreSQL starts a process for each connection. With nothing to do, that
+    was half of an installation's processor time.
+    """
+    parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
+    for part in parts:
+        part._engine = _kept_engine(storage.postgres_url, os.getpid())  # noqa: SLF001
+
+
+@lru_cache(maxsize=8)
+def _kept_engine(url: str, process: int) -> Engine:
+    """One engine for each database and process; a fork must not use its parent's connections."""
+    del process
+    return create_engine(
+        url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1, pool_pre_ping=True, pool_recycle=3600
+    )
 
 
 def command(name: str) -> Callable[[], None]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 
+from zk_pipeline.runtime.dagster_internals import keep_connections
 from zk_pipeline.runtime.environment import shared_environment
 
 
@@ -20,4 +21,6 @@ class Storage(DagsterPostgresStorage):
         if not os.environ.get("ZK_DAGSTER_URL"):
             shared_environment()
         config: Any = {**config_value, "postgres_url": os.environ["ZK_DAGSTER_URL"]}
-        return super().from_config_value(inst_data, config)
+        storage = super().from_config_value(inst_data, config)
+        keep_connections(storage)
+        return storage
