@@ -20,7 +20,14 @@ class Storage(DagsterPostgresStorage):
         """Called by Dagster. Raises the typed errors of settings, database and encryption."""
         if not os.environ.get("ZK_DAGSTER_URL"):
             shared_environment()
-        config: Any = {**config_value, "postgres_url": os.environ["ZK_DAGSTER_URL"]}
+        url = os.environ["ZK_DAGSTER_URL"]
+        # Each tick of a sensor makes an instance. Dagster would ask each time whether its tables are there.
+        config: Any = {**config_value, "postgres_url": url, "should_autocreate_tables": url not in _MADE}
         storage = super().from_config_value(inst_data, config)
+        _MADE.add(url)
         keep_connections(storage)
         return storage
+
+
+_MADE = set[str]()
+"""The databases in which this process has seen Dagster's tables."""
