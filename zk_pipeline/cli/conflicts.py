@@ -69,7 +69,8 @@ def _show_causes(found: Sequence[Cause], status: str, *, as_json: bool) -> None:
     columns = ("cause", "number", "hours", "what and what to do")
     show_table(f"Conflicts ({status})", columns, rows, right=columns[1:3], width=WIDTH)
     number, minutes = sum(row.conflicts for row in found), sum((row.minutes for row in found), Decimal(0))
-    out.print(f"{number} conflicts, {hours(minutes)}. One by one: zk conflicts list --cause CAUSE", soft_wrap=True)
+    counted = "1 conflict" if number == 1 else f"{number} conflicts"
+    out.print(f"{counted}, {hours(minutes)}. One by one: zk conflicts list --cause CAUSE", soft_wrap=True)
 
 
 def _show_each(rows: Sequence[Conflict], status: str, *, as_json: bool) -> None:

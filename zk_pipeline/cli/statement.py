@@ -57,7 +57,7 @@ def statement(
     ] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
     language: Annotated[
-        DocumentLanguage, typer.Option("--language", help="Language of the PDF.")
+        DocumentLanguage, typer.Option("--language", help="Language of PDF and XLSX.")
     ] = DocumentLanguage.ENGLISH,
     internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
     dialect: CsvDialect = CsvFormat.PLAIN,

@@ -147,9 +147,7 @@ class Scene:
 
     def tell(self) -> str:
         """A tick of the sensor that alerts; its resources were made when Dagster loaded the code."""
-        with dg.build_sensor_context(
-            self.instance, resources=self.resources, last_sensor_start_time=1.0
-        ) as context:
+        with dg.build_sensor_context(self.instance, resources=self.resources, last_sensor_start_time=1.0) as context:
             return alerts.evaluate_tick(context).skip_message or ""
 
 

@@ -117,6 +117,19 @@ def test_no_cell_of_a_workbook_is_a_formula(statement: Statement) -> None:
     assert any(str(cell.value).startswith(FORMULA) for cell in cells)
 
 
+def test_the_workbook_speaks_the_language_of_its_reader(statement: Statement) -> None:
+    look = replace(LOOK, language=DocumentLanguage.GERMAN)
+    book = load_workbook(io.BytesIO(render(statement, FileFormat.XLSX, look)))
+    assert tuple(book.sheetnames[:4]) == ("Übersicht", "Zeiteinträge", "Nachträge und Gutschriften", "Rechnungen")
+    assert [cell.value for cell in book["Übersicht"][2]][:4] == ["Kunde", "Buchungen", "Zammad", "Kimai"]
+    assert book["Übersicht"].cell(book["Übersicht"].max_row, 1).value == "Gesamt"
+    made = stated([item(billable=False), item(2, adjusts=date(2025, 7, 9))])
+    rows = load_workbook(io.BytesIO(render(made, FileFormat.XLSX, look)))["Zeiteinträge"]
+    heads, first, second = ([cell.value for cell in row] for row in rows.iter_rows(min_row=2, max_row=4))
+    assert (first[heads.index("abrechenbar")], second[heads.index("abrechenbar")]) == ("nein", "ja")
+    assert (first[heads.index("Art")], second[heads.index("Art")]) == ("Buchung", "Nachtrag")
+
+
 def test_csv_keeps_negative_amounts_as_numbers_and_formulas_as_text(statement: Statement) -> None:
     rows = list(csv.DictReader(io.StringIO(render(statement, FileFormat.CSV, LOOK).decode())))
     assert sum(Decimal(row["minutes_zammad"]) for row in rows) == statement.total.zammad

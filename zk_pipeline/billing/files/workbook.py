@@ -1,4 +1,7 @@
-"""A statement as an XLSX workbook: sheets for all customers, and one each. Columns never change."""
+"""A statement as an XLSX workbook in the language of its style: sheets for all customers, and one each.
+
+The order of the columns never changes.
+"""
 
 import io
 import re
@@ -18,12 +21,12 @@ from openpyxl.worksheet.worksheet import Worksheet
 from zk_pipeline.billing.files import money
 from zk_pipeline.billing.files.data import COLUMNS, amount_of
 from zk_pipeline.billing.files.style import DocumentStyle
+from zk_pipeline.billing.files.words import WORDS
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.statement import ZERO, Amounts, Statement
 from zk_pipeline.domain.statement_rows import StatementItem
 
-SUMMARY, ITEMS, ADJUSTMENTS, INVOICES = "Summary", "Time sheets", "Adjustments and credits", "Invoices"
 ITEM_COLUMNS = (
     *("customer", "customer id", "date", "ticket", "subject", "agent", "e-mail", "activity", "what", "adjusted day"),
     *("billable", "booking", "time sheet", "currency", "minutes", "amount"),
@@ -61,12 +64,15 @@ def render(statement: Statement, style: DocumentStyle) -> bytes:
         else ""
     )
     fresh = money.reading_sentences(style, statement.readings) if statement.readings else ""
-    head = _head(style, statement, f"{month}: {statement.verdict}.", closing, fresh)
-    _fill(book.create_sheet(SUMMARY), head, ["customer"], rows, statement.total)
-    _list(book.create_sheet(ITEMS), f"{ITEMS}, {month}.", ITEM_COLUMNS, _items(statement), 2)
-    found = _adjustments(statement)
-    _list(book.create_sheet(ADJUSTMENTS), f"{ADJUSTMENTS}, {month}.", ADJUSTMENT_COLUMNS, found, 2)
-    _list(book.create_sheet(INVOICES), f"{INVOICES}, {month}.", INVOICE_COLUMNS, _invoices(statement, style))
+    head = _head(style, statement, f"{month}: {style.word(f'verdict.{statement.verdict}')}.", closing, fresh)
+    _fill(style, book.create_sheet(style.word("sheet.summary")), head, ["customer"], rows, statement.total)
+    for name, columns, lines, summed in (
+        ("items", ITEM_COLUMNS, _items(statement, style), 2),
+        ("adjustments", ADJUSTMENT_COLUMNS, _adjustments(statement, style), 2),
+        ("invoices", INVOICE_COLUMNS, _invoices(statement, style), 0),
+    ):
+        title = style.word(f"sheet.{name}")
+        _list(style, book.create_sheet(title), f"{title}, {month}.", columns, lines, summed)
     titles = {title.casefold() for title in book.sheetnames}
     for account in statement.accounts:
         title = _title(account.customer.name, titles)
@@ -75,7 +81,7 @@ def render(statement: Statement, style: DocumentStyle) -> bytes:
         names = ["agent", "e-mail", "activity"]
         alone = replace(statement, accounts=(account,))
         head = _head(style, alone, f"{account.customer}, {month}.", closing, fresh)
-        _fill(book.create_sheet(title), head, names, lines, account.total)
+        _fill(style, book.create_sheet(title), head, names, lines, account.total)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
@@ -95,28 +101,34 @@ def _head(style: DocumentStyle, statement: Statement, *parts: str) -> str:
 
 
 def _fill(
-    sheet: Worksheet, head: str, names: Sequence[str], rows: Iterable[tuple[list[str], Amounts]], total: Amounts
+    style: DocumentStyle,
+    sheet: Worksheet,
+    head: str,
+    names: Sequence[str],
+    rows: Iterable[tuple[list[str], Amounts]],
+    total: Amounts,
 ) -> None:
     """Fill a sheet with heading, column names, rows and total."""
     sheet.append([_styled(_cell(sheet, head), _HEADING)])
-    heads = [_cell(sheet, name.replace("_", " ")) for name in (*names, "entries", *COLUMNS)]
+    heads = [_cell(sheet, style.word(f"column.{name}")) for name in (*names, "entries", *COLUMNS)]
     for number, cell in enumerate(heads):
         cell.fill = _HEAD_FILL
         cell.alignment = Alignment(wrap_text=True, vertical="top", horizontal="right" if number >= len(names) else None)
     sheet.append([_styled(cell, _BOLD) for cell in heads])
     for texts, amounts in rows:
         sheet.append([_cell(sheet, value) for value in (*texts, *_numbers(amounts))])
-    sums = ("total", *[""] * (len(names) - 1), *_numbers(total))
+    sums = (style.word("column.total"), *[""] * (len(names) - 1), *_numbers(total))
     sheet.append([_styled(_cell(sheet, value), _BOLD) for value in sums])
     _set_up(sheet, len(names), 1 + len(COLUMNS))
 
 
-def _items(statement: Statement) -> list[list[Value]]:
+def _items(statement: Statement, style: DocumentStyle) -> list[list[Value]]:
     """The time sheets of all customers."""
     return [
         [
             *(item.customer.name, item.customer.id or None, item.day, item.ticket, item.title, item.agent),
-            *(item.agent_email, item.activity, _what(item), item.adjusts, "yes" if item.billable else "no"),
+            *(item.agent_email, item.activity, style.word(f"cell.{_what(item)}"), item.adjusts),
+            style.word("cell.yes" if item.billable else "cell.no"),
             *(item.booking, item.timesheet or None, item.currency, item.minutes, item.amount),
         ]
         for account in statement.accounts
@@ -124,13 +136,14 @@ def _items(statement: Statement) -> list[list[Value]]:
     ]
 
 
-def _adjustments(statement: Statement) -> list[list[Value]]:
+def _adjustments(statement: Statement, style: DocumentStyle) -> list[list[Value]]:
     """Adjustments and credits in this month, and for its bookings in others."""
     return [
         [
             *(row.customer.name, row.customer.id or None, row.day, row.ticket, row.title, row.agent),
-            *(row.agent_email, row.activity, "credit" if row.is_credit else "adjustment", row.booked_on),
-            *(row.state.value, row.note, row.booking, row.currency, row.minutes, row.amount),
+            *(row.agent_email, row.activity, style.word("cell.credit" if row.is_credit else "cell.adjustment")),
+            *(row.booked_on, style.word(f"cell.{row.state}"), row.note, row.booking, row.currency),
+            *(row.minutes, row.amount),
         ]
         for account in statement.accounts
         for row in account.adjustments
@@ -142,7 +155,7 @@ def _invoices(statement: Statement, style: DocumentStyle) -> list[list[Value]]:
     return [
         [
             *(row.customer.name, row.customer.id or None, each.number, local_day(each.created_at, style.zone)),
-            *(each.status, row.currency, each.total - each.tax, each.tax),
+            *(_status(each.status, style), row.currency, each.total - each.tax, each.tax),
         ]
         for account in statement.accounts
         for row in account.money
@@ -152,19 +165,31 @@ def _invoices(statement: Statement, style: DocumentStyle) -> list[list[Value]]:
 
 def _what(item: StatementItem) -> str:
     if item.origin is not None:
-        return item.origin.value.replace("_", " ")
+        return item.origin.value
     return "adjustment" if item.adjusts else "booking"
 
 
-def _list(sheet: Worksheet, head: str, names: Sequence[str], rows: Sequence[Sequence[Value]], summed: int = 0) -> None:
+def _status(status: str, style: DocumentStyle) -> str:
+    """Of an invoice, in the language of the style; one that is not known is shown as Kimai names it."""
+    return style.word(f"cell.{status}") if f"cell.{status}" in WORDS else status
+
+
+def _list(
+    style: DocumentStyle,
+    sheet: Worksheet,
+    head: str,
+    names: Sequence[str],
+    rows: Sequence[Sequence[Value]],
+    summed: int,
+) -> None:
     """Fill a sheet with filterable rows; the last `summed` columns are added up."""
     sheet.append([_styled(_cell(sheet, head), _HEADING)])
-    heads = [_styled(_cell(sheet, name), _BOLD) for name in names]
+    heads = [_styled(_cell(sheet, style.word(f"column.{name}")), _BOLD) for name in names]
     for cell in heads:
         cell.fill = _HEAD_FILL
     sheet.append(heads)
     of_money = [name in MONEY_COLUMNS for name in names]
-    lines = [*rows, _sums(names, rows, summed)] if summed else rows
+    lines = [*rows, [style.word("column.total"), *_sums(names, rows, summed)]] if summed else rows
     for values in lines:
         sheet.append([_cell(sheet, value, is_money=money) for value, money in zip(values, of_money, strict=True)])
     for cell in sheet[sheet.max_row] if summed else ():
@@ -174,13 +199,13 @@ def _list(sheet: Worksheet, head: str, names: Sequence[str], rows: Sequence[Sequ
 
 
 def _sums(names: Sequence[str], rows: Sequence[Sequence[Value]], summed: int) -> list[Value]:
-    """The total row; amounts in several currencies are not summed."""
+    """The total row behind its first cell; amounts in several currencies are not summed."""
     first, several = len(names) - summed, len({row[names.index("currency")] for row in rows}) > 1
     sums = [
         None if several and name in MONEY_COLUMNS else _total(row[number] for row in rows)
         for number, name in enumerate(names[first:], first)
     ]
-    return ["total", *[None] * (first - 1), *sums]
+    return [*[None] * (first - 1), *sums]
 
 
 def _total(values: Iterable[Value]) -> Decimal | None:

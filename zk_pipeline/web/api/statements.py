@@ -35,7 +35,7 @@ def statement(
     month: Month,
     customer: Annotated[str, Query(max_length=200, description="Only this one: the name, or Kimai's id.")] = "",
     kind: Annotated[FileFormat, Query(alias="format")] = FileFormat.JSON,
-    language: Annotated[DocumentLanguage, Query(description="Of the PDFs.")] = DocumentLanguage.ENGLISH,
+    language: Annotated[DocumentLanguage, Query(description="Of PDF and XLSX.")] = DocumentLanguage.ENGLISH,
     internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
     csv_dialect: CsvDialect = CsvFormat.PLAIN,
     closed: Annotated[bool, Query(description="As it was when the month was closed.")] = False,  # noqa: FBT002

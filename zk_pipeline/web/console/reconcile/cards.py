@@ -34,16 +34,23 @@ SIZE = 50
 SUGGESTED = 2
 """Suggestions that are buttons of a card; the others stand in the list."""
 
+LOOKED_AT = 200
+"""Decisions whose authors are named."""
+
 _CERTAIN = 100
 _BULK = (Choice.LINK, Choice.CREATE, Choice.UPDATE, Choice.DELETE, Choice.KEEP, Choice.MOVE, Choice.ADJUST)
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Everything that the cards show; `rows` are those of the card that is open."""
+    """Everything that the cards show; `rows` are those of the card that is open.
+
+    `decided` are the decisions that no run has carried out yet, `deciders` the people who made them.
+    """
 
     found: tuple[Cause, ...]
     decided: int
+    deciders: tuple[str, ...]
     plans: WaitingPlans | None
     opened: str
     rows: ConflictList | None
@@ -55,6 +62,7 @@ class Cards:
     def __init__(self, visit: Visit, pane: Pane, wanted: ConflictFilter, opened: str) -> None:
         self._visit, self._pane, self._wanted = visit, pane, wanted
         self._opened, self._page = opened, 1
+        self._most_under_way = 0
         self._bulk = Bulk(visit, pane)
         self._panel: Panel[Loaded] = Panel(visit, self._load, self._show)
 
@@ -70,8 +78,9 @@ class Cards:
         if opened is not None:
             wanted = ConflictFilter(ids=frozenset(opened.ids))
             rows = conflicts.list_conflicts(runtime, wanted, SIZE, (self._page - 1) * SIZE)
-        decided = conflicts.list_conflicts(runtime, ConflictFilter(status="decided"), 1).total
-        return Loaded(found, decided, plans.waiting(runtime), self._opened, rows)
+        decided = conflicts.list_conflicts(runtime, ConflictFilter(status="decided"), LOOKED_AT)
+        deciders = tuple(sorted({row.decided_by_name for row in decided.items if row.decided_by_name}))
+        return Loaded(found, decided.total, deciders, plans.waiting(runtime), self._opened, rows)
 
     def _show(self, loaded: Loaded) -> None:
         words, visit = self._visit.words, self._visit
@@ -85,14 +94,28 @@ class Cards:
                 widgets.link(words("todo.all_of_it"), "/reconcile")
         waiting = [cause for cause in loaded.found if cause.asked < cause.conflicts]
         under_way = loaded.decided + sum(row.conflicts for row in loaded.found if row not in waiting)
-        if under_way:
-            widgets.text("p", words.count("todo.under_way", under_way), "zk-under-way").props("role=status")
+        self._progress(under_way, loaded.deciders)
         if not waiting:
             if loaded.plans is None:
                 widgets.empty(words("todo.none"), words("todo.none.hint"))
             return
         for cause in waiting:
             self._card(cause, loaded.rows if cause.key == loaded.opened else None)
+
+    def _progress(self, under_way: int, deciders: tuple[str, ...]) -> None:
+        """How much of what was decided since this page was opened is carried out."""
+        words = self._visit.words
+        self._most_under_way = max(self._most_under_way, under_way) if under_way else 0
+        if not under_way:
+            return
+        done, total = self._most_under_way - under_way, self._most_under_way
+        sentences = [words("todo.progress", done=words.number(done), total=words.number(total))] if done else []
+        sentences.append(words.count("todo.under_way", under_way))
+        if deciders:
+            sentences.append(words("todo.decided_by", names=", ".join(deciders)))
+        with widgets.box("zk-under-way").props("role=status"):
+            ui.element("progress").props(f"max={total} value={done}").props["aria-label"] = sentences[0]
+            widgets.text("p", " ".join(sentences))
 
     # A card: its title opens the rows, and its fixes stand beside it.
 

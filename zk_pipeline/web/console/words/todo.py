@@ -33,6 +33,12 @@ WORDS = {
         "{number} Buchungen brauchen nichts mehr von Ihnen: Der nächste Lauf führt sie aus.",
         "{number} saisies n'attendent plus rien de vous : la prochaine exécution s'en charge.",
     ),
+    "todo.progress": (
+        "{done} of {total} are carried out.",
+        "{done} von {total} sind ausgeführt.",
+        "{done} sur {total} sont effectuées.",
+    ),
+    "todo.decided_by": ("Decided by {names}.", "Entschieden von {names}.", "Décidé par {names}."),
     "todo.none": ("Nothing waits for you.", "Nichts wartet auf Sie.", "Rien ne vous attend."),
     "todo.none.hint": (
         "What needs you will stand here, by cause.",
