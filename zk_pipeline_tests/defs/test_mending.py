@@ -76,6 +76,24 @@ def test_what_was_changed_in_kimai_since_is_left_by_an_undo(refused: World) -> N
     assert (dict(undone.undone), undone.left[0]["text"]) == ({}, "Acme. Somebody changed the project in Kimai since.")
 
 
+def test_a_mend_whose_answer_was_lost_can_be_undone(refused: World) -> None:
+    refused.office.control.add_fault("drop_after", method="PATCH", path="/api/projects/", times=9)
+    with pytest.raises(SyncFailedError, match="PATCH /api/projects"):
+        mend(MendRequest(Mend.EXTEND_PROJECT, acme(refused), UNTIL))
+    refused.office.control.clear_faults()
+    assert end_in_kimai(refused) == UNTIL
+    run_id = refused.value("SELECT run_id FROM sync.writes WHERE operation = 'mend_project'")
+    assert undo(run_id).undone == {"restore": 1}
+    assert end_in_kimai(refused) == ENDED
+
+
+def test_a_mend_that_kimai_refuses_leaves_nothing_to_undo(refused: World) -> None:
+    refused.office.control.add_fault("respond", method="PATCH", path="/api/projects/", status=400, times=1)
+    with pytest.raises(SyncFailedError):
+        mend(MendRequest(Mend.EXTEND_PROJECT, acme(refused), UNTIL))
+    assert refused.value("SELECT count(*) FROM sync.writes WHERE operation = 'mend_project' AND undone_by IS NULL") == 0
+
+
 def test_a_hidden_activity_is_shown_again(world: World) -> None:
     world.office.amend("activities", world.office.activity, visible=False)
     booking = world.desk.book(30)

@@ -8,6 +8,7 @@ from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.domain.ledger import JournalEntry, Operation
 from zk_pipeline.domain.records import MasterDataKind, MasterDataState
 from zk_pipeline.stages.push.delivery import RequestRecorder
+from zk_pipeline.stages.push.undo import REFUSED
 from zk_pipeline.store import audit, ledger, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
@@ -76,15 +77,28 @@ class Mender:
             if current is None:
                 raise NothingToMendError(f"The {kind} {record_id} is gone in Kimai. Sync its days again.")
             wanted = request.wanted(current)
-            found = current if wanted == current else self._target.mend(kind, record_id, current, wanted)
+            found = current if wanted == current else self._mend(request, current, wanted)
             self._commit(request, current, found)
         if (found.visible, found.end) != (wanted.visible, wanted.end):
             raise NothingToMendError(f"Kimai did not change the {kind} {found.name} as asked. Change it in Kimai.")
         return found
 
+    def _mend(self, request: MendRequest, current: MasterDataState, wanted: MasterDataState) -> MasterDataState:
+        """Journal it, then send it: what reached the target can be undone, wherever the process dies."""
+        kind, record_id = request.mend.kind, request.record_id
+        intended = JournalEntry(Operation.mending(kind), None, record_id, None, mended_from=current, mended_to=wanted)
+        with self._request_recorder.committed() as connection:
+            ledger.record(connection, self._name, [intended], self._run_id)
+        try:
+            return self._target.mend(kind, record_id, current, wanted)
+        except REFUSED:
+            with self._request_recorder.committed() as connection:
+                ids = [row.id for row in ledger.of_run(connection, self._name, self._run_id)]
+                ledger.mark_undone(connection, ids, self._run_id)
+            raise
+
     def _commit(self, request: MendRequest, before: MasterDataState, after: MasterDataState) -> None:
         kind, record_id = request.mend.kind, request.record_id
-        written = JournalEntry(Operation.mending(kind), None, record_id, None, mended_from=before, mended_to=after)
         detail = {
             "name": after.name,
             "visible": [before.visible, after.visible],
@@ -94,5 +108,4 @@ class Mender:
         with self._request_recorder.committed() as connection:
             target.note_state(connection, self._name, kind, record_id, after)
             if after != before:
-                ledger.record(connection, self._name, [written], self._run_id)
                 audit.append(connection, [event])
