@@ -25,6 +25,10 @@ __all__ = ["settled", "watch"]
 
 WEDNESDAY = MONDAY + timedelta(days=2)
 THURSDAY = MONDAY + timedelta(days=3)
+WAITING_FOR_LOCKS = """
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 def queued(watch: Watch, tags: Mapping[str, str], job: str = "sync") -> dg.DagsterRun:
@@ -196,6 +200,7 @@ def test_a_command_whose_run_is_cancelled_writes_no_further_day(settled: Watch) 
         with database.lock(push_lock("kimai", MONDAY)):
             syncing = pool.submit(settled.world.sync, MONDAY, TUESDAY)
             assert wait_until(lambda: settled.world.value(planned) != before, 20)
+            assert wait_until(lambda: settled.world.value(WAITING_FOR_LOCKS) == 1, 20), "Monday's push has begun"
             (run,) = settled.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
             settled.instance.report_run_canceling(run)
             settled.tick()
