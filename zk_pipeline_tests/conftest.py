@@ -26,6 +26,10 @@ SLOW = (
     "defs/marts/test_closed_months.py",
     "web/dagster_ui/test_browser.py",
     "defs/test_undo.py",
+    "test_installed.py",
+    "web/console/test_clicks.py",
+    "web/console/test_todo.py",
+    "cli/test_backup.py",
 )
 """The slowest first, those that mostly wait between those that compute."""
 
