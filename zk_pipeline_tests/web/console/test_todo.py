@@ -1,5 +1,6 @@
 """To do on the demo's month: a card for each cause, its fixes, deciding about many, leaving out, and the keys."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -199,9 +200,13 @@ def test_more_than_an_hour_asks_why_and_the_reason_is_kept(page: Page, month: Si
 def test_a_customer_is_taken_with_one_click_and_what_waited_leaves_the_list(page: Page, month: Site):
     card(page, HARTMANN).get_by_role("button", name="Use Kimai's Hartmann Maschinenbau AG").click()
     expect(card(page, HARTMANN)).to_have_count(0)
-    expect(page.locator(".zk-under-way")).to_contain_text("need nothing more from you")
-    month.sync("2025-10-01", "2025-10-31")
+    progress = page.locator(".zk-under-way")
+    expect(progress).to_contain_text("40 bookings need nothing more from you")
+    month.sync("2025-10-01", "2025-10-15")
+    expect(progress).to_contain_text(re.compile(r"\d+ of 40 are carried out\."))
+    month.sync("2025-10-16", "2025-10-31")
     assert month.value(f"{WAITING} AND reason = 'unmapped_customer'") == 0
+    expect(progress).to_have_count(0)
 
 
 def test_a_type_is_mapped_by_choosing_in_the_pane(page: Page, month: Site):
@@ -222,6 +227,7 @@ def test_all_of_a_cause_are_decided_after_a_preview_of_what_is_written(page: Pag
     pane(page).get_by_role("button", name=f"Decide {number}").click()
     notice(page, f"Decided: {number}.")
     expect(card(page, "Probably a duplicate")).to_have_count(0)
+    expect(page.locator(".zk-under-way")).to_contain_text("Decided by Operator.")
     assert month.value(WAITING) == before - number
 
 
