@@ -10,14 +10,17 @@ use_everywhere()
 
 built = schedules.build_schedules()
 deadlines = schedules.deadlines(built)
-loaded = dg.load_assets_from_modules([zammad, kimai, sync, marts])
+loaded = [
+    *dg.load_assets_from_modules([zammad, kimai, sync]),
+    *dg.with_source_code_references(dg.load_assets_from_modules([marts])),
+]
 assets = dg.map_asset_specs(
     lambda spec: schedules.freshness_of(spec, deadlines),
     [row for row in loaded if isinstance(row, dg.AssetsDefinition)],
 )
 
 defs = dg.Definitions(
-    assets=dg.with_source_code_references(assets),
+    assets=assets,
     asset_checks=dg.load_asset_checks_from_modules([checks, marts]),
     jobs=[
         jobs.sync,

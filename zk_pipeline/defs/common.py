@@ -1,5 +1,6 @@
 """Common parts of the assets: partitions, backfill policy, owners, recording of days, tables for people."""
 
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -173,8 +174,14 @@ Decorator = Callable[[Stage], dg.AssetsDefinition]
 
 def asset_of_now(prefix: str) -> Decorator:
     """An asset without partitions: a system's current state. The prefix is its schema and group."""
-    asset = dg.asset(key_prefix=prefix, group_name=prefix, owners=OWNERS, kinds={"python", "postgres"})
-    return lambda stage: asset(traced(stage))
+
+    def decorated(stage: Stage) -> dg.AssetsDefinition:
+        kinds = {"python", "postgres"}
+        return dg.asset(
+            key_prefix=prefix, group_name=prefix, owners=OWNERS, kinds=kinds, metadata=_code_reference(stage)
+        )(traced(stage))
+
+    return decorated
 
 
 def asset_by_day(
@@ -199,11 +206,18 @@ def asset_by_day(
             deps=[_dep(key) for key in deps],
             pool=pool,
             code_version=CODE_VERSION,
-            metadata={"dagster/table_name": table.fullname, **columns},
+            metadata={"dagster/table_name": table.fullname, **columns, **_code_reference(stage)},
         )
         return asset(traced(stage))
 
     return decorated
+
+
+def _code_reference(stage: Stage) -> Metadata:
+    """The lines of the stage; Dagster's own reference would lead to the function that traces it."""
+    lines = inspect.getsourcelines(stage)[1]
+    place = dg.LocalFileCodeReference(file_path=inspect.getfile(stage), line_number=lines)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[place])}
 
 
 def _dep(key: Sequence[str]) -> dg.AssetDep:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -40,7 +41,9 @@ def test_each_asset_has_a_description_an_owner_a_group_kinds_and_a_deadline(spec
         assert (spec.owners, spec.group_name) == (["team:billing"], name.split("/")[0])
         assert {"postgres"} <= spec.kinds or name == "sync/kimai_pushes", name
         assert spec.freshness_policy is not None, name
-        assert "dagster/code_references" in spec.metadata, name
+        (code,) = spec.metadata["dagster/code_references"].code_references
+        line = Path(code.file_path).read_text().splitlines()[code.line_number - 1]
+        assert line.startswith("@"), f"The code of {name} is said to begin with: {line}"
 
 
 def test_each_table_has_its_columns_described(specs: dict[str, dg.AssetSpec]) -> None:
