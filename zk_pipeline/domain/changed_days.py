@@ -120,13 +120,14 @@ class UnknownCount:
     def next(self, stored: StoredCount, total: int, lost: int = 0) -> "tuple[UnknownCount, bool]":
         """The count after another look, and whether more bookings were deleted than the total said in this look.
 
-        Newly read days make a new beginning.
+        Newly read days make a new beginning. A number below zero comes of deletions: of those that the total said,
+        until a run has stored them as gone, or of hidden ones.
         """
         number, lowest = total - stored.number - len(stored.missing), self.lowest - lost
         if stored.covered != self.covered:
-            return UnknownCount(stored.covered, number), False
+            return UnknownCount(stored.covered, max(number, min(lowest, 0))), False
         if number >= lowest:
-            return UnknownCount(self.covered, lowest), False
+            return UnknownCount(self.covered, max(lowest, min(number, 0))), False
         if not self.fell:
             return UnknownCount(self.covered, lowest, fell=True), False
         return UnknownCount(self.covered, number), True

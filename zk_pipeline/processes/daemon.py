@@ -36,9 +36,31 @@ _SET_BACK = "The clock was set back, so that nobody knows for how long this run 
 _log = logging.getLogger(__name__)
 
 
+class WatchedClock:
+    """Stands in for `time.time`, and remembers how far ahead of the monotonic clock it was ever read.
+
+    One reading of a clock that is ahead for a moment is enough for a loop of Dagster to wait until that time has come.
+    Looking at the clock now and then would miss the moment.
+    """
+
+    def __init__(self) -> None:
+        self._read, self._most_ahead = time.time, float("-inf")
+
+    def __call__(self) -> float:
+        """The time in Unix seconds."""
+        now = self._read()
+        self._most_ahead = max(self._most_ahead, now - time.monotonic())
+        return now
+
+    def seconds_set_back(self) -> float:
+        """How far the clock is behind its furthest reading."""
+        return self._most_ahead - (self._read() - time.monotonic())
+
+
 def main() -> None:
     """Serve as `dagster-daemon` does."""
-    threading.Thread(target=_watch_the_clock, name="clock", daemon=True).start()
+    time.time = clock = WatchedClock()
+    threading.Thread(target=_watch, args=(clock,), name="clock", daemon=True).start()
     reader, writer = socket.socketpair()
     writer.settimeout(0)
     # Dagster installs its own handlers; this notices the signals beside them.
@@ -103,16 +125,14 @@ def end_runs_of_the_future(instance: DagsterInstance, now: float) -> list[str]:
     return ended
 
 
-def _watch_the_clock() -> None:
-    """Settle what is of the future, and end the process when the wall clock falls behind the monotonic one."""
-    ahead = time.time() - time.monotonic()
+def _watch(clock: WatchedClock) -> None:
+    """Settle what is of the future, and end the process when the clock was set back."""
     is_tidy = False
     while True:
         is_tidy = is_tidy or _settles()
         time.sleep(_SECONDS_BETWEEN_LOOKS)
-        before, ahead = ahead, time.time() - time.monotonic()
-        if before - ahead > LONGEST_STEP:
-            _log.error("The clock was set back by %.0f s. The daemon ends, to be started again.", before - ahead)
+        if (seconds := clock.seconds_set_back()) > LONGEST_STEP:
+            _log.error("The clock was set back by %.0f s. The daemon ends, to be started again.", seconds)
             os._exit(1)
 
 

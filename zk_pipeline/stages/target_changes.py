@@ -1,7 +1,8 @@
 """Finds the time sheets of ours that people edited or deleted in the target: their days become day requests.
 
 The target lists edits by its own time of change. Deletions are not listed: a smaller count than expected shows that
-some are gone, and then ours are searched in its list.
+some are gone, and then ours are searched in its list. The count does not show those that were created and deleted
+between two looks: of what we created since the last one, each that is not listed is asked for by its id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,11 @@ class TargetFeed:
         self, target: TargetConnector, cursor: Mapping[str, Any], stored: Mapping[str, Any], now: datetime
     ) -> tuple[TargetChanges, bool]:
         """Request what changed since the last poll; returns whether time sheets are gone since."""
+        created: list[int] = []  # Ours that are newer than the last look, and were there before this one.
+        if stored:
+            with self._runtime.database.transaction() as connection:
+                beginning = beginning_of_markers(self._source)
+                created = rows.marked_timesheets(connection, self._name, beginning, after=stored["id"])
         newest = target.newest()
         since = _since(cursor, now)
         if stored:
@@ -105,8 +111,12 @@ class TargetFeed:
             # Both numbers are of one moment; later changes count next time.
             came = sum(stored["id"] < row.id <= newest.id for row in seen)
             lost_some = newest.total < stored["total"] + came
+        unlisted = sorted(set(created).difference(row.id for row in seen))
+        lost_some = lost_some or len(unlisted) > LOOKED_FOR_AT_ONCE
+        gone = [] if lost_some else [id_ for id_ in unlisted if target.get(id_) is None]
         with self._runtime.database.transaction() as connection:
             look, asked = _ask_for_changed(connection, self._runtime, self._name, self._source, now, seen)
+            look = replace(look, days=tuple(sorted({*look.days, *self._ask_for_gone(connection, gone, (), now)})))
             until = {"until": now.isoformat(), "asked": asked}
             if newest and newest.at:
                 until["there"] = newest.at.isoformat()
@@ -164,18 +174,26 @@ class TargetFeed:
         elif found.rest:
             rest = {"after": found.rest.after[0], "position": found.rest.position}
         with self._runtime.database.transaction() as connection:
-            days = set(rows.of_timesheets(connection, self._name, gone).values())
-            days = days.union(*rows.of_questions(connection, self._name, gone).values())
-            shown = _days_of_ours(connection, self._runtime, self._name, self._source, found.unknown)
-            span = (self._runtime.settings.start_date, local_day(now, self._runtime.settings.zone))
-            asked = sorted(day for day in days.union(*shown.values()) if _within(day, span))
             # Store what the list showed differently, so that the next search need not find it.
-            seen = [row for row in (*found.unknown, *there.values()) if row is not None]
-            rows.save_timesheets(connection, self._name, seen)
-            rows.mark_timesheets_gone(connection, self._name, gone)
-            day_requests.ask(connection, asked, day_requests.TARGET_CHANGED)
+            asked = self._ask_for_gone(connection, gone, found.unknown, now)
+            rows.save_timesheets(
+                connection, self._name, [row for row in (*found.unknown, *there.values()) if row is not None]
+            )
             sweeps.save(connection, self._name, SEARCH, rest)
         return tuple(asked)
+
+    def _ask_for_gone(
+        self, connection: Connection, gone: Sequence[int], differing: Sequence[Timesheet], now: datetime
+    ) -> list[date]:
+        """Request the days of those that are gone, and of those that the target shows otherwise than stored."""
+        days = set(rows.of_timesheets(connection, self._name, gone).values())
+        days = days.union(*rows.of_questions(connection, self._name, gone).values())
+        shown = _days_of_ours(connection, self._runtime, self._name, self._source, differing)
+        span = (self._runtime.settings.start_date, local_day(now, self._runtime.settings.zone))
+        asked = sorted(day for day in days.union(*shown.values()) if _within(day, span))
+        rows.mark_timesheets_gone(connection, self._name, gone)
+        day_requests.ask(connection, asked, day_requests.TARGET_CHANGED)
+        return asked
 
     def _note(self, subject: str, value: dict[str, Any]) -> None:
         with self._runtime.database.transaction() as connection:

@@ -114,10 +114,11 @@ def currency_of(connection: Connection, connector: str, project_id: int) -> str:
     return connection.execute(query).scalar() or ""
 
 
-def marked_timesheets(connection: Connection, connector: str, beginning: str) -> list[int]:
-    """The ids of the stored time sheets whose description has this start of a marker, in order."""
+def marked_timesheets(connection: Connection, connector: str, beginning: str, after: int = 0) -> list[int]:
+    """The ids behind `after` of the stored time sheets whose description has this start of a marker, in order."""
     query = select(timesheets.c.id).where(
         timesheets.c.connector == connector,
+        timesheets.c.id > after,
         timesheets.c.gone_at.is_(None),
         timesheets.c.description.icontains(beginning, autoescape=True),
     )

@@ -315,6 +315,21 @@ def test_what_people_edit_and_delete_in_kimai_is_noticed_within_two_minutes(watc
     assert kimai[SHEETS] == 5
 
 
+def test_what_is_created_and_deleted_between_two_looks_is_noticed(watcher: Watcher) -> None:
+    world = watcher.world
+    days = [MONDAY + timedelta(days=number) for number in range(3)]
+    bookings = [world.desk.book(30, at("09:00", day)) for day in days]
+    world.sync(days[0], days[-1])
+    kimai = world.office.server.kimai
+    for booking in bookings[1:]:  # The last one leaves no newer time sheet behind.
+        kimai.timesheets.remove(world.office.sheet(booking).id)
+    watcher.now = datetime.now(UTC)
+    assert watcher.ticks(2 * MINUTE) == set(days[1:])
+    assert watcher.ticks(2 * MINUTE) == set(), "asked once"
+    world.sync(days[0], days[-1])
+    assert world.reasons() == ["deleted_in_kimai"] * 2
+
+
 def test_what_people_did_in_kimai_during_a_long_stop_is_read_in_turns(
     watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 
 from zk_pipeline.defs import run_launcher
 from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
-from zk_pipeline.processes.daemon import end_runs_of_the_future, forget_ticks_of_the_future
+from zk_pipeline.processes.daemon import WatchedClock, end_runs_of_the_future, forget_ticks_of_the_future
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.store import day_requests
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
@@ -284,3 +284,17 @@ def _let_pass(watch: Watch, run: dg.DagsterRun, seconds: float) -> None:
             "WHERE run_id = %s AND dagster_event_type = 'PIPELINE_CANCELING'",
             [before, run.run_id],
         )
+
+
+def test_one_reading_of_a_clock_that_is_ahead_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = 0.0
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
+    clock = WatchedClock()
+    clock()
+    assert clock.seconds_set_back() < 1
+    ahead = 3600.0
+    assert clock() > real() + 3500
+    assert clock.seconds_set_back() < 1, "a clock that is set forward is no trouble"
+    ahead = 0.0
+    assert 3599 < clock.seconds_set_back() < 3601

@@ -335,3 +335,20 @@ def test_an_old_booking_raises_the_number_until_it_is_stored() -> None:
 
 def test_newly_read_days_make_a_new_beginning() -> None:
     assert COUNT.next(counted(99, covered="february"), total=100) == (UnknownCount("february", 1), False)
+
+
+def test_deletions_that_the_total_showed_hide_no_later_one() -> None:
+    pending, _ = UnknownCount("january", 0).next(counted(100), total=97, lost=3)
+    assert pending == UnknownCount("january", -3), "until a run has stored them as gone"
+    settled, _ = pending.next(counted(97), total=97)
+    assert settled == UnknownCount("january", 0)
+    once, lost = settled.next(counted(98), total=97)
+    assert not lost
+    assert once.next(counted(98), total=97) == (UnknownCount("january", -1), True)
+
+
+def test_more_stored_than_there_are_is_a_deletion_although_days_were_newly_read() -> None:
+    begun, lost = UnknownCount("january", 0).next(counted(101, covered="february"), total=100)
+    assert not lost
+    once, _ = begun.next(counted(101, covered="february"), total=100)
+    assert once.next(counted(101, covered="february"), total=100) == (UnknownCount("february", -1), True)
