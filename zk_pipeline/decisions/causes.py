@@ -188,12 +188,15 @@ class _Finder:
         """The cause of a group of conflicts, without what could be mapped instead."""
         reason = Reason(row.reason)
         if reason in _MAPPED_KINDS:
-            found = self._unmapped(row, reason, _MAPPED_KINDS[reason])
+            found, can_be_written = self._unmapped(row, reason, _MAPPED_KINDS[reason]), self._is_mapped(row, reason)
         elif reason is not Reason.REFUSED_BY_KIMAI:
             return _cause(row, reason)
         else:
             found = self._refused(row)
-        return replace(found, asked=found.conflicts) if row.entry_date in self._soon else found
+            can_be_written = found.kind == reason
+        # The day may be requested for another cause, which changes nothing about this one.
+        is_tried = can_be_written and row.entry_date in self._soon
+        return replace(found, asked=found.conflicts) if is_tried else found
 
     def with_suggestions(self, cause: Cause) -> Cause:
         """The cause with what in the target has a similar name."""
@@ -217,6 +220,17 @@ class _Finder:
             text = row.text.removeprefix(EXPLANATIONS[reason].meaning).removesuffix(EXPLANATIONS[reason].next_step)
             return replace(cause, kind=PROJECT_UNCLEAR, title=_title(PROJECT_UNCLEAR, name), text=text.strip())
         return cause
+
+    def _is_mapped(self, row: Row[Any], reason: Reason) -> bool:
+        """Whether somebody set the mapping since the booking was found to lack it."""
+        match _MAPPED_KINDS[reason]:
+            case Kind.USER:
+                return row.agent_id in self._mapped.users
+            case Kind.ACTIVITY:
+                keys = ((row.type_id, row.organization_id), (row.type_id, None))
+                return any(key in self._mapped.activities for key in keys)
+            case Kind.CUSTOMER:
+                return row.organization_id in self._mapped.customers
 
     def _lacks_customer(self, row: Row[Any], name: str) -> bool:
         """Whether it is the customer that is not clear, and not a project: it was not mapped, and has namesakes."""

@@ -17,6 +17,7 @@ from zk_pipeline_tests.defs.world import MONDAY, World
 pytestmark = pytest.mark.dagster
 
 ENDED, UNTIL = date(2025, 8, 31), date(2099, 12, 31)
+REFUSAL = '{"code": 400, "message": "Validation Failed", "errors": {"children": {}}}'
 
 
 @pytest.fixture
@@ -88,7 +89,9 @@ def test_a_mend_whose_answer_was_lost_can_be_undone(refused: World) -> None:
 
 
 def test_a_mend_that_kimai_refuses_leaves_nothing_to_undo(refused: World) -> None:
-    refused.office.control.add_fault("respond", method="PATCH", path="/api/projects/", status=400, times=1)
+    refused.office.control.add_fault(
+        "respond", method="PATCH", path="/api/projects/", status=400, text=REFUSAL, times=1
+    )
     with pytest.raises(SyncFailedError):
         mend(MendRequest(Mend.EXTEND_PROJECT, acme(refused), UNTIL))
     assert refused.value("SELECT count(*) FROM sync.writes WHERE operation = 'mend_project' AND undone_by IS NULL") == 0
