@@ -124,12 +124,13 @@ class Bulk:
             why.props["error-message"] = words("left_out.why.missing")
             why.run_method("focus")
             return
+        shown = self._pane.shown
         with feedback.working(button):
             outcome = await visit.once(
                 key, conflicts.decide_matching, visit.runtime, visit.actor, choice, wanted, found.digest, why=reason
             )
         self.clear()
-        self._pane.close()
+        self._pane.close(shown)
         self._tell(choice, found, outcome)
         await self._pane.changed()
 

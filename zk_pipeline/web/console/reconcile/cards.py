@@ -228,7 +228,7 @@ class Cards:
         button.on_click(self._visit.act(Role.OPERATOR, partial(self._map, cause, value, button)))
 
     async def _map(self, cause: Cause, value: str, button: ui.button) -> None:
-        visit = self._visit
+        visit, shown = self._visit, self._pane.shown
         assert cause.maps is not None  # noqa: S101 - only such causes have these buttons
         kind = cause.maps
 
@@ -236,7 +236,7 @@ class Cards:
             return visit.ask(mappings.set_one, visit.runtime, visit.actor, kind, cause.zammad, value, shared=shared)
 
         async def then(outcome: MappingChanges) -> None:
-            self._pane.close()
+            self._pane.close(shown)
             forms.notify_outcome(visit, outcome)
             await self._pane.changed()
 

@@ -209,14 +209,14 @@ class _ConflictPane:
             widgets.button(words(label), back, kind="plain")
 
     async def _reopen(self) -> None:
-        visit = self._visit
+        visit, shown = self._visit, self._pane.shown
         done = await visit.once(self._key, conflicts.reopen, visit.runtime, visit.actor, self._view.conflict.id)
-        self._pane.close()
+        self._pane.close(shown)
         visit.notify(self._words("detail.reopened", day=self._words.day(done.day)))
         await self._pane.changed()
 
     async def _decide(self, choice: Choice, why: str = "") -> None:
-        visit, conflict, words = self._visit, self._view.conflict, self._words
+        visit, conflict, words, shown = self._visit, self._view.conflict, self._words, self._pane.shown
         timesheet = self._candidate.value if self._candidate and choice is Choice.LINK else None
         booking = self._booking.value if self._booking and choice is Choice.REDUCE else None
         done = await visit.once(
@@ -231,7 +231,7 @@ class _ConflictPane:
             seen=conflict.facts_hash,
             why=why,
         )
-        self._pane.close()
+        self._pane.close(shown)
         if choice is Choice.IGNORE:
             offer_undo(visit, self._pane, words("left_out.done", hours=self._hours), [conflict.id])
         else:

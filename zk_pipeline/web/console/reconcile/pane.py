@@ -12,6 +12,8 @@ class Pane:
 
     def __init__(self, visit: Visit, changed: Callable[[], Awaitable[None]]) -> None:
         self._visit, self.changed = visit, changed
+        self.shown = 0
+        """Grows with everything that is opened."""
         self._box = widgets.box("zk-pane", "aside")
         self._box.set_visibility(False)
 
@@ -19,6 +21,7 @@ class Pane:
     def showing(self, title: str, lead: str = "") -> Iterator[None]:
         """Draw something else into the pane, which takes the focus; `lead` is shown below the title."""
         words = self._visit.words
+        self.shown += 1
         self._box.clear()
         self._box.set_visibility(True)
         self._box.props["aria-label"] = title
@@ -33,8 +36,13 @@ class Pane:
                 yield
         self._visit.client.run_javascript(f"setTimeout(() => getHtmlElement({heading.id})?.focus(), 60)")
 
-    def close(self) -> None:
-        """Hide it; the focus goes back to the list. What called this may stand in it, so it is emptied later."""
+    def close(self, shown: int | None = None) -> None:
+        """Hide it; the focus goes back to the list. What called this may stand in it, so it is emptied later.
+
+        After an answer that took its time, `shown` is what was open at the click: what was opened since stays.
+        """
+        if shown not in {None, self.shown}:
+            return
         was_open = self._box.visible
         self._box.set_visibility(False)
         if was_open:
