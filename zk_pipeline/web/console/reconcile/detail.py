@@ -130,6 +130,13 @@ class _ConflictPane:
         names = {row.timesheet_id: _described(row) for row in candidates}
         self._candidate = self._radio(words("detail.which"), names)
 
+    def _chosen_sheet(self) -> int | None:
+        """The candidate to link: the chosen one, or the only one that the pane shows."""
+        if self._candidate is not None:
+            return self._candidate.value
+        alone = self._view.candidates if self._view.conflict.kimai_id is None else ()
+        return alone[0].timesheet_id if len(alone) == 1 else None
+
     def _bookings(self) -> None:
         """The bookings that a correction may be about, best first; one of them is chosen."""
         bookings, words = self._view.bookings, self._words
@@ -217,7 +224,7 @@ class _ConflictPane:
 
     async def _decide(self, choice: Choice, why: str = "") -> None:
         visit, conflict, words, shown = self._visit, self._view.conflict, self._words, self._pane.shown
-        timesheet = self._candidate.value if self._candidate and choice is Choice.LINK else None
+        timesheet = self._chosen_sheet() if choice is Choice.LINK else None
         booking = self._booking.value if self._booking and choice is Choice.REDUCE else None
         done = await visit.once(
             self._key,
