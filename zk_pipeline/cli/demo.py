@@ -128,6 +128,7 @@ def _demo_environment(web_port: int, first: date, last: date) -> Iterator[None]:
             "ZK_WEBHOOK_SECRET": secrets.token_urlsafe(24),
         }
         home.mkdir(parents=True, exist_ok=True)
+        (home / SETTINGS_FILE).touch(mode=0o600)
         (home / SETTINGS_FILE).write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         os.environ |= {ENV_FILE: os.devnull, **settings}
         yield

@@ -214,9 +214,9 @@ def asset_by_day(
 
 
 def _code_reference(stage: Stage) -> Metadata:
-    """The lines of the stage; Dagster's own reference would lead to the function that traces it."""
-    lines = inspect.getsourcelines(stage)[1]
-    place = dg.LocalFileCodeReference(file_path=inspect.getfile(stage), line_number=lines)
+    """Where the stage begins; Dagster's own reference would lead to the function that traces it."""
+    _, first_line = inspect.getsourcelines(stage)
+    place = dg.LocalFileCodeReference(file_path=inspect.getfile(stage), line_number=first_line)
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[place])}
 
 
