@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import CTE, CompoundSelect, Connection, Select, Subquery, func, or_, select, union
 
+from zk_pipeline.domain.adjustments import PREFIX
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.reasons import Reason
@@ -131,9 +132,11 @@ def _bookings(names: ActiveConnectors, first: date, last: date) -> tuple[Subquer
     """The bookings of these days with their minutes, and whether they are `asked` about.
 
     They are `there` if they are in the target without a question. `wanted` is what is left of them by corrections.
+    Entries of adjustments are left out: their minutes were booked with the adjusted bookings.
     """
     entry, push = normalized_entries.c, pushes.c
-    of_days = (entry.source == names.source) & entry.entry_date.between(first, last)
+    is_booked = entry.source_id.not_like(f"{PREFIX}%")
+    of_days = (entry.source == names.source) & entry.entry_date.between(first, last) & is_booked
     minutes = (entry.time_minutes - entry.open_minutes).label("minutes")  # As booked, corrections included.
     wanted = entry.time_minutes.label("wanted")
     booked = _materialized(select(entry.entry_date, entry.source_id, minutes, wanted).where(of_days), "booked")

@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, select
 
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.store import suppression
@@ -75,16 +75,6 @@ def minutes_of(connection: Connection, source: str, source_ids: Iterable[str]) -
         row.source == source, row.source_id.in_(list(source_ids))
     )
     return {found[0]: StoredMinutes(*found[1:]) for found in connection.execute(query)}
-
-
-def minutes_by_day(connection: Connection, source: str, first: date, last: date) -> dict[date, Decimal]:
-    """Minutes to be written, by work day."""
-    query = (
-        select(normalized_entries.c.entry_date, func.sum(normalized_entries.c.time_minutes))
-        .where(normalized_entries.c.source == source, normalized_entries.c.entry_date.between(first, last))
-        .group_by(normalized_entries.c.entry_date)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _entry(row: Mapping[Any, Any]) -> Entry:

@@ -33,7 +33,13 @@ def copies_by_us(world: World, people: People) -> dict[str, int]:
 
 
 def minutes_kept(world: World) -> Decimal:
-    """Minutes that are to be carried over, less those that are open: what Zammad holds of the days that were run."""
+    """Minutes that are to be carried over, less those that are open: what Zammad holds of the days that were run.
+
+    Those of adjustments were booked with the adjusted bookings.
+    """
     with world.environment.runtime.database.transaction() as connection:
-        query = "SELECT COALESCE(sum(time_minutes - open_minutes), 0) FROM sync.normalized_entries"
+        query = """
+            SELECT COALESCE(sum(time_minutes - open_minutes), 0) FROM sync.normalized_entries
+            WHERE source_id NOT LIKE 'a%'
+        """
         return connection.execute(text(query)).scalar_one()

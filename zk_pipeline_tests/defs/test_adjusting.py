@@ -11,7 +11,10 @@ from zk_pipeline.decisions import conflicts
 from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.operate import overview
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
+from zk_pipeline_tests.defs.oracle import minutes_kept
 from zk_pipeline_tests.defs.test_closing import SEPTEMBER, assert_settled
 from zk_pipeline_tests.defs.test_copies import kimai, moved
 from zk_pipeline_tests.defs.test_lost_answers import round_to
@@ -51,6 +54,24 @@ def test_the_customer_pays_what_kimai_would_have_billed(world: World) -> None:
     assert globex != acme
     books.assert_untouched()
     assert_settled(books)
+
+
+def test_the_minutes_of_an_adjustment_are_counted_once(world: World) -> None:
+    books = Books(world)
+    booking = world.desk.book(30)
+    world.sync()
+    world.office.change(world.office.sheet(booking), exported=True)
+    world.desk.server.edit(booking, units=45)
+    world.sync()
+    books.adjust()
+    assert [minutes for _, minutes, _ in books.booked()] == [15]
+    with world.environment.runtime.database.transaction() as connection:
+        names = active_connectors(connection)
+        shares = overview.time_shares(connection, names, MONDAY, today())
+        days = overview.minutes_by_day(connection, names, MONDAY, today())
+    assert (shares.in_target, shares.waiting, shares.left_out, shares.bookings) == (45, 0, 0, 1)
+    assert [(row.day, row.booked, row.synced) for row in days] == [(MONDAY, 45, 45)]
+    assert minutes_kept(world) == 45
 
 
 def test_a_second_flat_fee_is_asked_about(world: World) -> None:
