@@ -70,6 +70,7 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
                 listener,
                 watchdog=[*watchdog, *(["--embedded"] if embedded else [])],
                 database=EmbeddedDatabase(ready.home) if embedded else None,
+                preloads=True,
             )
             supervisor.run(managed_processes(ready.variables, code, port, web_url, settings.log_format))
 

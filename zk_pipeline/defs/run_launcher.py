@@ -46,6 +46,25 @@ def process_name() -> str:
 class PromptRunCoordinator(dg.QueuedRunCoordinator):
     """Dagster's queue, looked at twice a second; its own setting takes whole seconds. Named in dagster.yaml."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._limited: set[str] = set()
+
+    def submit_run(self, context: Any) -> dg.DagsterRun:
+        """Queue a run, once its pools have their default limits.
+
+        Dagster stores them at the first look at the queue, and keeps them from the second on: the first two runs of an
+        installation would write together.
+        """
+        concurrency = context.dagster_run.run_op_concurrency
+        pools = set(concurrency.all_pools or ()) if concurrency else set[str]()
+        if missing := pools - self._limited:
+            storage = self._instance.event_log_storage
+            for pool in missing - storage.get_concurrency_keys():
+                storage.initialize_concurrency_limit_to_default(pool)
+            self._limited |= missing
+        return super().submit_run(context)
+
     @property
     def dequeue_interval_seconds(self) -> float:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Seconds between two looks."""

@@ -10,27 +10,22 @@ import os
 import sys
 import threading
 import time
-from multiprocessing import forkserver
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
 
 from zk_pipeline.processes.daemon import end_waiting_tick
+from zk_pipeline.processes.preloaded import OF_RUNS, set_title
 from zk_pipeline.runtime import logs
 from zk_pipeline.runtime.dagster_internals import PRELOADED, DagsterApiServer, command, replace_api_server
 from zk_pipeline.runtime.settings import load_settings
 
-IMPORTED = [
-    PRELOADED,
-    "dagster_postgres",
-    "psycopg",
-    "psycopg2",
-    "sqlalchemy.dialects.postgresql.psycopg",
-    "sqlalchemy.dialects.postgresql.psycopg2",
-    "zk_pipeline.connectors.kimai.connector",
-    "zk_pipeline.connectors.zammad.connector",
-    "zk_pipeline.definitions",
-]
-
+DEFINITIONS = "zk_pipeline.definitions"
+_STDERR = 2
 
 SECONDS_WITHOUT_A_LOOK = 30.0
 """The server looks after its runs twice a second. When it has not for so long, it is blocked for good."""
@@ -88,12 +83,44 @@ def close_directory(socket: Path) -> None:
     socket.parent.chmod(0o700)
 
 
+def start_forkserver() -> None:
+    """Start the process that runs are forked from, by forking it from this one: it has imported what they need."""
+    if sys.platform == "linux":
+        executed, util.spawnv_passfds = util.spawnv_passfds, _forked
+        try:
+            forkserver.ensure_running()
+        finally:
+            util.spawnv_passfds = executed
+    else:
+        forkserver.ensure_running()
+
+
+def _forked(_executable: bytes, argv: Sequence[str], kept: Sequence[int]) -> int:
+    """Fork what would be executed as `python -c COMMAND` with these file descriptors; the pid."""
+    if pid := os.fork():
+        return pid
+    try:
+        for number in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+            if number > _STDERR and number not in kept:
+                with suppress(OSError):  # That of the listing itself.
+                    os.close(number)
+        vars(forkserver._forkserver)["_lock"] = threading.Lock()  # noqa: SLF001 (held by the thread that forks)
+        set_title(" ".join(("multiprocessing.forkserver", *argv[1:])))
+        exec(argv[-1], {})  # noqa: S102 (Python's own command)
+    except Exception:  # noqa: BLE001 (nothing that stands above on the stack is this process's)
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
 def main() -> None:
     """Serve as `dagster api grpc` does."""
     if path := os.environ.get("ZK_CODE_SOCKET"):
         close_directory(Path(path))
-    multiprocessing.set_forkserver_preload(IMPORTED)
-    forkserver.ensure_running()
+    for name in (*OF_RUNS, *PRELOADED):
+        import_module(name)
+    multiprocessing.set_forkserver_preload([DEFINITIONS])
+    start_forkserver()
     replace_api_server(ForkingApiServer)
     # What sensors and schedules log by way of Dagster, Dagster writes itself.
     logs.set_up(load_settings().log_format, "zk_pipeline")

@@ -61,6 +61,8 @@ def main() -> None:
     """Serve as `dagster-daemon` does."""
     time.time = clock = WatchedClock()
     threading.Thread(target=_watch, args=(clock,), name="clock", daemon=True).start()
+    # Dagster tells of the database by `logging.warning`, which from then on would print every line twice.
+    logging.getLogger().addHandler(logging.NullHandler())
     reader, writer = socket.socketpair()
     writer.settimeout(0)
     # Dagster installs its own handlers; this notices the signals beside them.

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from typing import IO
 
 from zk_pipeline.processes.groups import SECONDS_TO_END, end_groups, exists
 from zk_pipeline.processes.home import HomeLock, SupervisorError
+from zk_pipeline.processes.preloaded import ForkedProcess, Preloader
 from zk_pipeline.runtime.embedded import EmbeddedDatabase, EmbeddedServerError
 from zk_pipeline.store.files import close_directory
 
@@ -74,7 +76,7 @@ class _Child:
     """A running process. Until its first answer it has the time to start."""
 
     part: ManagedProcess
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedProcess
     started_at: float = field(default_factory=time.monotonic)
     answered_at: float = field(default_factory=lambda: time.monotonic() + _SECONDS_TO_START)
 
@@ -113,11 +115,14 @@ class Supervisor:
         *,
         watchdog: Sequence[str],
         database: EmbeddedDatabase | None = None,
+        preloads: bool = False,
     ) -> None:
         self._held = held
         self._listener = listener
         self._watchdog = watchdog
         self._database = _DatabaseMonitor(database) if database else None
+        self._preloads = preloads
+        self._preloader: Preloader | None = None
         self._looked_at = time.monotonic()
         self._children: list[_Child] = []
         self._orphans: list[int] = []  # Groups whose first process has ended, but not all others.
@@ -134,6 +139,7 @@ class Supervisor:
         """
         with self._signals(), self._watchdog_running():
             try:
+                self._preload(parts)
                 ordered = sorted(parts, key=lambda part: part.order)
                 for _, together in groupby(ordered, key=lambda part: part.order):
                     self._start_together(list(together))
@@ -164,6 +170,18 @@ class Supervisor:
             pass_fds=[self._held.children_lock.fileno()],
         ):
             yield
+
+    def _preload(self, parts: Sequence[ManagedProcess]) -> None:
+        """Import once what the processes need, where it can be forked afterwards."""
+        if not self._preloads or sys.platform != "linux":
+            return
+        with open_log(self._held.home / "logs" / "preloaded.log") as log:
+            lock = self._held.children_lock.fileno()
+            self._preloader = Preloader(
+                {name: value for part in parts for name, value in part.environment.items()}, log, [lock]
+            )
+        while not self._preloader.is_settled:
+            self._next_end(_SECONDS_BETWEEN_CHECKS)
 
     def _start_together(self, parts: Sequence[ManagedProcess]) -> None:
         began = time.monotonic()
@@ -240,16 +258,7 @@ class Supervisor:
 
     def _start(self, part: ManagedProcess) -> None:
         log = open_log(self._log(part))
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            part.argv,
-            env={**os.environ, **part.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if self._listener.echo else log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Its own group, which Ctrl-C in our terminal does not reach.
-            pass_fds=[self._held.children_lock.fileno()],
-        )
-        child = _Child(part, process)
+        child = _Child(part, self._forked(part, log) or self._executed(part, log))
         self._children.append(child)
         self._record()
         threading.Thread(target=self._await_end, args=(child,), daemon=True).start()
@@ -259,6 +268,20 @@ class Supervisor:
             threading.Thread(target=_copy, args=(child, log, self._listener.echo), daemon=True).start()
         else:
             log.close()
+
+    def _forked(self, part: ManagedProcess, log: IO[bytes]) -> ForkedProcess | None:
+        return self._preloader and self._preloader.start(part.argv, None if self._listener.echo else log)
+
+    def _executed(self, part: ManagedProcess, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            part.argv,
+            env={**os.environ, **part.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if self._listener.echo else log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Its own group, which Ctrl-C in our terminal does not reach.
+            pass_fds=[self._held.children_lock.fileno()],
+        )
 
     def _await_end(self, child: _Child) -> None:
         child.process.wait()
@@ -294,6 +317,8 @@ class Supervisor:
             self._stop_together(list(together))
         end_groups(self._orphans)
         self._record()
+        if self._preloader:
+            self._preloader.close()
 
     def _stop_together(self, children: Sequence[_Child]) -> None:
         names = " and the ".join(child.part.name for child in children)
@@ -402,6 +427,6 @@ def _copy(child: _Child, log: IO[bytes], echo: Callable[[str, str], None]) -> No
             echo(child.part.name, line.decode(errors="replace").rstrip())
 
 
-def _exit_text(process: subprocess.Popen[bytes]) -> str:
-    code = process.returncode
+def _exit_text(process: subprocess.Popen[bytes] | ForkedProcess) -> str:
+    code = process.returncode or 0
     return f"by signal {-code}" if code < 0 else f"with code {code}"

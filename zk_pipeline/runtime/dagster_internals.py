@@ -135,8 +135,8 @@ TIMED_OUT = "Canceling due to exceeding maximum runtime"
 WILL_RETRY_TAG = "dagster/will_retry"
 """On a failed run that Dagster itself starts again: only the last of them counts."""
 
-PRELOADED = "dagster._grpc.impl"
-"""What a run imports first; the code server has it imported before it forks (processes/code_server.py)."""
+PRELOADED = ("dagster._grpc.impl", "dagster._daemon.cli")
+"""What a run and the daemon import first; imported once before they are forked (processes/preloaded.py)."""
 
 
 class DagsterChangedError(ImportError):

@@ -40,6 +40,7 @@ def test_every_process_writes_objects_and_nobodys_data(running: tuple[Up, Desk])
         name: [json.loads(line) for line in text] for name, text in written.items()
     }
     assert {"web-app", "code-server", "webserver", "daemon"} <= set(objects)
+    assert objects.pop("preloaded") == []
     assert all(objects.values())
     assert {"demand", None} <= {line.get("automation") for line in objects["code-server"]}
     text = json.dumps(written)

@@ -47,6 +47,9 @@ TOGETHER = f"""SELECT count(*) FROM {WRITERS} AS one, {WRITERS} AS other
 DAYS_BACKFILLED = 40
 """Two days of one backfill, and of the other what takes two runs."""
 
+BACKFILLS_DONE = "SELECT count(*) FROM bulk_actions WHERE status LIKE 'COMPLETED%'"
+"""What they carry may be there before: the catching up finds it, too."""
+
 BACKFILL_RUNS = """SELECT json_agg(json_build_array(t.value, run_body::jsonb #> '{asset_selection,__frozenset__}'))
     FROM runs JOIN run_tags b USING (run_id) LEFT JOIN run_tags t
     ON t.run_id = runs.run_id AND t.key = 'dagster/asset_partition_range_start' WHERE b.key = 'dagster/backfill'"""
@@ -154,6 +157,7 @@ def test_a_booking_is_in_kimai_within_seconds(place: Place) -> None:
 
 
 def test_a_backfill_from_the_ui_carries_its_days(place: Place, backfilled: dict[int, list[int]]) -> None:
+    assert wait_until(lambda: place.value(BACKFILLS_DONE, DAGSTER_DATABASE) == 2, SECONDS)
     assert place.has_arrived(*backfilled)
     assert place.is_at_rest()  # Whatever is killed from here on is nothing of the backfill.
     sheets = place.office.minutes()
@@ -299,7 +303,7 @@ def test_a_cancelled_run_is_not_overruled_until_somebody_asks(place: Place, slow
 
 def test_stopping_everything_in_a_run_is_no_cancel(place: Place, slow_kimai: None) -> None:
     run_id = at_work(place)
-    place.office.control.set_latency(3)
+    place.office.control.set_latency(6)  # The tick that waits is at Kimai, too, and ends before the run.
     place.up.process.send_signal(signal.SIGTERM)
     place.up.wait_for("Waiting up to 60 s")
     place.up.process.send_signal(signal.SIGTERM)

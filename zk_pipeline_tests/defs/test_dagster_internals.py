@@ -17,7 +17,7 @@ from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from zk_pipeline.processes.code_server import IMPORTED
+from zk_pipeline.processes.preloaded import OF_ALL
 from zk_pipeline.runtime import dagster_internals as internals
 from zk_pipeline.runtime.dagster_internals import DagsterChangedError
 from zk_pipeline.runtime.environment import prepare
@@ -71,8 +71,7 @@ def test_the_command_is_installed(command: str) -> None:
 def test_words_and_modules_are_as_dagster_has_them() -> None:
     assert internals.TIMED_OUT in inspect.getsource(run_monitoring)
     assert internals.WILL_RETRY_TAG == WILL_RETRY_TAG
-    assert internals.PRELOADED in IMPORTED
-    assert import_module(internals.PRELOADED)
+    assert all(map(import_module, (*OF_ALL, *internals.PRELOADED)))
 
 
 def test_the_tables_answer(tables: Connection) -> None:
