@@ -200,7 +200,9 @@ class Cards:
         if cause.mend is not None and cause.target_id is not None:
             self._mend(cause, mending.proposed(visit.runtime, cause.mend, cause.target_id))
         if cause.maps is None and cause.mend is None and not self._suggested(cause):
-            widgets.button(words("todo.review"), visit.act(Role.VIEWER, partial(self._toggle, cause)))
+            review = visit.act(Role.VIEWER, lambda: detail.one_by_one(visit, self._pane, cause.ids))
+            button = widgets.button(words("todo.review"), review)
+            button.props["aria-label"] = f"{words('todo.review')}: {title_of(words, cause)}"
         if Choice.IGNORE in ALLOWED[Reason(cause.reason)][:1] or cause.reason == Reason.REFUSED_BY_KIMAI:
             again = widgets.button(words("todo.again"), kind="quiet")
             again.props["aria-label"] = f"{words('todo.again')}: {cause.name}"

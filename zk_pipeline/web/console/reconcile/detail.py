@@ -54,11 +54,24 @@ def _title_of(line: PlanRow) -> str:
 
 async def of_conflict(visit: Visit, pane: Pane, conflict_id: int) -> None:
     """Open a conflict."""
-    view = await visit.ask(conflicts.conflict_view, visit.runtime, conflict_id)
+    _show(visit, pane, await visit.ask(conflicts.conflict_view, visit.runtime, conflict_id), ())
+
+
+async def one_by_one(visit: Visit, pane: Pane, conflict_ids: Sequence[int]) -> None:
+    """Open the first of these conflicts that is still open; each decision opens the next one, the last closes."""
+    for number, conflict_id in enumerate(conflict_ids, start=1):
+        view = await visit.ask(conflicts.conflict_view, visit.runtime, conflict_id)
+        if view.choices:
+            _show(visit, pane, view, conflict_ids[number:])
+            return
+    pane.close()
+
+
+def _show(visit: Visit, pane: Pane, view: ConflictView, following: Sequence[int]) -> None:
     conflict, words = view.conflict, visit.words
     title = f"{conflict.ticket_number or conflict.key} · {words.day(conflict.entry_date)}"
     with pane.showing(title, conflict.ticket_title or ""):
-        _ConflictPane(visit, view, pane).show()
+        _ConflictPane(visit, view, pane, following).show()
 
 
 def leaving_out(visit: Visit, conflict_hours: str) -> str:
@@ -88,8 +101,9 @@ def offer_undo(visit: Visit, pane: Pane, text: str, ids: Sequence[int]) -> None:
 
 
 class _ConflictPane:
-    def __init__(self, visit: Visit, view: ConflictView, pane: Pane) -> None:
+    def __init__(self, visit: Visit, view: ConflictView, pane: Pane, following: Sequence[int]) -> None:
         self._visit, self._words, self._view, self._pane = visit, visit.words, view, pane
+        self._following = following
         self._candidate: ui.radio | None = None
         self._booking: ui.radio | None = None
         self._key = new_key()
@@ -99,6 +113,8 @@ class _ConflictPane:
         conflict, words = self._view.conflict, self._words
         reason = words.known(f"reason.{conflict.reason}", conflict.reason)
         widgets.text("p", f"{reason}. {words.known(f'next.{conflict.reason}', '')}".strip())
+        if self._following:
+            widgets.text("p", words.count("detail.following", len(self._following)), "zk-muted")
         self._candidates()
         self._bookings()
         self._choices()
@@ -238,7 +254,10 @@ class _ConflictPane:
             seen=conflict.facts_hash,
             why=why,
         )
-        self._pane.close(shown)
+        if self._following and self._pane.shown == shown:
+            await one_by_one(visit, self._pane, self._following)
+        else:
+            self._pane.close(shown)
         if choice is Choice.IGNORE:
             offer_undo(visit, self._pane, words("left_out.done", hours=self._hours), [conflict.id])
         else:

@@ -56,6 +56,16 @@ WORDS = {
     "detail.which": ("Link with", "Verknüpfen mit", "Lier avec"),
     "detail.which_booking": ("Reduce", "Zu kürzen ist", "Réduire"),
     "detail.candidate": ("In Kimai: {what}", "In Kimai: {what}", "Dans Kimai : {what}"),
+    "detail.following.one": (
+        "{number} more follows once this one is decided.",
+        "{number} weitere folgt, sobald diese entschieden ist.",
+        "{number} autre suit dès que celle-ci est décidée.",
+    ),
+    "detail.following.many": (
+        "{number} more follow once this one is decided.",
+        "{number} weitere folgen, sobald diese entschieden ist.",
+        "{number} autres suivent dès que celle-ci est décidée.",
+    ),
     "detail.text": ("In detail", "Im Einzelnen", "En détail"),
     "detail.billed_to": ("Billed to", "Abgerechnet an", "Facturé à"),
     "detail.billed_to.unknown": ("not known yet", "noch nicht bekannt", "pas encore connu"),
