@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -28,6 +29,10 @@ SECONDS_OF_A_TRANSACTION = 10
 
 UNCLAIMED = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL"
 UNFINISHED = "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+LOOKED_AT = """
+    SELECT min((value ->> 'read_at')::timestamptz) FROM sync.cursors
+    WHERE (connector, subject) IN (('zammad', 'changes'), ('kimai', 'newest'))
+"""
 OPEN = """
     SELECT pid, xact_start, state, query FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
@@ -45,9 +50,10 @@ class Difference:
 def late(place: Place) -> list[Difference]:
     """Wait until the installation has caught up by itself, nobody running a command; what is left if it does not."""
     began = moved = time.monotonic()
+    calm = datetime.now(UTC)
     before: list[Difference] = []
     slow = 1.0
-    while wrong := _unfinished(place):
+    while wrong := _unfinished(place, calm):
         now = time.monotonic()
         slow = max(slow, slowness())
         if wrong != before:
@@ -64,12 +70,17 @@ def differences(place: Place) -> list[Difference]:
     return [*_of_another_sync(place), *wrong_state(place), *_of_the_database(place)]
 
 
-def _unfinished(place: Place) -> list[Difference]:
-    """What is not done yet, or wrong; the database may still be away."""
+def _unfinished(place: Place, calm: datetime) -> list[Difference]:
+    """What is not done yet, or wrong; the database may still be away.
+
+    Nothing is finished before both systems were looked at since all is `calm`: what happened last may wait for that.
+    """
     try:
         asked, unfinished = _count(place, UNCLAIMED), _count(place, UNFINISHED, DAGSTER_DATABASE)
         waiting = [f"{asked} requests for days are open."] if asked else []
         waiting += [f"{unfinished} runs are unfinished."] if unfinished else []
+        looked_at = place.rows(LOOKED_AT)[0][0]
+        waiting += ["Zammad and Kimai were not looked at since."] if looked_at is None or looked_at < calm else []
         return [Difference(sentence) for sentence in waiting] or _wrong_in_kimai(place)
     except (psycopg.OperationalError, DatabaseUnavailableError, OperationalError) as error:
         return [Difference(f"The database is away ({type(error).__name__}).")]

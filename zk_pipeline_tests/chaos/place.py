@@ -53,6 +53,7 @@ SHIM = Path(__file__).with_name("shim")
 QUICK = {
     "ZK_TIMEZONE": ZONE.key,
     "ZK_POLL_SECONDS": "5",
+    "ZK_KIMAI_POLL_SECONDS": "10",
     "ZK_RETRY_SECONDS": "1",
     "ZK_HTTP_TIMEOUT": str(SECONDS_BEFORE_TIMEOUT),
     "ZK_KIMAI_TIME_LIMIT": str(2 * LATEST_EFFECT),

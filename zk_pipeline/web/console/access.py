@@ -237,6 +237,8 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     )
     bind_to_sessions()
     logging.getLogger("uvicorn.error").addFilter(_without_sockets)
+    # Its bar has no name for screen readers, and each button shows by itself that it works.
+    pages_app.config.quasar_config["loadingBar"]["skipHijack"] = True
     ui.run_with(
         app,
         title="zk_pipeline",

@@ -38,7 +38,10 @@ _DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; its title is also the label of its cells where the table becomes cards."""
+    """A column of a table; its title is also the label of its cells where the table becomes cards.
+
+    A column of buttons needs none.
+    """
 
     title: str
     number: bool = False
@@ -208,8 +211,11 @@ def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]
         text("caption", caption, "zk-sr")
         with box("", "thead").props("role=rowgroup"), box("", "tr").props("role=row"):
             for column in columns:
-                heading = text("th", column.title, "zk-number" if column.number else "")
-                heading.props("scope=col role=columnheader")
+                if column.title:
+                    heading = text("th", column.title, "zk-number" if column.number else "")
+                    heading.props("scope=col role=columnheader")
+                else:  # A header without text would be read as one that is missing.
+                    text("td", "").props("role=cell")
         with box("", "tbody").props("role=rowgroup"):
             for row in rows:
                 with box("", "tr").props("role=row"):

@@ -12,6 +12,7 @@ from socket import create_server
 from typing import Any
 
 import httpx
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy import text
 
@@ -39,7 +40,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-EXAMINATION = Path(__file__).with_name("examination.js").read_text(encoding="utf-8")
+_AXE = Axe()
 SCREENSHOTS = Path(__file__).parents[3] / ".zk-screenshots"
 SECRET = "zammad-test-key"
 PASSWORD = "correct horse battery"
@@ -237,6 +238,14 @@ def sign_in(visitor: Visitor, email: str) -> None:
     assert answer.ok, answer.text()
 
 
-def examined(page: Page, name: str) -> Any:
-    """What one of the examinations in `examination.js` finds on a page."""
-    return page.evaluate(EXAMINATION, name)
+def overflow(page: Page) -> int:
+    """Pixels by which a page is wider than its window."""
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds on a page: each rule that is violated, with the first element and what to do about it."""
+    return [
+        f"{row['id']} ({len(row['nodes'])}): {row['nodes'][0]['html'][:200]} {row['nodes'][0]['failureSummary']}"
+        for row in _AXE.run(page).response["violations"]
+    ]

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PHONE, Site, examined
+from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, violations
 
 NAME = "second-kimai"
 WRONG = "wrong-token-of-nobody"
@@ -148,5 +148,5 @@ def test_the_dialog_and_the_lines_of_a_test_fit_a_phone(visit: Visit):
     expect(card(page, "zammad")).to_contain_text("It works")
     page.get_by_role("button", name="Add a connector").click()
     expect(page.get_by_role("dialog").get_by_label("API token")).to_be_visible()
-    assert examined(page, "overflow") <= 0
-    assert examined(page, "unnamedControls") == []
+    assert overflow(page) <= 0
+    assert violations(page) == []

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import access
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined, serving, sign_in, standing, window
+from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, overflow, serving, sign_in, standing, window
 from zk_sandbox.server import SandboxProcess
 
 STYLES = (Path(access.__file__).parent / "assets" / "console.css").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_a_ticket_is_found_with_and_without_its_sign_and_opens_in_the_list(visit
     number = ticket(site).removeprefix("#")
     address = f"/reconcile?view=all&ticket={number}"
     assert found(page, number, f"#{number}") == found(page, f"#{number}", f"#{number}") == address
-    assert examined(page, "overflow") <= 0
+    assert overflow(page) <= 0
     page.get_by_role("searchbox", name="Search").press("Enter")
     page.wait_for_url(f"**{address}")
     expect(page.get_by_role("button", name=f"#{number}").first).to_be_visible()
@@ -100,7 +100,7 @@ def test_a_run_tells_what_it_read_wrote_and_was_refused_and_each_number_leads_th
     days = f"from={first}&to={last}"
     expect(row.get_by_role("link", name="read")).to_have_attribute("href", f"/reconcile?view=all&{days}")
     expect(row.get_by_role("link", name="created")).to_have_attribute("href", f"/audit?run={written}")
-    assert examined(page, "overflow") <= 0
+    assert overflow(page) <= 0
     row.get_by_role("button").first.click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("heading", name="What waits on its days")).to_be_visible()

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console.words import Language, Words
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PHONE, Site, examined, zk
+from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, violations, zk
 from zk_sandbox.client import SandboxControl
 
 TYPE = "Wartung"
@@ -359,8 +359,8 @@ def test_the_dialogs_fit_a_phone_and_name_their_controls(visit: Visit):
     page = visit(Role.OPERATOR, width=PHONE).open(f"/mappings{TYPES}")
     page.get_by_role("button", name="Add", exact=True).press("Enter")
     expect(page.get_by_role("dialog").get_by_role("radio", name="Beratung")).to_be_visible()
-    assert examined(page, "overflow") <= 0
-    assert examined(page, "unnamedControls") == []
+    assert overflow(page) <= 0
+    assert violations(page) == []
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="Add", exact=True)).to_be_focused()

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import FIRST, LAST, PHONE, Site, examined, standing, zk
+from zk_pipeline_tests.web.console.site import FIRST, LAST, PHONE, Site, overflow, standing, violations, zk
 from zk_sandbox.server import SandboxProcess
 
 MONTH = FIRST[:7]
@@ -308,13 +308,12 @@ def test_the_address_names_month_and_customer(visit: Visit):
 def test_the_month_and_its_closing_fit_the_screen_and_are_readable(visit: Visit, width: int, locale: str):
     page = visit(Role.ADMIN, width=width, locale=locale).open("/statement")
     expect(step(page, "closed")).to_be_visible()
-    assert examined(page, "overflow") <= 0
-    assert examined(page, "unnamedControls") == []
-    assert examined(page, "faintTexts") == []
+    assert overflow(page) <= 0
+    assert violations(page) == []
     step(page, "closed").get_by_role("button").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     box = dialog.locator(".zk-dialog").bounding_box()
     assert box is not None
     assert 0 <= box["x"] <= box["x"] + box["width"] <= width
-    assert examined(page, "unnamedControls") == []
+    assert violations(page) == []

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
-from zk_pipeline_tests.web.console.site import PHONE, Site, examined, sign_in, standing, window
+from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, sign_in, standing, violations, window
 from zk_sandbox.server import SandboxProcess
 
 DAY = "2025-10-06"
@@ -74,8 +74,8 @@ def test_lines_are_approved_one_by_one_or_all_at_once_and_carried_out_as_an_act_
     expect(dialog.get_by_text("Plans need approval here")).to_be_visible()
     expect(dialog.get_by_text("Not approved")).to_be_visible()
     expect(dialog.get_by_role("button", name=RUN)).to_be_disabled()
-    assert examined(page, "overflow") <= 0
-    assert examined(page, "unnamedControls") == []
+    assert overflow(page) <= 0
+    assert violations(page) == []
 
     box = dialog.get_by_role("checkbox").first
     box.click()

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined, zk
+from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, overflow, violations, zk
 
 MONTH = FIRST[:7]
 HIDDEN = "ALTER TABLE IF EXISTS marts.statement_lines RENAME TO statement_lines_put_aside"
@@ -289,9 +289,8 @@ def test_an_open_customer_fits_the_screen_and_is_readable(visit: Visit, site: Si
     box = dialog.locator(".zk-dialog").bounding_box()
     assert box is not None
     assert 0 <= box["x"] <= box["x"] + box["width"] <= width
-    assert examined(page, "overflow") <= 0
-    assert examined(page, "unnamedControls") == []
-    assert examined(page, "faintTexts") == []
+    assert overflow(page) <= 0
+    assert violations(page) == []
 
 
 @pytest.mark.usefixtures("made")
@@ -299,6 +298,5 @@ def test_an_open_customer_fits_the_screen_and_is_readable(visit: Visit, site: Si
 def test_a_made_statement_fits_the_screen_and_is_readable(visit: Visit, width: int):
     page = visit(Role.OPERATOR, width=width).open("/statement")
     expect(page.locator(".zk-equation")).to_be_visible()
-    assert examined(page, "overflow") <= 0
-    assert examined(page, "unnamedControls") == []
-    assert examined(page, "faintTexts") == []
+    assert overflow(page) <= 0
+    assert violations(page) == []
