@@ -15,7 +15,7 @@ from zk_sandbox.faults import Exchange, Fault, FaultPlan, inflict
 
 PREFIX = "/_sandbox"
 LOG_SIZE = 20_000
-READING_POSTS = {"/api/v1/tickets/search"}
+READING_POSTS = {"/api/v1/tickets/search", "/api/v1/users/search"}
 """Routes that only read although they use POST (docs/zammad.md §5)."""
 
 _ID_IN_PATH = re.compile(r"/\d+(?=/|$)")
