@@ -1,5 +1,6 @@
 """Processes that are forked from one that has imported everything."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -94,12 +95,14 @@ def test_without_the_forking_process_what_it_forked_goes_on_and_nothing_more_is_
     with (folder / "preloaded.log").open("ab") as log:
         own = Preloader({"PYTHONPATH": str(folder), "PLACE": "here"}, log)
     assert wait_until(lambda: own.is_settled, 60)
+    os.kill(own.pid, signal.SIGTERM)  # As a service manager does to all processes of a service.
     process = forked(own, "wait")
-    own.close()
+    os.kill(own.pid, signal.SIGKILL)
+    assert wait_until(lambda: own.start((sys.executable, "-m", "part_of_a_test", "0"), None) is None, 10)
     assert Path(f"/proc/{process.pid}").exists()
-    assert own.start((sys.executable, "-m", "part_of_a_test", "0"), None) is None
-    process.kill()
+    process.terminate()
     assert process.wait() == preloaded.UNKNOWN_EXIT_CODE
+    own.close()
 
 
 def test_a_process_that_cannot_import_forks_nothing(tmp_path: Path) -> None:

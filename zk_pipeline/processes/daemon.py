@@ -7,6 +7,7 @@ is started again by what keeps it, and begins with what is of the future.
 """
 
 import logging
+import math
 import os
 import signal
 import socket
@@ -29,7 +30,11 @@ from zk_pipeline.store.day_requests import END, wake
 LONGEST_STEP = 5.0
 """Seconds by which a clock may be set back without consequence; so long a pause is borne."""
 
-_SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_TIDYING = 30.0
+"""Not only at the start: a tick that a former daemon began while the clock was ahead is resumed, and ends with its own
+time."""
+
+SECONDS_BETWEEN_LOOKS = 1.0
 _PASSING = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
 _SET_BACK = "The clock was set back, so that nobody knows for how long this run has been at it."
 
@@ -60,7 +65,7 @@ class WatchedClock:
 def main() -> None:
     """Serve as `dagster-daemon` does."""
     time.time = clock = WatchedClock()
-    threading.Thread(target=_watch, args=(clock,), name="clock", daemon=True).start()
+    threading.Thread(target=watch, args=(clock, threading.Event()), name="clock", daemon=True).start()
     # Dagster tells of the database by `logging.warning`, which from then on would print every line twice.
     logging.getLogger().addHandler(logging.NullHandler())
     reader, writer = socket.socketpair()
@@ -127,12 +132,12 @@ def end_runs_of_the_future(instance: DagsterInstance, now: float) -> list[str]:
     return ended
 
 
-def _watch(clock: WatchedClock) -> None:
+def watch(clock: WatchedClock, ends: threading.Event) -> None:
     """Settle what is of the future, and end the process when the clock was set back."""
-    is_tidy = False
-    while True:
-        is_tidy = is_tidy or _settles()
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    tidied_at = -math.inf
+    while not ends.wait(SECONDS_BETWEEN_LOOKS):
+        if time.monotonic() - tidied_at > SECONDS_BETWEEN_TIDYING and _settles():
+            tidied_at = time.monotonic()
         if (seconds := clock.seconds_set_back()) > LONGEST_STEP:
             _log.error("The clock was set back by %.0f s. The daemon ends, to be started again.", seconds)
             os._exit(1)

@@ -116,6 +116,11 @@ class Preloader:
         threading.Thread(target=self._listen, daemon=True).start()
 
     @property
+    def pid(self) -> int:
+        """Of the forking process."""
+        return self._process.pid
+
+    @property
     def is_settled(self) -> bool:
         """Whether it can fork now, or never will."""
         return self._ready.is_set() or self._ended.is_set()
@@ -125,7 +130,8 @@ class Preloader:
 
         Without `output`, the process's `stdout` is a pipe.
         """
-        if tuple(argv[:2]) != (sys.executable, "-m") or self._ended.is_set():
+        can_fork = self._ready.is_set() and not self._ended.is_set()
+        if not can_fork or tuple(argv[:2]) != (sys.executable, "-m"):
             return None
         reader, writer = os.pipe()
         try:
@@ -169,6 +175,8 @@ class Preloader:
                     self._ready.set()
         self._ended.set()
         self._started.put(None)
+        for process in forked.values():
+            process.reported.put(UNKNOWN_EXIT_CODE)
 
 
 def set_title(title: str) -> None:
@@ -184,6 +192,8 @@ def set_title(title: str) -> None:
 def main() -> None:
     """Import everything, then fork on request until the socket, which is standard input, is closed."""
     control = socket.socket(fileno=os.dup(0))
+    # A service manager sends it to every process at once; this one ends after those that it reports on.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for name in OF_ALL:
         import_module(name)
     for name in import_module("zk_pipeline.runtime.dagster_internals").PRELOADED:
@@ -229,6 +239,7 @@ def _fork_on_request(control: socket.socket) -> list[str] | None:
 def _become_a_process(output: int) -> None:
     """As `subprocess.Popen` has it: a session of its own, nothing to read, and this output."""
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, wanted in enumerate((nothing, output, output)):
         os.dup2(wanted, number)

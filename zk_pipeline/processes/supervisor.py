@@ -180,7 +180,8 @@ class Supervisor:
             self._preloader = Preloader(
                 {name: value for part in parts for name, value in part.environment.items()}, log, [lock]
             )
-        while not self._preloader.is_settled:
+        began = time.monotonic()
+        while not self._preloader.is_settled and time.monotonic() - began < _SECONDS_TO_START:
             self._next_end(_SECONDS_BETWEEN_CHECKS)
 
     def _start_together(self, parts: Sequence[ManagedProcess]) -> None:

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -25,6 +27,7 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 
 from zk_pipeline.defs import run_launcher
 from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
+from zk_pipeline.processes import daemon
 from zk_pipeline.processes.daemon import WatchedClock, end_runs_of_the_future, forget_ticks_of_the_future
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.store import day_requests
@@ -152,7 +155,9 @@ def test_a_run_that_began_while_the_clock_was_ahead_is_found_dead_all_the_same(
     assert status_of(settled, run) == "FAILURE"
 
 
-def test_sensors_that_ticked_while_the_clock_was_ahead_tick_again(settled: Watch) -> None:
+def test_sensors_that_ticked_while_the_clock_was_ahead_tick_again(
+    settled: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = datetime.now(UTC).timestamp()
     origin = RemoteInstigatorOrigin(
         RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin("127.0.0.1", 4000, location_name="zk_pipeline"), "r"),
@@ -170,6 +175,26 @@ def test_sensors_that_ticked_while_the_clock_was_ahead_tick_again(settled: Watch
     found = {state.instigator_name: state.instigator_data for state in settled.instance.all_instigator_state()}
     assert (found["demand"].last_tick_start_timestamp, found["demand"].cursor) == (now, "kept")
     assert found["alerts"] == states["alerts"].instigator_data
+    # A tick that is resumed after the start of the daemon ends with its own time.
+    late = states["demand"].with_data(states["demand"].instigator_data._replace(last_tick_timestamp=now + 3600))
+    monkeypatch.setattr(daemon, "SECONDS_BETWEEN_TIDYING", 0.0)
+    monkeypatch.setattr(daemon, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(dg.DagsterInstance, "get", lambda: nullcontext(settled.instance))
+    ends = threading.Event()
+    watching = threading.Thread(target=daemon.watch, args=(WatchedClock(), ends))
+    watching.start()
+    try:
+        for _ in range(2):
+            settled.instance.update_instigator_state(late)
+            assert wait_until(lambda: _ticked_at(settled) < now + 60, 10)
+    finally:
+        ends.set()
+        watching.join()
+
+
+def _ticked_at(watch: Watch) -> float:
+    (found,) = [state for state in watch.instance.all_instigator_state() if state.instigator_name == "demand"]
+    return found.instigator_data.last_tick_timestamp
 
 
 @pytest.mark.parametrize(

@@ -112,5 +112,4 @@ def test_twenty_clicks_from_the_sign_in_leave_nothing_of_ninety_one(
     context.close()
     assert len(hand.clicks) <= MOST_CLICKS, hand.clicks
     assert seconds <= MOST_SECONDS
-    in_kimai = (systems.kimai_url, systems.kimai_token, FIRST, LAST)
-    assert wait_until(lambda: len(written(timesheets(*in_kimai))) > 270, 240)
+    assert wait_until(lambda: len(written(timesheets(systems.kimai_url, systems.kimai_token, FIRST, LAST))) > 270, 240)
