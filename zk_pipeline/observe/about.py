@@ -55,3 +55,6 @@ def _named(package: Distribution) -> Iterator[str]:
         if line.startswith(_CLASSIFIER)
     )
     yield from package.metadata.get_all("License") or ()
+    for name in package.metadata.get_all("License-File") or ():
+        text = package.read_text(f"licenses/{name}") or package.read_text(name) or ""
+        yield text.lstrip().partition("\n")[0].strip()

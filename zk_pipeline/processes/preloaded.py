@@ -51,6 +51,7 @@ UNKNOWN_EXIT_CODE = 255
 
 _LONGEST_PACKET = 1 << 16
 _ARG_START = 45  # Of /proc/self/stat behind the name of the program: where its command line begins and ends.
+_LONGEST_TITLE = 500  # Room for the command lines of what is forked.
 _SECONDS_TO_END = 5.0
 _SECONDS_TO_REPORT = 5.0
 
@@ -105,7 +106,7 @@ class Preloader:
         self._ready, self._ended = threading.Event(), threading.Event()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
-                (sys.executable, "-m", __name__),
+                (sys.executable, "-m", __name__, " " * _LONGEST_TITLE),
                 env={**os.environ, **environment},
                 stdin=theirs.fileno(),
                 stdout=log,
@@ -194,6 +195,7 @@ def main() -> None:
     control = socket.socket(fileno=os.dup(0))
     # A service manager sends it to every process at once; this one ends after those that it reports on.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    set_title("zk_pipeline.processes.preloaded")
     for name in OF_ALL:
         import_module(name)
     for name in import_module("zk_pipeline.runtime.dagster_internals").PRELOADED:

@@ -170,8 +170,8 @@ def test_people_sign_in_look_around_and_sign_out(visit: Visit, site: Site):
 
 
 def test_a_revoked_session_can_do_nothing_more_and_leads_to_the_sign_in(visit: Visit, site: Site):
-    user = site.add_user("leaving@example.com", Role.OPERATOR)
-    page = visit(Role.OPERATOR, email="leaving@example.com").open("/reconcile")
+    user = site.add_user("revoked@example.com", Role.OPERATOR)
+    page = visit(Role.OPERATOR, email="revoked@example.com").open("/reconcile")
     with site.database.transaction() as connection:
         connection.execute(text("UPDATE sync.sessions SET ended_at = now() WHERE user_id = :id"), {"id": user})
     page.locator(".zk-open").first.click()
