@@ -1,5 +1,6 @@
 """The section Connectors in a real browser, against simulated systems that really answer."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -34,6 +35,8 @@ def add(page: Page, site: Site, token: str) -> Locator:
     page.get_by_role("option", name="kimai").click()
     # While its list closes, the choice takes the focus back, and with it what is typed elsewhere.
     expect(page.get_by_role("option")).to_have_count(0)
+    # The answer to the choice proposes a name, and would take the place of one that is typed before it comes.
+    expect(dialog.get_by_label("Name")).to_have_value(re.compile("^kimai"))
     dialog.get_by_label("Name").fill(NAME)
     dialog.get_by_label("Address").fill(site.variables["ZK_KIMAI_URL"])
     dialog.get_by_label("API token").fill(token)
