@@ -200,6 +200,7 @@ def main() -> None:
         import_module(name)
     for name in import_module("zk_pipeline.runtime.dagster_internals").PRELOADED:
         import_module(name)
+    _require_pidfds()
     # Memory that is never looked at for garbage stays shared.
     gc.collect()
     gc.freeze()
@@ -209,6 +210,13 @@ def main() -> None:
         set_title(" ".join(argv))
         sys.argv = [module.__file__ or argv[0], *argv[1:]]
         module.main()
+
+
+def _require_pidfds() -> None:
+    """Fail before anything is forked where it could not be watched: Linux before 5.3, or a sandbox that forbids it."""
+    own = os.pidfd_open(os.getpid())
+    signal.pidfd_send_signal(own, 0)
+    os.close(own)
 
 
 def _fork_on_request(control: socket.socket) -> list[str] | None:
@@ -226,16 +234,24 @@ def _fork_on_request(control: socket.socket) -> list[str] | None:
                 if (packet := _receive(control)) is None:
                     return None
                 argv, (output,) = packet
+                known, knows = os.pipe()
                 if (pid := os.fork()) == 0:
                     for other in selector.get_map().values():
                         if other.fileobj is not control:
                             os.close(other.fd)
+                    os.close(knows)
+                    if not os.read(known, 1):
+                        os._exit(1)  # Nobody would stop it.
+                    os.close(known)
                     _become_a_process(output)
                     return argv
                 os.close(output)
+                os.close(known)
                 pidfd = os.pidfd_open(pid)
-                _send(control, {"started": pid}, [pidfd])
                 selector.register(pidfd, selectors.EVENT_READ, pid)
+                if _send(control, {"started": pid}, [pidfd]):
+                    os.write(knows, b"1")
+                os.close(knows)
 
 
 def _become_a_process(output: int) -> None:
@@ -249,9 +265,13 @@ def _become_a_process(output: int) -> None:
     os.close(output)
 
 
-def _send(control: socket.socket, message: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
-    with suppress(BrokenPipeError, ConnectionResetError):  # Whoever asked is gone, as the next look shows.
+def _send(control: socket.socket, message: Mapping[str, Any], fds: Sequence[int] = ()) -> bool:
+    """Whether it was taken; whoever asked may be gone, as the next look shows."""
+    try:
         socket.send_fds(control, [json.dumps(message).encode()], fds)
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
 
 
 def _receive(control: socket.socket) -> tuple[Any, list[int]] | None:

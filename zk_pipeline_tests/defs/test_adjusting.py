@@ -58,12 +58,7 @@ def test_the_customer_pays_what_kimai_would_have_billed(world: World) -> None:
 
 def test_the_minutes_of_an_adjustment_are_counted_once(world: World) -> None:
     books = Books(world)
-    booking = world.desk.book(30)
-    world.sync()
-    world.office.change(world.office.sheet(booking), exported=True)
-    world.desk.server.edit(booking, units=45)
-    world.sync()
-    books.adjust()
+    adjusted(world, books)
     assert [minutes for _, minutes, _ in books.booked()] == [15]
     with world.environment.runtime.database.transaction() as connection:
         names = active_connectors(connection)

@@ -42,9 +42,10 @@ ARGUMENTS = (
 )
 _AXE = Axe()
 _DIALOG = ".q-dialog"
+_FAINT_TEXTS = Path(__file__).with_name("faint_texts.js").read_text(encoding="utf-8")
 _FOR_PAGES = {"resultTypes": ["violations"]}
 _FOR_DIALOGS = {**_FOR_PAGES, "rules": {"color-contrast": {"enabled": False}}}
-"""axe takes the backdrop for what lies behind a dialog's buttons. Their colours are those of the pages' buttons."""
+"""axe takes the backdrop for what lies behind a dialog's buttons, so that their contrast is reckoned here."""
 
 SCREENSHOTS = Path(__file__).parents[3] / ".zk-screenshots"
 SECRET = "zammad-test-key"
@@ -252,7 +253,8 @@ def violations(page: Page) -> list[str]:
     """What axe finds on a page, or in the dialog that covers it: each rule that is violated, with the first element."""
     is_dialog = page.locator(_DIALOG).count() > 0
     found = _AXE.run(page, _DIALOG if is_dialog else None, _FOR_DIALOGS if is_dialog else _FOR_PAGES)
-    return [
+    broken = [
         f"{row['id']} ({len(row['nodes'])}): {row['nodes'][0]['html'][:200]} {row['nodes'][0]['failureSummary']}"
         for row in found.response["violations"]
     ]
+    return [*broken, *page.evaluate(_FAINT_TEXTS, _DIALOG)] if is_dialog else broken

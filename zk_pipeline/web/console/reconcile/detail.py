@@ -58,13 +58,19 @@ async def of_conflict(visit: Visit, pane: Pane, conflict_id: int) -> None:
 
 
 async def one_by_one(visit: Visit, pane: Pane, conflict_ids: Sequence[int]) -> None:
-    """Open the first of these conflicts that is still open; each decision opens the next one, the last closes."""
+    """Open the first of these conflicts that is still open; each decision opens the next one, the last closes.
+
+    What is opened while that is looked for stays open.
+    """
+    shown = pane.shown
     for number, conflict_id in enumerate(conflict_ids, start=1):
         view = await visit.ask(conflicts.conflict_view, visit.runtime, conflict_id)
+        if pane.shown != shown:
+            return
         if view.choices:
             _show(visit, pane, view, conflict_ids[number:])
             return
-    pane.close()
+    pane.close(shown)
 
 
 def _show(visit: Visit, pane: Pane, view: ConflictView, following: Sequence[int]) -> None:
@@ -254,14 +260,12 @@ class _ConflictPane:
             seen=conflict.facts_hash,
             why=why,
         )
-        if self._following and self._pane.shown == shown:
-            await one_by_one(visit, self._pane, self._following)
-        else:
-            self._pane.close(shown)
         if choice is Choice.IGNORE:
             offer_undo(visit, self._pane, words("left_out.done", hours=self._hours), [conflict.id])
         else:
             visit.notify(words("detail.decided", choice=words(f"choice.{choice}"), day=words.day(done.day)))
+        if self._pane.shown == shown:
+            await one_by_one(visit, self._pane, self._following)
         await self._pane.changed()
 
     def _history(self) -> None:
