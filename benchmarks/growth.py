@@ -16,7 +16,7 @@ from benchmarks.harness import Addresses, Measurement, Picture, at_most, deploym
 from benchmarks.plan_of_creates import kimai_with_people, plan, push, store
 from benchmarks.plots import Curve, curves
 from benchmarks.world import Company, filled_zammad
-from zk_pipeline.connectors.zammad.connector import TICKETS_PER_SEARCH
+from zk_pipeline.connectors.zammad.connector import FOUND_BY_SEARCH
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, days_between
@@ -93,7 +93,7 @@ def _most_requests(size: int) -> int:
     """What extraction may cost: for each run its window (docs/zammad.md §13) and tickets, and the directory."""
     company = _company(size)
     windows = sum(math.log2(size) + size / len(RANGES) / 1000 + 4 + 1 for _ in RANGES)
-    tickets = company.tickets / TICKETS_PER_SEARCH + len(RANGES)
+    tickets = company.tickets / FOUND_BY_SEARCH + len(RANGES)
     directory = 3 + (company.agents + company.organizations) / 1000 + 2
     return math.ceil(len(RANGES) + windows + tickets + directory)
 

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from configparser import ConfigParser
+from importlib import import_module
 from pathlib import Path
 
 import grimp
@@ -92,3 +93,7 @@ def test_the_page_on_internals_shows_the_arrows_as_they_are() -> None:
     layers = rules["importlinter:contract:layers"]["layers"].split("\n")
     drawn = "\n".join(re.sub(r"[()]", "", layer).strip() for layer in layers if layer)
     assert f"```text\n{drawn}\n```" in (PROJECT / "docs" / "internals.md").read_text(encoding="utf-8")
+
+
+def test_the_benchmarks_find_what_they_import() -> None:
+    assert import_module("benchmarks.__main__").main
