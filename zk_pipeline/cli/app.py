@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import click
 import typer
 
 from zk_pipeline import __version__
@@ -32,6 +33,9 @@ from zk_pipeline.cli import (
     users,
 )
 from zk_pipeline.cli import credits as credit_list
+from zk_pipeline.cli.output import said
+from zk_pipeline.languages import Language
+from zk_pipeline.runtime.settings import spoken
 
 app = typer.Typer(
     name="zk",
@@ -87,5 +91,17 @@ app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
-    """The entry point of the `zk` script."""
-    app()
+    """The entry point of the `zk` script, with help in the language of ZK_LANGUAGE."""
+    command = typer.main.get_command(app)
+    if spoken() is not Language.ENGLISH:
+        _translate_help(command)
+    command()
+
+
+def _translate_help(command: click.Command) -> None:
+    command.help = "\n\n".join(said(" ".join(part.split())) for part in (command.help or "").split("\n\n"))
+    for option in command.params:
+        if isinstance(described := getattr(option, "help", None), str):
+            option.help = said(described)  # pyright: ignore[reportAttributeAccessIssue]
+    for inner in getattr(command, "commands", {}).values():
+        _translate_help(inner)

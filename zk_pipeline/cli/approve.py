@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from zk_pipeline.cli.output import AsJson, UsageError, actor, environment, explained, out, show_json, show_table
+from zk_pipeline.cli.output import (
+    AsJson,
+    UsageError,
+    actor,
+    confirm,
+    environment,
+    explained,
+    out,
+    show_json,
+    show_table,
+)
 from zk_pipeline.cli.report import amount
 from zk_pipeline.decisions import plans
 from zk_pipeline.decisions.plans import PlanLineView
@@ -41,7 +51,7 @@ def approve(
         if not as_json:
             _show(shown)
         if not yes:
-            typer.confirm(f"Approve these {len(shown)} lines, {amount(minutes)} minutes?", abort=True)
+            confirm(f"Approve these {len(shown)} lines, {amount(minutes)} minutes?")
         seen = {} if line else plans.hashes(shown)
         lines = {(row.day, row.key): row.hash for row in shown} if line else {}
         approved = plans.approve(ready.runtime, Actor(actor(), Role.ADMIN), seen, lines)

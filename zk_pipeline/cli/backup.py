@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from zk_pipeline.audit import anchors
-from zk_pipeline.cli.output import AsJson, actor, environment, explained, out, show_json
+from zk_pipeline.cli.output import AsJson, actor, confirm, environment, explained, out, show_json
 from zk_pipeline.recovery import backup as operation
 from zk_pipeline.recovery import dumps
 from zk_pipeline.recovery.dumps import BackupError
@@ -52,7 +52,7 @@ def restore(
         manifest = dumps.examine(file, keys)
         out.print(f"{file.name}: made {manifest.created_at:%Y-%m-%d %H:%M} UTC by version {manifest.facts['version']}.")
         if replace and not yes:
-            typer.confirm("Replace everything in both databases?", abort=True)
+            confirm("Replace everything in both databases?")
         databases = {"dagster": place.dagster_url, "zk": place.owner_url}
         operation.restore(file, keys, databases, replace=replace)
         anchors.archive(place.home)

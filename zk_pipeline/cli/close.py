@@ -8,7 +8,7 @@ import typer
 from zk_pipeline.billing import periods
 from zk_pipeline.billing.periods import PeriodState
 from zk_pipeline.billing.statements import checked_month, refresh_if_stale
-from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, progress, show_json
+from zk_pipeline.cli.output import AsJson, UsageError, confirm, environment, explained, out, person, progress, show_json
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.runtime.run_tags import MONTH_TAG
@@ -91,7 +91,7 @@ def _open(found: PeriodState) -> str:
 
 def _closed(runtime: Runtime, found: PeriodState, *, with_waiting: bool, yes: bool) -> dict[str, object]:
     if not (yes or found.objections or found.closed):
-        typer.confirm(f"Close {found.month}{_open(found)}?", abort=True)
+        confirm(f"Close {found.month}{_open(found)}?")
     return asdict(periods.close(runtime, person(), found.month, with_waiting=with_waiting))
 
 

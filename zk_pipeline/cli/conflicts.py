@@ -9,7 +9,19 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from zk_pipeline.cli.output import AsJson, UsageError, actor, environment, explained, hours, out, show_json, show_table
+from zk_pipeline.cli.output import (
+    AsJson,
+    UsageError,
+    actor,
+    confirm,
+    environment,
+    explained,
+    hours,
+    out,
+    said,
+    show_json,
+    show_table,
+)
 from zk_pipeline.cli.sync import DAY, WAITING_FOR_PEOPLE, parse_day
 from zk_pipeline.decisions import causes, conflicts
 from zk_pipeline.decisions.causes import Cause
@@ -204,7 +216,9 @@ def _confirmed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: 
             show_json({"decision": choice, "would_decide": [row.id for row in rows], "minutes": total})
         return yes
     out.print(f"{len(rows)} open conflicts with {total} minutes: {choice}. {EFFECTS[choice]}")
-    return yes or typer.confirm("Decide this?", abort=True)
+    if not yes:
+        confirm("Decide this?")
+    return True
 
 
 def _show_decided(outcome: BulkResult, *, as_json: bool) -> None:
@@ -244,8 +258,9 @@ def _to_json(view: ConflictView) -> dict[str, Any]:
 
 
 def _show(view: Mapping[str, Any]) -> None:
-    out.print(f"[bold]Conflict {view['id']}[/] · {view['reason']} · {view['resolution_status']} · {view['entry_date']}")
-    out.print(escape(view["text"]))
+    heading = said(f"Conflict {view['id']}")
+    out.print(f"[bold]{heading}[/] · {view['reason']} · {view['resolution_status']} · {view['entry_date']}")
+    out.print(escape(said(view["text"])))
     sides = [(side["field"], side["wanted"], "≠" if side["differs"] else "", side["found"]) for side in view["sides"]]
     booking = f"booking {view['source_id'] or '(gone)'}"
     sheet = f"time sheet {view['kimai_id']}" if view["kimai_id"] else "no time sheet"

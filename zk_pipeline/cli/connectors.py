@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.cli.output import AsJson, environment, explained, out, person, said, show_json, show_table
 from zk_pipeline.connectors.checks import Validation
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.identity.actors import OperationError
@@ -68,9 +68,10 @@ def try_connectors(*, as_json: AsJson = False) -> None:
 
 def _show(validation: Validation) -> None:
     title = " · ".join(part for part in (validation.version, validation.account, validation.timezone) if part)
-    out.print(f"[bold]{title or 'Not reached'}[/]")
+    out.print(f"[bold]{title or said('Not reached')}[/]")
     for finding in validation.findings:
-        out.print(f"  {_STYLES[finding.level]} {finding.subject}: {finding.text} {finding.remedy}".rstrip())
+        line = f"{said(finding.subject)}: {said(finding.text)} {said(finding.remedy)}".rstrip()
+        out.print(f"  {_STYLES[finding.level]} {line}")
 
 
 def _plain(validation: Validation) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from zk_pipeline.cli import up
-from zk_pipeline.cli.output import UsageError, environment, explained, out, person, progress
+from zk_pipeline.cli.output import UsageError, environment, explained, out, person, progress, said
 from zk_pipeline.cli.report import headline, show_sync
 from zk_pipeline.decisions import mappings
 from zk_pipeline.identity import users
@@ -61,7 +61,7 @@ def demo(
         show_sync(ready.runtime, done, planned_only=False)
         out.print("\n[bold]The same month once more:[/]")
         again = sync_days(ready.runtime, job, first, last, notify=progress(quiet=True))
-        out.print(f"[bold]{headline(again, planned_only=False)}[/]", soft_wrap=True)
+        out.print(f"[bold]{said(headline(again, planned_only=False))}[/]", soft_wrap=True)
         zk = _shown(Path(sys.argv[0]).absolute())
         if not serve:
             out.print(f"\nTo open the console and Dagster's UI on it: [bold]{zk} demo --serve[/]", soft_wrap=True)

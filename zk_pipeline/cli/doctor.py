@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from zk_pipeline.cli.output import OPERATOR_ERRORS, AsJson, err, out, show_json
+from zk_pipeline.cli.output import OPERATOR_ERRORS, AsJson, err, out, said, show_json
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.observe.doctor.report import DoctorReport, DoctorSection, Installation, examine, finding_of
@@ -46,16 +46,16 @@ def _report() -> DoctorReport:
             return examine(
                 EXAMINATIONS,
                 Installation.present(ready.runtime.as_given(), ready.home),
-                lambda name: status.update(f"Checking {name}"),
+                lambda name: status.update(said(f"Checking {said(name)}")),
             )
     except OPERATOR_ERRORS as error:
         return DoctorReport((DoctorSection("Environment", (finding_of("start", error),)),))
 
 
 def _show(report: DoctorReport, *, everything: bool) -> None:
-    width = max(len(section.name) for section in report.sections)
+    width = max(len(said(section.name)) for section in report.sections)
     for section in report.sections:
-        out.print(f"{_STYLES[section.level]}  [bold]{section.name:<{width}}[/]  {_summary(section)}")
+        out.print(f"{_STYLES[section.level]}  [bold]{said(section.name):<{width}}[/]  {said(_summary(section))}")
         for finding in section.findings:
             if everything or finding.level is not Level.PASS:
                 _show_finding(finding)
@@ -69,7 +69,7 @@ def _summary(section: DoctorSection) -> str:
 
 
 def _show_finding(finding: Finding) -> None:
-    line = f"        {_STYLES[finding.level]} {escape(f'{finding.subject}: {finding.text}')}"
+    line = f"        {_STYLES[finding.level]} {escape(f'{said(finding.subject)}: {said(finding.text)}')}"
     out.print(line, soft_wrap=True, highlight=False)
     if finding.remedy:
-        out.print(f"             [bold]→[/] {escape(finding.remedy)}", soft_wrap=True, highlight=False)
+        out.print(f"             [bold]→[/] {escape(said(finding.remedy))}", soft_wrap=True, highlight=False)

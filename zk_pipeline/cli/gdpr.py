@@ -9,7 +9,17 @@ from typing import IO, Annotated
 import typer
 from rich.markup import escape
 
-from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, show_json, show_table
+from zk_pipeline.cli.output import (
+    AsJson,
+    UsageError,
+    confirm,
+    environment,
+    explained,
+    out,
+    person,
+    show_json,
+    show_table,
+)
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.privacy import erasure
 from zk_pipeline.privacy.erasure import ErasureLine
@@ -51,7 +61,7 @@ def erase(
         if not as_json:
             _show(plan.lines, plan.warnings)
         if not yes:
-            typer.confirm("Erase this person? It cannot be undone.", abort=True)
+            confirm("Erase this person? It cannot be undone.")
         done = erasure.erase(ready.runtime, email, plan.hash, person())
     if as_json:
         show_json(asdict(done))

@@ -18,6 +18,7 @@ from zk_pipeline.cli.output import (
     explained,
     out,
     person,
+    said,
     show_json,
     show_table,
 )
@@ -158,8 +159,9 @@ def _show_outcome(outcome: MappingChanges, *, dry_run: bool) -> None:
         rows = [(row["kind"], row["zammad"], row["kimai"], row["before"]) for row in counts["changes"]]
         title = "Would change" if dry_run else "Changed"
         show_table(title, ("kind", "Zammad", "Kimai", "Kimai before"), rows)
-    headline = f"{counts['new']} new, {counts['changed']} changed, {counts['unchanged']} unchanged"
-    out.print(f"[bold]{headline}{' (nothing was written: --dry-run)' if dry_run else ''}[/]")
+    headline = said(f"{counts['new']} new, {counts['changed']} changed, {counts['unchanged']} unchanged")
+    unwritten = said(" (nothing was written: --dry-run)") if dry_run else ""
+    out.print(f"[bold]{headline}{unwritten}[/]")
     _show_days("Days that waited for this", outcome.days, dry_run=dry_run)
     for warning in outcome.warnings:
         err.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)

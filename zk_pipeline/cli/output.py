@@ -21,10 +21,11 @@ from rich.table import Table
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.languages import translated
 from zk_pipeline.runtime.embedded import EmbeddedServerError
 from zk_pipeline.runtime.environment import Environment, prepare
 from zk_pipeline.runtime.runtime import SetupError
-from zk_pipeline.runtime.settings import SettingsError, load_settings, readable_env_file
+from zk_pipeline.runtime.settings import SettingsError, load_settings, readable_env_file, spoken
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.store.schema import SchemaError
@@ -32,8 +33,22 @@ from zk_pipeline.store.schema import SchemaError
 PIPED_WIDTH = 140
 """Columns if the output is not a terminal."""
 
-out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True)
+
+def said(text: str) -> str:
+    """A text of the product in the language of ZK_LANGUAGE."""
+    return translated(text, spoken())
+
+
+class Terminal(Console):
+    """Prints texts in the language of ZK_LANGUAGE."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as `Console` does."""
+        super().print(*(said(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+out = Terminal(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+err = Terminal(stderr=True)
 
 NAME_WIDTH = 44
 MINUTES_OF_AN_HOUR = 60
@@ -94,7 +109,7 @@ def _in_a_zone(ready: Environment) -> Environment:
         return ready
     err.print("Your time zone decides on which day a booking counts; it is stored with the data.", soft_wrap=True)
     while True:
-        zone = typer.prompt("Time zone", default=ready.runtime.proposed_zone(), err=True).strip()
+        zone = typer.prompt(said("Time zone"), default=ready.runtime.proposed_zone(), err=True).strip()
         try:
             settings = ready.runtime.settings.model_copy(update={"timezone": load_settings(timezone=zone).timezone})
         except SettingsError as error:
@@ -108,15 +123,20 @@ def _in_a_zone(ready: Environment) -> Environment:
     return replace(ready, runtime=runtime)
 
 
+def confirm(question: str) -> None:
+    """Ask a question; any answer but y ends the command."""
+    typer.confirm(said(question), abort=True)
+
+
 def fail(sentence: str) -> NoReturn:
     """Print an error and exit with 1."""
-    err.print(f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True)
+    err.print(f"[bold red]{said('Error:')}[/] {escape(said(sentence))}", soft_wrap=True)
     raise typer.Exit(1)
 
 
 def warn(sentence: str) -> None:
     """Print a warning to standard error."""
-    err.print(f"[yellow]Warning:[/] {escape(sentence)}", soft_wrap=True, highlight=False)
+    err.print(f"[yellow]{said('Warning:')}[/] {escape(said(sentence))}", soft_wrap=True, highlight=False)
 
 
 def actor() -> str:
@@ -150,19 +170,25 @@ def show_table(
     It is at most `width` columns wide.
     """
     numbers = set(right)
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=said(title), title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         wraps = column == columns[-1] and column not in numbers
         table.add_column(
-            column,
+            said(column),
             justify="right" if column in numbers else "left",
             no_wrap=not wraps,
             overflow="fold" if wraps else "ellipsis",
             max_width=None if wraps or column in numbers else NAME_WIDTH,
         )
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+        table.add_row(*("" if value is None else _cell(value) for value in row))
     out.print(table, width=min(width, out.width))
+
+
+def _cell(value: object) -> str:
+    """A value of a table; a single word is a name or a key that commands take, and stays."""
+    text = str(value)
+    return escape(said(text) if " " in text else text)
 
 
 def hours(minutes: Decimal) -> str:
@@ -177,7 +203,7 @@ def progress(*, quiet: bool) -> Callable[[str], None]:
 
     def notify(line: str) -> None:
         if not quiet:
-            err.print(f"[dim]{escape(line)}[/]")
+            err.print(f"[dim]{escape(said(line))}[/]")
 
     return notify
 

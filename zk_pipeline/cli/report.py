@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from rich.markup import escape
 
-from zk_pipeline.cli.output import out, show_table
+from zk_pipeline.cli.output import out, said, show_table
 from zk_pipeline.cli.sync_report import SyncReport
 from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.runtime.runtime import Runtime
@@ -51,7 +51,7 @@ def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> No
         show_table("Waiting for you", columns, cells, right=("entries", "minutes"))
     if planned_only:
         show_plan(planned_writes(runtime, span))
-    out.print(f"[bold]{escape(headline(report, planned_only=planned_only))}[/]", soft_wrap=True)
+    out.print(f"[bold]{escape(said(headline(report, planned_only=planned_only)))}[/]", soft_wrap=True)
 
 
 def planned_writes(runtime: Runtime, span: tuple[date, date]) -> PlannedWrites:
@@ -96,11 +96,13 @@ def headline(report: SyncReport, *, planned_only: bool) -> str:
             "more conflicts, about copies, time sheets without a booking, or merged tickets",
         ),
     ]
-    besides = "".join(f"{number} {name}. " for number, name in more if number > 0)
-    requests = f"{counts.get('zammad_read', 0)} reads of Zammad, {counts.get('kimai_read', 0)} of Kimai"
-    return (
-        f"{report.first} to {report.last}: {report.entries} entries:{what} {listed}. {besides}"
-        f"{requests}, {counts.get('kimai_write', 0)} writes, {report.seconds:.1f} s."
+    zammad, kimai, writes = (counts.get(name, 0) for name in ("zammad_read", "kimai_read", "kimai_write"))
+    return " ".join(
+        [
+            f"{report.first} to {report.last}: {report.entries} entries:{what} {listed}.",
+            *(f"{number} {name}." for number, name in more if number > 0),
+            f"{zammad} reads of Zammad, {kimai} of Kimai, {writes} writes, {report.seconds:.1f} s.",
+        ]
     )
 
 

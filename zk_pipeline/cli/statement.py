@@ -10,7 +10,7 @@ import typer
 
 from zk_pipeline.billing import statements
 from zk_pipeline.billing.files import FileFormat, money, render
-from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle, document_style
+from zk_pipeline.billing.files.style import DocumentStyle, document_style
 from zk_pipeline.billing.invoices import compare
 from zk_pipeline.cli.close import Month
 from zk_pipeline.cli.output import CsvDialect, UsageError, environment, err, explained, out, show_table
@@ -28,6 +28,7 @@ from zk_pipeline.domain.statement import (
 )
 from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.languages import Language
 
 EXIT_CODES = {Verdict.BALANCED: 0, Verdict.UNBALANCED: 1, Verdict.WAITING: 3}
 GAPS_SHOWN = 20
@@ -57,8 +58,8 @@ def statement(
     ] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
     language: Annotated[
-        DocumentLanguage, typer.Option("--language", help="Language of PDF and XLSX.")
-    ] = DocumentLanguage.ENGLISH,
+        Language | None, typer.Option("--language", help="Language of PDF and XLSX; default: ZK_LANGUAGE.")
+    ] = None,
     internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
     dialect: CsvDialect = CsvFormat.PLAIN,
     closed: Annotated[

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, show_json, show_table
+from zk_pipeline.cli.output import (
+    AsJson,
+    UsageError,
+    confirm,
+    environment,
+    explained,
+    out,
+    person,
+    said,
+    show_json,
+    show_table,
+)
 from zk_pipeline.decisions import undo as operation
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.identity.actors import OperationError
@@ -49,7 +60,7 @@ def undo(
             result = {"run": run_id, "run_id": None, "planned": wanted, "left": left}
         else:
             if not yes:
-                typer.confirm(f"Undo {len(wanted)} writes?", abort=True)
+                confirm(f"Undo {len(wanted)} writes?")
             runs.record_undo_request(ready.runtime, person(), run_id)
             job = defs.resolve_job_def(UNDO_JOB)
             report = run_operation(ready.runtime, person(), job, run_id, UndoReport, config=undo_config(run_id))
@@ -74,7 +85,8 @@ def _show_plan(run_id: str, wanted: Sequence[Line], left: Sequence[Line]) -> Non
 
 def _show_outcome(report: UndoReport) -> None:
     kinds = ", ".join(f"{number} {kind}" for kind, number in report.undone.items()) or "nothing"
-    out.print(f"[bold]{escape(f'Run {report.run_id} took back: {kinds}; {len(report.left)} left.')}[/]", soft_wrap=True)
+    headline = said(f"Run {report.run_id} took back: {kinds}; {len(report.left)} left.")
+    out.print(f"[bold]{escape(headline)}[/]", soft_wrap=True)
     if report.left:
         _show_lines("Left as they are", report.left)
 

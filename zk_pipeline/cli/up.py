@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from zk_pipeline.cli.output import environment, explained, out
+from zk_pipeline.cli.output import environment, explained, out, said
 from zk_pipeline.identity import users
 from zk_pipeline.operate import connectors
 from zk_pipeline.operate.installation import require_unused_database
@@ -112,8 +112,8 @@ def _show_addresses(dagster: str, web: str, sign_in: str) -> None:
 
 
 def _print(sentence: str) -> None:
-    out.print(f"[dim]{escape(sentence)}[/]", soft_wrap=True)
+    out.print(f"[dim]{escape(said(sentence))}[/]", soft_wrap=True)
 
 
 def _echo(name: str, line: str) -> None:
-    out.print(f"[dim]{name:<12}[/] {escape(line)}", soft_wrap=True, highlight=False)
+    out.print(f"[dim]{name:<12}[/] {escape(said(line))}", soft_wrap=True, highlight=False)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.vital_figures import VitalSign
+from zk_pipeline.languages import Language, translated
 from zk_pipeline.observe.alerts import (
     SIGN,
     AlertMessage,
@@ -65,8 +66,8 @@ def alert_addresses(settings: Settings) -> list[AlertAddress]:
     return [AlertAddress(position, SecretStr(part)) for position, part in enumerate(parts, start=1)]
 
 
-def send(address: AlertAddress, message: AlertMessage) -> str | None:
-    """Send a message; returns `None`, or why it was not delivered."""
+def send(address: AlertAddress, message: AlertMessage, language: Language) -> str | None:
+    """Send a message in this language; returns `None`, or why it was not delivered."""
     # Slow to import.
     from apprise import Apprise, NotifyType  # noqa: PLC0415
 
@@ -75,7 +76,8 @@ def send(address: AlertAddress, message: AlertMessage) -> str | None:
         service = Apprise.instantiate(address.url.get_secret_value())
         if service is None:
             return f"Correct address {address.position} in ZK_ALERT_URLS: apprise does not know it."
-        if Apprise(service).notify(title=message.title, body=message.body, notify_type=kind):
+        title, body = translated(message.title, language), translated(message.body, language)
+        if Apprise(service).notify(title=title, body=body, notify_type=kind):
             return None
     return _mask_address(address, heard[-1]) if heard else "The receiver did not accept it."
 
@@ -101,7 +103,9 @@ def try_addresses(settings: Settings) -> tuple[AddressTest, ...]:
         raise SetupError(
             "Set ZK_ALERT_URLS to apprise addresses, separated by commas: it is empty, so no alert is sent."
         )
-    return tuple(AddressTest(each.position, each.scheme, send(each, TEST_MESSAGE) or "") for each in addresses)
+    return tuple(
+        AddressTest(each.position, each.scheme, send(each, TEST_MESSAGE, settings.language) or "") for each in addresses
+    )
 
 
 def redacted(text: str, settings: Settings) -> str:
@@ -252,7 +256,7 @@ def deliver(runtime: Runtime) -> DeliveryResult:
     if not waiting(runtime):
         return DeliveryResult(0, 0, ())
     with runtime.database.lock(DELIVERY_LOCK):
-        done, failed = _attempt(waiting(runtime), alert_addresses(runtime.settings))
+        done, failed = _attempt(waiting(runtime), runtime.settings)
         with _locked_state(runtime) as (connection, book):
             left = book.delivered(done)
             _save(connection, left)
@@ -262,7 +266,7 @@ def deliver(runtime: Runtime) -> DeliveryResult:
 
 def send_directly(settings: Settings, message: AlertMessage) -> bool:
     """Send a message without queueing; returns whether it was delivered to anybody. Failures are only logged."""
-    problems = {address: send(address, message) for address in alert_addresses(settings)}
+    problems = {address: send(address, message, settings.language) for address in alert_addresses(settings)}
     for address, reason in problems.items():
         if reason:
             _log.warning("The alert did not reach %s: %s", address, reason)
@@ -270,13 +274,13 @@ def send_directly(settings: Settings, message: AlertMessage) -> bool:
 
 
 def _attempt(
-    messages: Iterable[QueuedMessage], addresses: Sequence[AlertAddress]
+    messages: Iterable[QueuedMessage], settings: Settings
 ) -> tuple[list[tuple[int, int]], dict[AlertAddress, str]]:
     """Send in order; returns what is done, and the addresses that failed, which are not tried again.
 
     Messages to addresses that are no longer set count as done.
     """
-    by_position = {address.position: address for address in addresses}
+    by_position = {address.position: address for address in alert_addresses(settings)}
     done: list[tuple[int, int]] = []
     failed: dict[AlertAddress, str] = {}
     end = monotonic() + SECONDS_TO_DELIVER
@@ -285,7 +289,7 @@ def _attempt(
             address = by_position.get(position)
             if address in failed or monotonic() > end:
                 continue
-            reason = send(address, row.message) if address else None
+            reason = send(address, row.message, settings.language) if address else None
             if address and reason:
                 failed[address] = reason
             else:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, Sett
 
 from zk_pipeline.domain.policy import DEFAULT_DESCRIPTION, DESCRIPTION_FIELDS, Placement, Policy, ProjectStrategy
 from zk_pipeline.domain.write_protection import first_open_day
+from zk_pipeline.languages import Language
 from zk_pipeline.runtime.logs import LogFormat
 
 ENV_FILE = "ZK_ENV_FILE"
@@ -158,6 +159,7 @@ class Settings(BaseSettings):
     deep_check_cron: str = "30 3 * * *"
     deep_check_days: int = Field(default=62, ge=1, le=366)
 
+    language: Language = Language.ENGLISH
     statement_letterhead: str = ""
     statement_logo: Path | None = None
     statement_text: str = ""
@@ -372,6 +374,21 @@ def _read(file: Path, given: Mapping[str, Any]) -> Settings:
         value = "" if secret else f"={first['input']!r}"
         problem = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise SettingsError(f"{name}{value}: {problem}. Correct it in the environment or in .env.") from None
+
+
+def spoken() -> Language:
+    """ZK_LANGUAGE alone, for help and for errors of other settings; English where it is missing or wrong."""
+    try:
+        file = env_file()
+        return Language(os.environ.get("ZK_LANGUAGE") or _language_in(file, _version(file)))
+    except (OSError, ValueError, SettingsError):
+        return Language.ENGLISH
+
+
+@lru_cache(maxsize=8)
+def _language_in(file: Path, version: tuple[int, ...]) -> str:
+    del version
+    return DotEnvSettingsSource(Settings, env_file=file, env_ignore_empty=True).env_vars.get("zk_language") or ""
 
 
 def env_file() -> Path:

@@ -41,12 +41,13 @@ class DecidedError(DecisionError):
 
     def __init__(self, conflict_id: int, state: str, decision: str, by: str) -> None:
         self.by = by
-        self._sentence = f"Conflict {conflict_id} is no longer open ({state}, {decision} by"
+        self._facts = (conflict_id, state, decision)
         super().__init__(self.sentence(by))
 
     def sentence(self, name: str) -> str:
         """The sentence, with this name for the actor."""
-        return f"{self._sentence} {name})."
+        conflict_id, state, decision = self._facts
+        return f"Conflict {conflict_id} is no longer open ({state}, {decision} by {name})."
 
 
 class UnknownConflictError(DecisionError):

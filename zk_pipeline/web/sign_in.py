@@ -17,12 +17,13 @@ from zk_pipeline.identity.actors import SignInError
 from zk_pipeline.identity.second_factor import Enrolment
 from zk_pipeline.identity.sign_in import SecondStepError, SessionOverError
 from zk_pipeline.identity.throttle import ThrottledError
+from zk_pipeline.languages import Language
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.web import authentication
 from zk_pipeline.web.api.common import Ready
 from zk_pipeline.web.authentication import Recognizing, refuse_token_in_url
-from zk_pipeline.web.console.words import Language, chosen
+from zk_pipeline.web.console.words import chosen
 
 # The texts of the sign-in page: English, German, French.
 

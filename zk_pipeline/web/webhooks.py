@@ -323,7 +323,7 @@ class Intake:
 
 
 def delivery_id(request: Request, body: bytes) -> str:
-    """What tells a repeated delivery: `X-Zammad-WebhookDelivery`, or a hash of the body where that cannot be used."""
+    """What tells a repeated delivery: `X-Zammad-Delivery`, or a hash of the body where that cannot be used."""
     given = request.headers.get("x-zammad-delivery", "")
     return given if _USABLE_ID.fullmatch(given) else f"sha256:{hashlib.sha256(body).hexdigest()}"
 

@@ -22,7 +22,7 @@ from PIL import Image
 from zk_pipeline.billing.files import FileFormat, file_name, pdf_pages, render
 from zk_pipeline.billing.files.closed_statement import closing_content, statement_from_closing, statement_hash
 from zk_pipeline.billing.files.pdf_pages import drawable
-from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle
+from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import Closing, fingerprint
 from zk_pipeline.domain.records import Invoice
@@ -30,6 +30,7 @@ from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.domain.statement import Amounts, DayMinutes, Statement, StatementCustomer, StatementLine, statement_of
 from zk_pipeline.domain.statement_rows import AdjustmentLine, Money, OpenConflicts, Origin, StatementItem
 from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.languages import Language
 
 MONTH = date(2025, 8, 1)
 OF_ALL = ("Summary", "Time sheets", "Adjustments and credits", "Invoices")
@@ -118,7 +119,7 @@ def test_no_cell_of_a_workbook_is_a_formula(statement: Statement) -> None:
 
 
 def test_the_workbook_speaks_the_language_of_its_reader(statement: Statement) -> None:
-    look = replace(LOOK, language=DocumentLanguage.GERMAN)
+    look = replace(LOOK, language=Language.GERMAN)
     book = load_workbook(io.BytesIO(render(statement, FileFormat.XLSX, look)))
     assert tuple(book.sheetnames[:4]) == ("Übersicht", "Zeiteinträge", "Nachträge und Gutschriften", "Rechnungen")
     assert [cell.value for cell in book["Übersicht"][2]][:4] == ["Kunde", "Buchungen", "Zammad", "Kimai"]
@@ -232,10 +233,10 @@ def test_a_pdf_for_the_house_spells_the_equation(readable: None) -> None:
     assert "180 booked in Zammad = 120 in Kimai + 60 waiting" in content
 
 
-@pytest.mark.parametrize("language", list(DocumentLanguage))
+@pytest.mark.parametrize("language", list(Language))
 @pytest.mark.parametrize("machine_fonts", [pdf_pages.MACHINE_FONTS, ()], ids=["with its fonts", "without fonts"])
 def test_any_name_makes_a_pdf(
-    statement: Statement, language: DocumentLanguage, machine_fonts: tuple[()], monkeypatch: pytest.MonkeyPatch
+    statement: Statement, language: Language, machine_fonts: tuple[()], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdf_pages, "MACHINE_FONTS", machine_fonts)
     assert render(statement, FileFormat.PDF, DocumentStyle(LOOK.zone, language=language, internal=True)).startswith(

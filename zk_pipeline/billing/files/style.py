@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,15 +14,8 @@ from zk_pipeline.domain.periods import Closing
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.domain.statement import ZERO, CustomerStatement, hours, other_time_by_origin, plain, questions_of
 from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
+from zk_pipeline.languages import Language
 from zk_pipeline.runtime.settings import Settings
-
-
-class DocumentLanguage(StrEnum):
-    """The languages of documents, in the order of `WORDS`."""
-
-    ENGLISH = "en"
-    GERMAN = "de"
-    FRENCH = "fr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +28,7 @@ class DocumentStyle:
     zone: ZoneInfo
     letterhead: str = ""
     font: Path | None = None
-    language: DocumentLanguage = DocumentLanguage.ENGLISH
+    language: Language = Language.ENGLISH
     internal: bool = False
     csv: CsvFormat = CsvFormat.PLAIN
     logo: Path | None = None
@@ -45,19 +37,19 @@ class DocumentStyle:
 
     def word(self, key: str, **values: object) -> str:
         """A text in the document's language."""
-        return WORDS[key][tuple(DocumentLanguage).index(self.language)].format(**values)
+        return WORDS[key][tuple(Language).index(self.language)].format(**values)
 
     def day(self, day: date) -> str:
         """A day in the language's format."""
         return {
-            DocumentLanguage.ENGLISH: day.isoformat(),
-            DocumentLanguage.GERMAN: f"{day:%d.%m.%Y}",
-            DocumentLanguage.FRENCH: f"{day:%d/%m/%Y}",
+            Language.ENGLISH: day.isoformat(),
+            Language.GERMAN: f"{day:%d.%m.%Y}",
+            Language.FRENCH: f"{day:%d/%m/%Y}",
         }[self.language]
 
     def number(self, digits: str) -> str:
         """A number with the language's decimal mark."""
-        return digits if self.language is DocumentLanguage.ENGLISH else digits.replace(".", ",")
+        return digits if self.language is Language.ENGLISH else digits.replace(".", ",")
 
     def amount(self, amount: Decimal | None) -> str:
         """An amount with cents, or more digits if the target has them; a dash if it is unknown."""
@@ -155,17 +147,17 @@ class DocumentStyle:
 
 def document_style(
     settings: Settings,
-    language: DocumentLanguage = DocumentLanguage.ENGLISH,
+    language: Language | None = None,
     *,
     internal: bool = False,
     csv: CsvFormat = CsvFormat.PLAIN,
 ) -> DocumentStyle:
-    """The style by the settings."""
+    """The style by the settings; ZK_LANGUAGE unless another language is given."""
     return DocumentStyle(
         settings.zone,
         settings.statement_letterhead,
         settings.statement_font,
-        language,
+        language or settings.language,
         internal,
         csv,
         settings.statement_logo,

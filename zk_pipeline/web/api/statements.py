@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from zk_pipeline.billing import statements
 from zk_pipeline.billing.files import MEDIA_TYPES, FileFormat, file_name, render
 from zk_pipeline.billing.files.data import StatementView, to_view
-from zk_pipeline.billing.files.style import DocumentLanguage, document_style
+from zk_pipeline.billing.files.style import document_style
 from zk_pipeline.domain.spreadsheets import CsvFormat
+from zk_pipeline.languages import Language
 from zk_pipeline.web.api.common import PREFIX, CsvDialect, Ready
 from zk_pipeline.web.api.periods import Month
 from zk_pipeline.web.authentication import Operator, Viewer
@@ -35,7 +36,7 @@ def statement(
     month: Month,
     customer: Annotated[str, Query(max_length=200, description="Only this one: the name, or Kimai's id.")] = "",
     kind: Annotated[FileFormat, Query(alias="format")] = FileFormat.JSON,
-    language: Annotated[DocumentLanguage, Query(description="Of PDF and XLSX.")] = DocumentLanguage.ENGLISH,
+    language: Annotated[Language | None, Query(description="Of PDF and XLSX; else ZK_LANGUAGE.")] = None,
     internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
     csv_dialect: CsvDialect = CsvFormat.PLAIN,
     closed: Annotated[bool, Query(description="As it was when the month was closed.")] = False,  # noqa: FBT002

@@ -47,10 +47,10 @@ def finding_line(words: Words, finding: Finding, section: str = "") -> None:
             ui.icon(shape)
             widgets.text("span", words(f"connectors.level.{finding.level}"))
         with widgets.box("zk-finding-text"):
-            widgets.text("span", f"{section} · {finding.subject}" if section else finding.subject, "zk-lead")
-            widgets.text("span", finding.text)
+            widgets.text("span", " · ".join(map(words.said, filter(None, (section, finding.subject)))), "zk-lead")
+            widgets.text("span", words.said(finding.text))
             if finding.remedy:
-                widgets.text("p", finding.remedy, "zk-muted")
+                widgets.text("p", words.said(finding.remedy), "zk-muted")
 
 
 # The dialogs that add and change connectors. A token is typed in and never shown again, not even as dots.

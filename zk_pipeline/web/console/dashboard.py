@@ -183,7 +183,7 @@ class _Sentence:
     def _sync(self) -> None:
         words, found = self._words, self._found
         if found.failure:
-            self._part(words("home.failed", why=found.failure), "/runs")
+            self._part(words("home.failed", why=words.said(found.failure)), "/runs")
         last = words("home.last", at=self._when(found.last_sync_at)) if found.last_sync_at else words("home.never")
         self._part(last, "/runs")
         schedule = "/schedule" if self._visit.may(Role.ADMIN) else ""

@@ -51,7 +51,7 @@ def confirm(
                     await act()
             except EXPECTED as error:
                 with problem:
-                    widgets.text("p", str(error), "zk-note zk-warn")
+                    widgets.text("p", words.said(error), "zk-note zk-warn")
                 button.disable()
             else:
                 dialog.close()

@@ -119,7 +119,7 @@ class UndoDialog:
             "" if minutes is None else lambda: widgets.hours(words, minutes),
             str(line.kimai_id),
             _kind(words, line.undo),
-            line.text,
+            words.said(line.text),
         ]
 
 

@@ -86,7 +86,7 @@ def outcome(words: Words, run: RunDetails) -> None:
     if run.taken_back:
         widgets.text("div", words("runs.taken_back"), "zk-muted")
     if run.failure:
-        widgets.text("div", run.failure, "zk-muted")
+        widgets.text("div", words.said(run.failure), "zk-muted")
 
 
 def counts(words: Words, run: RunDetails) -> dict[str, str]:

@@ -88,7 +88,7 @@ class _Form:
         self._save.set_enabled(not isinstance(answer, str))
         with self._next:
             if isinstance(answer, str):
-                widgets.text("p", answer, "zk-note zk-warn")
+                widgets.text("p", words.said(answer), "zk-note zk-warn")
             elif not self._on.value:
                 widgets.text("p", words("schedule.off"), "zk-muted")
             else:
@@ -110,7 +110,7 @@ class _Form:
         if effect.now:
             visit.notify(words("schedule.stored"))
         else:
-            visit.warn(effect.text)
+            visit.warn(words.said(effect.text))
 
     def _given(self) -> dict[str, Any]:
         return {

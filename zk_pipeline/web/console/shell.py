@@ -10,6 +10,7 @@ from nicegui import background_tasks, ui
 from nicegui.events import GenericEventArguments
 
 from zk_pipeline.identity.actors import Role
+from zk_pipeline.languages import Language
 from zk_pipeline.operate.overview import ChangeMark, change_mark, open_work
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode
@@ -28,7 +29,7 @@ from zk_pipeline.web.console.finder import Finder
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.sync_dialog import SyncDialog
 from zk_pipeline.web.console.visit import Visit, Visitor
-from zk_pipeline.web.console.words import Language, Words, chosen
+from zk_pipeline.web.console.words import Words, chosen
 
 # The top bar: what it is, sync now, language and colours, and who is signed in.
 

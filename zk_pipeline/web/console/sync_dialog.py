@@ -92,7 +92,7 @@ def show_objections(words: Words, objections: Sequence[str], *, may_pass: bool) 
     """Why the run would stop before the first write, and who can override the limits."""
     with widgets.box("zk-note zk-warn").props("role=alert"):
         for sentence in objections:
-            widgets.text("p", sentence)
+            widgets.text("p", words.said(sentence))
         widgets.text("p", words("sync.stopped.admin" if may_pass else "sync.stopped.operator"))
 
 
@@ -262,10 +262,10 @@ class SyncDialog:
         try:
             approved = await visit.once(self._key, plans.approve, visit.runtime, visit.actor, seen, lines)
         except StaleError as error:
-            visit.warn(str(error))
+            visit.warn(self._words.said(error))
         else:
             for refused in approved.refused:
-                visit.warn(refused.why)
+                visit.warn(self._words.said(refused.why))
             number = self._words.number(sum(approved.days.values()))
             visit.notify(self._words("sync.approved", number=number))
         self._selection.lines.clear()

@@ -78,7 +78,9 @@ class Alerts:
                     text, tone = ("alerts.failed", "bad") if test.problem else ("alerts.sent", "good")
                     widgets.chip(words(text), tone)
                     place = words("alerts.address", position=test.position, kind=test.kind)
-                    widgets.text("span", f"{place}: {test.problem}" if test.problem else place, "zk-finding-text")
+                    widgets.text(
+                        "span", f"{place}: {words.said(test.problem)}" if test.problem else place, "zk-finding-text"
+                    )
 
 
 # What is stored about a person, and erasure by a plan that is shown first.

@@ -123,7 +123,7 @@ class Visit:
         except SessionOverError:
             self.leave()
         except EXPECTED as error:
-            self.warn(str(error))
+            self.warn(self.words.said(error))
 
     def live(self, refresh: Callable[[], Awaitable[None]]) -> None:
         """Call this whenever something changed."""

@@ -316,7 +316,7 @@ class Panel(Generic[Data]):
     def _say(self, error: BaseException) -> None:
         words = self._visit.words
         if isinstance(error, EXPECTED):
-            reason = str(error)
+            reason = words.said(error)
         else:
             _log.error("A part of the console failed unexpectedly:", exc_info=error)
             reason = words("error.defect")

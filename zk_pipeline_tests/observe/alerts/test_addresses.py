@@ -6,6 +6,7 @@ import socket
 import pytest
 from pydantic import SecretStr
 
+from zk_pipeline.languages import Language
 from zk_pipeline.observe.alert_delivery import AlertAddress, alert_addresses, redacted, send
 from zk_pipeline.observe.alerts import AlertMessage
 from zk_pipeline.runtime.settings import Settings
@@ -47,19 +48,28 @@ def test_an_address_shows_its_position_and_scheme_alone() -> None:
 
 
 def test_a_message_arrives_with_title_and_body(receiver: Receiver) -> None:
-    assert send(address(receiver.url), FAILED) is None
+    assert send(address(receiver.url), FAILED, Language.ENGLISH) is None
     (message,) = receiver.messages
     assert (message["title"], message["message"], message["type"]) == (FAILED.title, FAILED.body, "failure")
 
 
+def test_a_message_arrives_in_the_language_of_the_installation(receiver: Receiver) -> None:
+    message = AlertMessage("zk_pipeline: sync failed", "The database does not answer.\nDays: 2025-10-08")
+    assert send(address(receiver.url), message, Language.GERMAN) is None
+    (arrived,) = receiver.messages
+    assert arrived["title"] == "zk_pipeline: sync ist gescheitert"
+    assert arrived["message"] == "Die Datenbank antwortet nicht.\nTage: 2025-10-08"
+
+
 def test_good_news_look_like_good_news(receiver: Receiver) -> None:
-    assert send(address(receiver.url), AlertMessage("sync works again", "It does.", good_news=True)) is None
+    good_news = AlertMessage("sync works again", "It does.", good_news=True)
+    assert send(address(receiver.url), good_news, Language.ENGLISH) is None
     assert receiver.messages[0]["type"] == "success"
 
 
 def test_a_receiver_that_refuses_is_a_reason_with_its_status(receiver: Receiver) -> None:
     receiver.status = 503
-    reason = send(address(receiver.url), FAILED)
+    reason = send(address(receiver.url), FAILED, Language.ENGLISH)
     assert reason is not None
     assert "503" in reason
     assert TOKEN not in reason
@@ -68,7 +78,7 @@ def test_a_receiver_that_refuses_is_a_reason_with_its_status(receiver: Receiver)
 def test_a_receiver_that_is_down_is_a_reason() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    reason = send(address(f"json://user:{TOKEN}@localhost:{port}/{TOKEN}"), FAILED)
+    reason = send(address(f"json://user:{TOKEN}@localhost:{port}/{TOKEN}"), FAILED, Language.ENGLISH)
     assert reason is not None
     assert "onnection" in reason
     assert TOKEN not in reason
@@ -79,7 +89,7 @@ def test_an_address_that_apprise_does_not_know_is_named_by_position_and_said_now
     url: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
-        reason = send(address(url), FAILED)
+        reason = send(address(url), FAILED, Language.ENGLISH)
     assert reason == "Correct address 1 in ZK_ALERT_URLS: apprise does not know it."
     output = capfd.readouterr()
     assert TOKEN not in output.out + output.err + caplog.text

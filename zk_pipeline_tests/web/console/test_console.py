@@ -308,6 +308,16 @@ def test_a_cron_is_checked_and_its_next_runs_are_shown_before_it_is_stored(visit
     assert stored == "15 4 * * *"
 
 
+@pytest.mark.parametrize(
+    ("locale", "sentence"),
+    [("de-DE", "ist kein Cron-Ausdruck"), ("fr-FR", "n'est pas une expression cron")],
+)
+def test_an_error_speaks_the_language_of_the_page(visit: Visit, locale: str, sentence: str):
+    page = visit(Role.ADMIN, locale=locale).open("/schedule")
+    page.get_by_label("Cron").first.fill("61 * * * *")
+    expect(page.get_by_text(sentence)).to_be_visible()
+
+
 def test_nothing_is_loaded_from_the_internet(visit: Visit, site: Site):
     visitor = visit(Role.ADMIN)
     asked: set[str] = set()

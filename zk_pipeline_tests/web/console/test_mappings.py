@@ -12,7 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.web.console.words import Language, Words
+from zk_pipeline.languages import Language
+from zk_pipeline.web.console.words import Words
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, violations, zk
 from zk_sandbox.client import SandboxControl

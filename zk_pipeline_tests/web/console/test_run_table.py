@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from zk_pipeline.languages import Language
 from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.web.console import runs as run_table
-from zk_pipeline.web.console.words import Language, Words
+from zk_pipeline.web.console.words import Words
 
 WORDS = Words(Language.ENGLISH, ZoneInfo("Europe/Berlin"))
 DAY = date(2025, 10, 1)

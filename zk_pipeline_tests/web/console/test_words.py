@@ -14,11 +14,12 @@ from zk_pipeline.domain.people import Way
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import ALLOWED, Choice
 from zk_pipeline.domain.undo import Reversal
+from zk_pipeline.languages import Language
 from zk_pipeline.privacy.erasure import SPECIAL_REASONS, Fate
 from zk_pipeline.stages.push.mending import Mend
 from zk_pipeline.store.conflicts import LIFE
 from zk_pipeline.web.console.shell import SECTIONS
-from zk_pipeline.web.console.words import CATALOGS, Language, Words, chosen
+from zk_pipeline.web.console.words import CATALOGS, Words, chosen
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ENGLISH, GERMAN, FRENCH = (Words(language, BERLIN) for language in Language)

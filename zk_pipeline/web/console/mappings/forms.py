@@ -121,7 +121,7 @@ async def confirmed(visit: Visit, ask: Ask, then: Callable[[MappingChanges], Awa
         outcome = await ask(shared=False)
     except SharedUserError as error:
         title, label = words("mappings.shared"), words("mappings.shared.confirm")
-        feedback.confirm(visit, Role.OPERATOR, title, str(error), label, act, "danger")
+        feedback.confirm(visit, Role.OPERATOR, title, words.said(error), label, act, "danger")
     else:
         await then(outcome)
 
@@ -247,7 +247,7 @@ class _Import:
         widgets.text("p", words.count("mappings.import.problems", len(problems)), "zk-note zk-warn")
         with widgets.box("zk-findings", "ul"):
             for problem in problems[:ROWS_SHOWN]:
-                widgets.text("li", problem.text)
+                widgets.text("li", words.said(problem.text))
         self._more(len(problems))
         if outcome.shared:
             confirm = self._visit.act(Role.OPERATOR, self._confirm_shared)
@@ -258,7 +258,7 @@ class _Import:
         numbers = {name: words.number(document[name]) for name in ("new", "changed", "unchanged")}
         widgets.text("p", words("mappings.import.sums", **numbers), "zk-lead")
         for warning in outcome.warnings:
-            widgets.text("p", warning, "zk-note zk-warn")
+            widgets.text("p", words.said(warning), "zk-note zk-warn")
         if not outcome.changes:
             widgets.text("p", words("mappings.import.same"), "zk-muted")
             return

@@ -145,7 +145,7 @@ class Bulk:
             title = words("bulk.not_decided", number=words.number(len(outcome.left)))
             with self._pane.showing(title):
                 for left in outcome.left[:LEFT_SHOWN]:
-                    widgets.text("p", left.why)
+                    widgets.text("p", words.said(left.why))
 
     def _facts(self, found: DecisionPreview) -> list[tuple[str, Cell]]:
         words = self._words

@@ -93,7 +93,7 @@ def offer_undo(visit: Visit, pane: Pane, text: str, ids: Sequence[int]) -> None:
         snack.set_visibility(False)  # It is deleted later: this is called from within.
         left = await visit.ask(conflicts.reopen_many, visit.runtime, visit.actor, list(ids))
         for row in left:
-            visit.warn(row.why)
+            visit.warn(words.said(row.why))
         if len(left) < len(ids):
             visit.notify(words("left_out.undone"))
         await pane.changed()
@@ -128,7 +128,7 @@ class _ConflictPane:
         _sides(self._visit, self._view.sides)
         with widgets.box("zk-details", "details"):
             widgets.text("summary", words("detail.text"))
-            widgets.text("p", conflict.text, "zk-muted")
+            widgets.text("p", words.said(conflict.text), "zk-muted")
         _links(self._visit, conflict.ticket_url, conflict.timesheet_url, conflict.day_url, conflict.key)
         self._history()
 

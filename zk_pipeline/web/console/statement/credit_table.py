@@ -32,7 +32,7 @@ def show(visit: Visit, open_ones: Sequence[Credit], refresh: Callable[[], Awaita
             row.activity or "",
             figures.time_cell(words, row.minutes),
             _amount(visit, row),
-            row.reason,
+            words.said(row.reason),
             lambda row=row: _settle_button(visit, row, refresh),
         ]
         for row in open_ones[:SHOWN]

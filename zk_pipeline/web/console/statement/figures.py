@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from nicegui import ui
 
-from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle, document_style
+from zk_pipeline.billing.files.style import DocumentStyle, document_style
 from zk_pipeline.domain.statement import Amounts, StatementCustomer
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
@@ -49,7 +49,7 @@ def time_cell(words: Words, minutes: Decimal) -> Cell:
 
 def style_for(visit: Visit) -> DocumentStyle:
     """That of the documents, in the visitor's language."""
-    return document_style(visit.runtime.settings, DocumentLanguage(visit.words.language.value))
+    return document_style(visit.runtime.settings, visit.words.language)
 
 
 def refuse(field: ui.input, why: str) -> None:

@@ -232,12 +232,12 @@ class _CloseDialog:
         except EXPECTED as error:
             # The objection of now may be another one, so it may be tried again.
             self._key = new_key()
-            self._say(str(error))
+            self._say(visit.words.said(error))
             return
         self._dialog.close()
         month = words.month(self._month)
         if closed.tag_problem:
-            visit.warn(words("month.close.untagged", month=month, problem=closed.tag_problem))
+            visit.warn(words("month.close.untagged", month=month, problem=words.said(closed.tag_problem)))
         else:
             visit.notify(words("month.close.tagging" if closed.tag_run_id else "month.close.done", month=month))
         await self._refresh()

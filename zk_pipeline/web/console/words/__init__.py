@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.spreadsheets import CsvFormat
+from zk_pipeline.languages import Language, translated
 from zk_pipeline.web.console.words import (
     account,
     audit,
@@ -49,19 +49,6 @@ _DASH = "\N{EN DASH}"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Language(StrEnum):
-    """The languages of the console, in the order of the catalogs."""
-
-    ENGLISH = "en"
-    GERMAN = "de"
-    FRENCH = "fr"
-
-    @property
-    def own_name(self) -> str:
-        """The language in its own words."""
-        return {"en": "English", "de": "Deutsch", "fr": "Français"}[self]
-
-
 _DAYS: Mapping[Language, Callable[[date], str]] = {
     Language.ENGLISH: lambda day: f"{day.day} {_MONTHS[day.month - 1]} {day.year}",
     Language.GERMAN: lambda day: f"{day:%d.%m.%Y}",
@@ -81,6 +68,10 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """The text under this key with the values in it."""
         return _ALL[key][tuple(Language).index(self.language)].format(**values)
+
+    def said(self, text: object) -> str:
+        """A sentence that arose elsewhere, such as an error's, in this language."""
+        return translated(str(text), self.language)
 
     def known(self, key: str, otherwise: str) -> str:
         """The text under a key that may be missing, such as that of an event; else what is given."""

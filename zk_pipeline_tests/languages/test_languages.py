@@ -1,0 +1,108 @@
+"""What the product says in German and French: complete, true to the English, and recognised with its values."""
+
+import json
+import re
+from importlib.resources import files
+
+import pytest
+import typer
+
+from zk_pipeline.cli.app import app
+from zk_pipeline.languages import SLOT, Language, translated
+from zk_pipeline_tests.languages.sentences import everything, help_texts, sentences
+
+OTHERS = [Language.GERMAN, Language.FRENCH]
+
+UNTRANSLATED = {
+    # For the log alone, of `dagster dev`.
+    (
+        "Nothing is written to %s: this is `dagster dev`, and no sandbox is behind it. "
+        "Use `zk up`, or set ZK_DEV_PUSH=true."
+    ),
+    # Defects, which nobody is to see.
+    "The mapping {} of kind {} leads nowhere.",
+    "The plan's line {} of {} is to be written but has no draft.",
+    # Compared with what the systems answer.
+    "This form should not contain extra fields.",
+    "This page doesn't exist.",
+}
+"""Sentences that stay English."""
+
+_SENTENCE = re.compile(r"[A-Z{0-9].*[.!?]", re.DOTALL)
+
+
+def catalog(language: Language) -> dict[str, str]:
+    return json.loads(files("zk_pipeline.languages").joinpath(f"{language}.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_sentence_for_people_is_translated(language: Language) -> None:
+    known = catalog(language)
+    missing = [
+        f"{place}: {template}"
+        for place, template in sentences()
+        if _SENTENCE.fullmatch(template) and template not in known and template not in UNTRANSLATED
+    ]
+    assert not missing, f"Add these to zk_pipeline/languages/{language}.json"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_nothing_is_translated_that_the_product_does_not_say(language: Language) -> None:
+    said = everything() | set(help_texts(typer.main.get_command(app)))
+    assert not set(catalog(language)) - said, f"Remove these from zk_pipeline/languages/{language}.json"
+
+
+def test_both_languages_have_the_same_sentences() -> None:
+    assert catalog(Language.GERMAN).keys() == catalog(Language.FRENCH).keys()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_translation_has_every_value_once_or_by_its_number(language: Language) -> None:
+    for template, translation in catalog(language).items():
+        numbers = re.findall(r"{(\d*)}", translation)
+        values = template.count(SLOT)
+        assert numbers == [""] * values or {int(number) for number in numbers} == set(range(values)), template
+        assert translation.strip() == translation, template
+
+
+@pytest.mark.parametrize(
+    ("english", "german", "french"),
+    [
+        (
+            "--from 'yesterday' is not a day. Write it as 2025-08-31.",
+            "--from 'yesterday' ist kein Tag. Schreiben Sie ihn wie 2025-08-31.",
+            "--from 'yesterday' n'est pas un jour. Écrivez-le comme 2025-08-31.",
+        ),
+        (  # Two sentences, of which one has values.
+            "Closed months: 2025-09, 2025-10. Everything is mapped.",
+            "Abgeschlossene Monate: 2025-09, 2025-10. Alles ist zugeordnet.",
+            "Mois clos\u202f: 2025-09, 2025-10. Tout est associé.",
+        ),
+        (  # A list of amounts within a sentence, and another one after it.
+            "2025-10-01 to 2025-10-31: 91 entries: 3 created, 5 in sync before. 2 wait for zk approve.",
+            "2025-10-01 bis 2025-10-31: 91 Buchungen: 3 neu, 5 schon vorher abgeglichen. 2 warten auf zk approve.",
+            "2025-10-01 au 2025-10-31\u202f: 91 saisies\u202f: 3 créées, 5 déjà synchronisées. 2 attendent zk approve.",
+        ),
+        ("Müller & Söhne GmbH", "Müller & Söhne GmbH", "Müller & Söhne GmbH"),
+        ("created", "neu", "créées"),
+        ("", "", ""),
+        ("  \n", "  \n", "  \n"),
+    ],
+)
+def test_a_sentence_is_recognised_with_its_values(english: str, german: str, french: str) -> None:
+    assert translated(english, Language.ENGLISH) == english
+    assert translated(english, Language.GERMAN) == german
+    assert translated(english, Language.FRENCH) == french
+
+
+def test_names_in_a_sentence_stay_as_they_are() -> None:
+    """Also where they are words of ours: an activity may be named Support, and a customer `created`."""
+    english = "Kimai has Conflicts of the name created already: sent. Take one of them, or a new one?"
+    said = translated(english, Language.GERMAN)
+    assert said != english
+    assert {"Conflicts", "created", "sent"} <= set(re.findall(r"\w+", said))
+
+
+@pytest.mark.parametrize("text", ["{0} {}", "{" * 50, "x. " * 200, "a, " * 300, "\\", "[bold]", "%s {name}"])
+def test_any_text_is_taken(text: str) -> None:
+    assert translated(text, Language.GERMAN) == text
