@@ -297,7 +297,7 @@ def _queue(facts: Orchestration, now: datetime) -> VitalSign:
         if not is_behind and now - since > RUN_WAITS_AFTER:
             stuck.append(run)
     if not stuck:
-        text = f"{waiting} runs wait for their turn." if waiting else "No run waits."
+        text = f"Runs that wait for their turn: {waiting}." if waiting else "No run waits."
         return _sign(QUEUE, Level.PASS, text)
     text = f"The queue does not move: {_named(stuck, now)}."
     remedy = "Look at these runs in Dagster's UI under Runs, and terminate them there; restart `zk up` if they stay."
@@ -339,21 +339,21 @@ def _requests(waiting: Backlog, now: datetime, systems: tuple[str, ...], *, work
     remedy = "Look in Dagster for failed runs of the job sync, and whether the sensor demand is on and ticks."
     follows = (*_RUNNER, QUEUE, *systems)
     if waiting.due_since and now - waiting.due_since > REQUEST_DUE_FOR and not working:
-        text = f"{waiting.number} day requests wait, and nothing has run them for {_ago(waiting.due_since, now)}."
+        text = f"Day requests that wait: {waiting.number}. Nothing has run them for {_ago(waiting.due_since, now)}."
         return _sign(REQUESTS, Level.FAIL, text, remedy, "", *follows)
     if waiting.asked_at and now - waiting.asked_at > REQUEST_OPEN_FOR:
         text = f"A day was asked for {_ago(waiting.asked_at, now)} ago, and no run has carried it out."
         return _sign(REQUESTS, Level.FAIL, text, remedy, "", *follows)
-    text = f"{waiting.number} day requests wait." if waiting.number else "No day request waits."
+    text = f"Day requests that wait: {waiting.number}." if waiting.number else "No day request waits."
     return _sign(REQUESTS, Level.PASS, text)
 
 
 def _deliveries(waiting: Backlog, now: datetime, systems: tuple[str, ...]) -> VitalSign:
     if waiting.due_since and now - waiting.due_since > DELIVERY_WAITS_FOR:
-        text = f"{waiting.number} webhooks wait, the oldest for {_ago(waiting.due_since, now)}."
+        text = f"Webhooks that wait: {waiting.number}, the oldest for {_ago(waiting.due_since, now)}."
         remedy = "See in Dagster whether the sensor demand is on, and what its ticks say."
         return _sign(DELIVERIES, Level.FAIL, text, remedy, "", *_RUNNER, *systems)
-    text = f"{waiting.number} webhooks wait." if waiting.number else "No webhook waits."
+    text = f"Webhooks that wait: {waiting.number}." if waiting.number else "No webhook waits."
     return _sign(DELIVERIES, Level.PASS, text)
 
 

@@ -91,7 +91,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         return Sweep(lambda: self._sweep(window))
 
     def fetch_changes(self, since: datetime) -> list[Timesheet]:
-        """Read the changes by Kimai's own timestamp, which misses deletions and bulk exports (docs/kimai.md §12).
+        """Read the changes by Kimai's own timestamp, which misses deletions and bulk exports (docs/kimai.md §2).
 
         Raises `UnavailableError` if rows moved between the pages, so that one may have been missed.
         """

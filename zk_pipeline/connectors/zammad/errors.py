@@ -74,7 +74,7 @@ def _forbidden(call: Call, text: str) -> ConnectorError:
     if "maintenance mode" in lower:
         remedy = "Wait until Zammad's maintenance mode is switched off, then run again."
         return call.error(UnavailableError, _sentence(text), status=403, remedy=remedy)
-    needed = " and ".join(call.needs) or "the permission of this call"
+    needed = " and ".join(call.needs) or "of this call"
     if "token authorization failed" in lower:
         remedy = f"Give the token the permission {needed}."
     elif "user authorization failed" in lower:
