@@ -279,7 +279,8 @@ def _show(view: Mapping[str, Any]) -> None:
         show_table("Bookings that it may reduce, best match first", names, rows, right=("booking", "minutes left"))
     if view["choices"]:
         choices = [(row["choice"], row["effect"]) for row in view["choices"]]
-        show_table("Possible decisions, the suggested one first", ("decision", "what it does"), choices)
+        title = "Possible decisions, the suggested one first" if view["suggested_action"] else "Possible decisions"
+        show_table(title, ("decision", "what it does"), choices)
     history = [
         (row["id"], row["opened_at"], row["reason"], row["resolution_status"], row["closed_at"], _by(row))
         for row in view["history"]

@@ -1,7 +1,6 @@
 """`zk migrate`: create or migrate both databases and store the connectors."""
 
-from zk_pipeline.cli.output import environment, explained, out
-from zk_pipeline.operate.installation import require_unused_database
+from zk_pipeline.cli.output import environment, out
 
 
 def migrate() -> None:
@@ -13,8 +12,6 @@ def migrate() -> None:
     from dagster import DagsterInstance  # noqa: PLC0415
 
     with environment(starts=True) as ready:
-        with explained():
-            require_unused_database(ready.runtime)
         with DagsterInstance.get() as instance:
             instance.upgrade()
         out.print(

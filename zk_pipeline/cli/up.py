@@ -14,7 +14,6 @@ from rich.markup import escape
 from zk_pipeline.cli.output import environment, explained, out, said
 from zk_pipeline.identity import users
 from zk_pipeline.operate import connectors
-from zk_pipeline.operate.installation import require_unused_database
 from zk_pipeline.processes.home import SupervisorError, hold_home
 from zk_pipeline.processes.programs import HOST, code_socket, free_port, managed_processes, reachable_url
 from zk_pipeline.processes.supervisor import Supervisor, SupervisorListener
@@ -49,7 +48,6 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
     address, settings = reachable_url(HOST, port), ready.runtime.settings
     web_url = reachable_url(settings.web_host, settings.web_port)
     with explained(SupervisorError), hold_home(ready.home, address) as held:
-        require_unused_database(ready.runtime)
         _print(f"Starting. The logs are in {ready.home / 'logs'}.")
         with (
             free_port(HOST, port, "--port or ZK_PORT"),

@@ -20,8 +20,9 @@ from zk_pipeline.store.connectors import active_connectors
 class Home:
     """The state of a month; times are in UTC.
 
-    `months` are those that can be chosen, newest first. `days` has each day of the month up to today. `failure` is what
-    the sentence of the newest run, if it failed. `next_sync_at` is `None` while no schedule is on.
+    `months` are those that can be chosen, newest first. `days` has each day of the month up to today. `elsewhere`
+    counts open questions about other months, or about no booking. `failure` is the sentence of the newest run, if it
+    failed. `next_sync_at` is `None` while no schedule is on.
     """
 
     month: date
@@ -30,7 +31,7 @@ class Home:
     days: tuple[SyncedMinutes, ...]
     systems: tuple[System, ...]
     days_queued: int
-    questions: int
+    elsewhere: int
     failure: str
     last_sync_at: datetime | None
     next_sync_at: datetime | None
@@ -48,6 +49,7 @@ def home(runtime: Runtime, wanted: date | None = None) -> Home:
         booked = overview.minutes_by_day(connection, names, month, until)
         systems = tuple(request_log.systems(connection))
         work = overview.open_work(connection)
+        elsewhere = overview.open_elsewhere(connection, names, month, until)
         newest = run_lists.page(connection, 1, 0)
         last_sync_at = run_lists.last_sync(connection)
     return Home(
@@ -57,7 +59,7 @@ def home(runtime: Runtime, wanted: date | None = None) -> Home:
         days=_each_day(booked, month, min(until, max(today, month))),
         systems=systems,
         days_queued=work.days,
-        questions=work.conflicts + work.parked,
+        elsewhere=elsewhere,
         failure=newest[0].failure if newest else "",
         last_sync_at=last_sync_at,
         next_sync_at=_next_sync(runtime),

@@ -88,6 +88,15 @@ def open_work(connection: Connection) -> OpenWork:
     return OpenWork(total - parked, parked, connection.execute(asked).scalar_one())
 
 
+def open_elsewhere(connection: Connection, names: ActiveConnectors, first: date, last: date) -> int:
+    """The number of open questions that are not about a booking of these days, such as a copied time sheet."""
+    entry, row = normalized_entries.c, conflicts.c
+    booked = select(entry.source_id).where(entry.source == names.source, entry.entry_date.between(first, last))
+    is_of_days = row.entry_date.between(first, last) & row.key.in_(booked)
+    query = select(func.count()).select_from(conflicts).where(row.resolution_status == "open", ~is_of_days)
+    return connection.execute(query).scalar_one()
+
+
 @dataclass(frozen=True, slots=True)
 class TimeShares:
     """Where the minutes of bookings are: in the target, waiting, or left out; and how many bookings wait."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 import zk_pipeline
 from zk_pipeline.runtime.embedded import embedded_server
+from zk_pipeline.runtime.installation import require_unused_database
 from zk_pipeline.runtime.runtime import AUDIT_KEY_PURPOSE, Runtime, SetupError, open_runtime, store_connectors
 from zk_pipeline.runtime.settings import Settings, SettingsError, load_settings
 from zk_pipeline.store import audit
@@ -65,8 +66,8 @@ def prepare(settings: Settings, *, decided: bool = True, stores: bool = True) ->
 
     Starts the embedded database if no other is configured, migrates ours, and stores the connectors of the
     environment, unless `stores` is false: read-only commands change no credentials. Raises the typed errors of
-    settings, database, schema and encryption, and `SetupError` if a setting that stored facts depend on has changed,
-    unless `decided` is false.
+    settings, database, schema and encryption. Raises `SetupError`, before anything is stored, if another installation
+    uses the database; and if a setting that stored facts depend on has changed, unless `decided` is false.
     """
     with locate(settings) as place:
         dagster_home = _dagster_home(place.home)
@@ -88,6 +89,8 @@ def prepare(settings: Settings, *, decided: bool = True, stores: bool = True) ->
             }
         )
         with open_runtime(complete) as runtime:
+            if stores:
+                require_unused_database(runtime)
             _migrate(runtime, place)
             with runtime.database.transaction() as connection:
                 audit.bind(connection)

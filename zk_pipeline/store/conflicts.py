@@ -319,6 +319,12 @@ def _in_force() -> ColumnElement[bool]:
     return (conflicts.c.resolution_status == "decided") | (carried_out & or_(*in_force))
 
 
+def _suggested(line: PlanLine) -> str:
+    """The first possible decision; leaving out is never suggested."""
+    choices = allowed(line.reason, line.status, reducible=line.reducible) if line.reason else []
+    return next((choice for choice in choices[:1] if choice is not Choice.IGNORE), "")
+
+
 def open_lines(connection: Connection, connector: str, lines: Iterable[PlanLine]) -> None:
     """Open a conflict for each of these lines, or refresh the open one with the same reason."""
     values = [
@@ -330,9 +336,7 @@ def open_lines(connection: Connection, connector: str, lines: Iterable[PlanLine]
             "kimai_id": line.kimai_id,
             "reason": line.reason,
             "text": sentence(line),
-            "suggested_action": next(iter(allowed(line.reason, line.status, reducible=line.reducible)), "")
-            if line.reason
-            else "",
+            "suggested_action": _suggested(line),
             "status": line.status,
             "facts_hash": line.facts_hash,
             "uncertain": line.owed is not None and bool(line.owed.doubt),

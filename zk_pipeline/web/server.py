@@ -8,8 +8,8 @@ import uvicorn
 from zk_pipeline.identity import users
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.operate import connectors
-from zk_pipeline.operate.installation import hold_database
 from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.installation import hold_database
 from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime
 from zk_pipeline.runtime.settings import SettingsError
 from zk_pipeline.store.database import DatabaseUnavailableError

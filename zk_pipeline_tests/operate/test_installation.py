@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from zk_pipeline.operate.installation import LOCK, hold_database, installation_name, require_unused_database
+from zk_pipeline.runtime.installation import LOCK, hold_database, installation_name, require_unused_database
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.cli.conftest import Home, Zk
@@ -68,6 +68,15 @@ def test_the_commands_that_start_an_installation_are_refused_with_one_sentence(
         refused = zk(command, ZK_INSTALLATION="second", COLUMNS="400")
     assert refused.exit_code == 1
     assert re.search(REFUSED, refused.stderr)
+
+
+def test_a_refused_start_leaves_the_connectors_of_the_other_as_they_are(zk: Zk, zk_home: Home) -> None:
+    """The second one's address and token had replaced the first one's before it was refused."""
+    before = zk("connectors", "list", "--json").stdout
+    with first_at_work(zk_home):
+        refused = zk("up", ZK_INSTALLATION="second", ZK_KIMAI_URL="http://127.0.0.1:9", ZK_KIMAI_TOKEN="other")
+    assert refused.exit_code == 1
+    assert zk("connectors", "list", "--json").stdout == before
 
 
 def test_a_web_app_that_is_started_by_itself_is_refused_as_well(zk: Zk, zk_home: Home) -> None:

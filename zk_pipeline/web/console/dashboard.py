@@ -143,6 +143,8 @@ class _Sentence:
             ui.icon(icon)
             with widgets.box("zk-status-text", "p"):
                 self._time()
+                if self._found.elsewhere:
+                    self._part(self._words.count("home.elsewhere", self._found.elsewhere), "/reconcile")
                 if self._unapproved:
                     self._part(self._words.count("home.unapproved", self._unapproved), "/reconcile")
                 self._connectors()
@@ -152,7 +154,7 @@ class _Sentence:
         found = self._found
         if found.failure or any(row.failing_since for row in found.systems):
             return "bad", "error"
-        if found.shares.waiting or self._unapproved or len(found.systems) < _BOTH_SIDES:
+        if found.shares.waiting or found.elsewhere or self._unapproved or len(found.systems) < _BOTH_SIDES:
             return "warn", "schedule"
         return "good", "check_circle"
 

@@ -146,6 +146,8 @@ class RunActions:
         with widgets.box("zk-row zk-row-actions"):
             if run.is_under_way and run.status != _STOPPING:
                 self._button("runs.cancel", "cancel", lambda: self._confirm_cancel(run))
+            if run.failure and not run.is_under_way and run.first:
+                self._button("runs.again", "sync", lambda: self._again(run))
             in_review = self._visit.runtime.settings.push_mode is PushMode.REVIEW
             if in_review and run.ahead:
                 self._button("runs.approve", "approval", lambda: self._approve(run))
@@ -165,6 +167,12 @@ class RunActions:
         title = words("runs.cancel.title", run=run.run_id[:8])
         effect, label = words("runs.cancel.effect"), words("runs.cancel.go")
         feedback.confirm(visit, Role.OPERATOR, title, effect, label, cancel, "danger")
+
+    async def _again(self, run: RunDetails) -> None:
+        visit = self._visit
+        if run.first and run.last:
+            await visit.ask(sync.request_days, visit.runtime, visit.actor, run.first, run.last)
+            visit.notify(visit.words("held.again.done"))
 
     async def _approve(self, run: RunDetails) -> None:
         if run.first and run.last:

@@ -244,9 +244,36 @@ def test_a_failed_run_tells_what_to_do_in_the_list_and_in_the_sentence(visit: Vi
         expect(page.locator(".zk-status.zk-bad")).to_contain_text(sentence)
         newest = page.get_by_role("table", name="Runs").get_by_role("row").nth(1)
         expect(newest).to_contain_text(sentence)
+        expect(newest.get_by_role("button", name="Sync again")).to_have_count(0)
+        page = visit(Role.OPERATOR).open("/runs")
+        newest = page.get_by_role("table", name="Runs").get_by_role("row").nth(1)
+        newest.get_by_role("button", name="Sync again").click()
+        notice(page, "The days are asked for; they are synced within seconds.")
+        assert site.value("SELECT count(*) FROM sync.day_requests WHERE reason = 'person'") == 1
     finally:
         with site.database.transaction() as connection:
             connection.execute(text("DELETE FROM sync.sync_runs WHERE run_id = 'failed-run'"))
+
+
+def test_what_waits_elsewhere_keeps_home_from_being_green(visit: Visit, site: Site):
+    """A time sheet whose booking is gone, or an earlier month, also waits while the month that is shown is done."""
+    with site.database.transaction() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO sync.conflicts (connector, entry_date, key, reason, text, suggested_action, facts_hash)"
+                " VALUES ('kimai', '2024-02-01', 'elsewhere', 'deleted_in_source', '', '', 'x')"
+            )
+        )
+    try:
+        said = visit(Role.VIEWER).open("/dashboard").locator(".zk-status")
+        waits = site.value(
+            "SELECT count(*) FROM sync.conflicts WHERE resolution_status = 'open' AND (entry_date < '2025-10-01'"
+            " OR key NOT IN (SELECT source_id FROM sync.normalized_entries))"
+        )
+        expect(said).to_contain_text(f"{waits} more question{'' if waits == 1 else 's'} wait")
+    finally:
+        with site.database.transaction() as connection:
+            connection.execute(text("DELETE FROM sync.conflicts WHERE key = 'elsewhere'"))
 
 
 def test_the_chart_can_be_read_as_a_table_in_hours_with_exact_minutes_on_hover(visit: Visit):

@@ -1,12 +1,15 @@
 """The texts of the console: every language says everything, with the same values in it."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from string import Formatter
 from zoneinfo import ZoneInfo
 
 import pytest
 
+import zk_pipeline
 from zk_pipeline.decisions.partners import State
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import ObstacleKind
@@ -21,6 +24,7 @@ from zk_pipeline.store.conflicts import LIFE
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline.web.console.words import CATALOGS, Words, chosen
 
+PRODUCT = Path(zk_pipeline.__file__).parent
 BERLIN = ZoneInfo("Europe/Berlin")
 ENGLISH, GERMAN, FRENCH = (Words(language, BERLIN) for language in Language)
 KEYS = {key for catalog in CATALOGS for key in catalog}
@@ -40,6 +44,14 @@ def test_every_text_is_there_in_every_language_with_the_same_values(catalog: dic
         assert len(texts) == len(Language), key
         assert all(text.strip() == text and text for text in texts), key
         assert len({frozenset(placeholders(text)) for text in texts}) == 1, key
+
+
+def test_there_are_words_for_each_event_of_the_audit_trail():
+    """Also for those that are rare: nobody is to meet `credit.settled`."""
+    recorded = re.compile(r'(?:audit_event|AuditEvent)\(\s*"([a-z_.]+)"')
+    events = {event for file in PRODUCT.rglob("*.py") for event in recorded.findall(file.read_text())}
+    assert len(events) > 30
+    assert {f"event.{event}" for event in events} - KEYS == set()
 
 
 def test_there_are_words_for_each_section_reason_decision_and_state():

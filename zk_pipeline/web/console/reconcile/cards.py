@@ -40,6 +40,9 @@ LOOKED_AT = 200
 _CERTAIN = 100
 _BULK = (Choice.LINK, Choice.CREATE, Choice.UPDATE, Choice.DELETE, Choice.KEEP, Choice.MOVE, Choice.ADJUST)
 
+_REVIEWED = frozenset({Reason.DUPLICATE, Reason.FUZZY_CANDIDATE})
+"""Reasons whose conflicts are looked at one by one beside the decision for all: each pair may be a coincidence."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -176,7 +179,7 @@ class Cards:
             ),
             row.user_name or "",
             row.organization_name or row.customer_name or "",
-            words.hours(row.minutes),
+            lambda: widgets.hours(words, row.minutes),
         ]
 
     async def _go(self, page: int) -> None:
@@ -199,7 +202,8 @@ class Cards:
                 self._mapping(cause, words("todo.create_customer"), OWN)
         if cause.mend is not None and cause.target_id is not None:
             self._mend(cause, mending.proposed(visit.runtime, cause.mend, cause.target_id))
-        if cause.maps is None and cause.mend is None and not self._suggested(cause):
+        is_asked = cause.maps is None and cause.mend is None
+        if is_asked and (not self._suggested(cause) or cause.reason in _REVIEWED):
             review = visit.act(Role.VIEWER, lambda: detail.one_by_one(visit, self._pane, cause.ids))
             button = widgets.button(words("todo.review"), review)
             button.props["aria-label"] = f"{words('todo.review')}: {title_of(words, cause)}"

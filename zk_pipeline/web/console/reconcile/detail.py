@@ -139,7 +139,8 @@ class _ConflictPane:
         customer = conflict.organization_name or conflict.customer_name
         pairs += [(words("reconcile.customer"), customer)] if customer and customer != billed else []
         pairs += [(words("reconcile.agent"), conflict.user_name)] if conflict.user_name else []
-        pairs += [(words("todo.hours"), self._hours)] if conflict.source_id else []
+        hours = partial(widgets.hours, words, conflict.minutes)
+        pairs += [(words("todo.hours"), hours)] if conflict.source_id else []
         widgets.facts(pairs)
 
     def _candidates(self) -> None:

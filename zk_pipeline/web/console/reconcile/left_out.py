@@ -53,7 +53,7 @@ class LeftOut:
             lambda: widgets.open_button(ticket, open_row).props("data-zk-item"),
             row.user_name or "",
             row.organization_name or row.customer_name or "",
-            words.hours(row.minutes),
+            lambda: widgets.hours(words, row.minutes),
             " · ".join(filter(None, (row.decision_why, by))),
             lambda: self._back(row),
         ]

@@ -137,7 +137,7 @@ class Listing:
             ),
             booking.agent if booking else (sheet.user or "" if sheet else ""),
             (booking.customer if booking else sheet.customer if sheet else "") or "",
-            "" if minutes is None else words.hours(minutes),
+            "" if minutes is None else lambda: widgets.hours(words, minutes),
             lambda: state(self._visit, line),
         ]
 

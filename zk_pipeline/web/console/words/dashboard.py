@@ -58,6 +58,16 @@ WORDS = {
         "{month}: {hours} in {number} Buchungen warten.",
         "{month} : {hours} dans {number} saisies en attente.",
     ),
+    "home.elsewhere.one": (
+        "{number} more question waits.",
+        "{number} weitere Frage wartet.",
+        "{number} autre question attend.",
+    ),
+    "home.elsewhere.many": (
+        "{number} more questions wait.",
+        "{number} weitere Fragen warten.",
+        "{number} autres questions attendent.",
+    ),
     "home.all_there": (
         "{month}: nothing waits.",
         "{month}: Nichts wartet.",
@@ -141,6 +151,7 @@ WORDS = {
     "runs.link": ("Dagster", "Dagster", "Dagster"),
     "runs.actions": ("Actions", "Aktionen", "Actions"),
     "runs.approve": ("Approve…", "Freigeben…", "Approuver…"),
+    "runs.again": ("Sync again", "Erneut abgleichen", "Synchroniser à nouveau"),
     "runs.undo": ("Undo…", "Zurücknehmen…", "Annuler…"),
     "runs.taken_back": (
         "All of it was taken back by an undo.",
