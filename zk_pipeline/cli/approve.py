@@ -28,6 +28,7 @@ def approve(
     days: Annotated[str, typer.Argument(metavar="DAY|FROM..TO", help="2025-10-08, or 2025-10-01..2025-10-31")],
     *,
     line: Annotated[list[str] | None, typer.Option("--line", help="Only the line of this booking. Repeatable.")] = None,
+    customer: Annotated[str, typer.Option("--customer", help="Only the lines of this customer in Kimai.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -40,20 +41,21 @@ def approve(
         stored = plans.stored_plan(ready.runtime, first, last, None, 0)
         for day in stored.outdated_days:
             out.print(
-                f"Make the plan of {day} again, it is from before an undo: zk sync --from {day} --to {day} --plan"
+                f"Preview {day} again, the plan is from before an undo: zk sync --from {day} --to {day} --plan"
             )
-        shown = _named(stored.lines, line or [], days)
+        shown = _of_customer(_named(stored.lines, line or [], days), customer, days)
         if not shown:
             raise UsageError(
-                f"The plan of {days} writes nothing. To make it again: zk sync --from {first} --to {last} --plan"
+                f"The plan of {days} writes nothing. To preview again: zk sync --from {first} --to {last} --plan"
             )
         minutes = sum((row.minutes for row in shown), Decimal(0))
         if not as_json:
             _show(shown)
         if not yes:
             confirm(f"Approve these {len(shown)} lines, {amount(minutes)} minutes?")
-        seen = {} if line else plans.hashes(shown)
-        lines = {(row.day, row.key): row.hash for row in shown} if line else {}
+        by_line = bool(line or customer)
+        seen = {} if by_line else plans.hashes(shown)
+        lines = {(row.day, row.key): row.hash for row in shown} if by_line else {}
         approved = plans.approve(ready.runtime, Actor(actor(), Role.ADMIN), seen, lines)
     if as_json:
         hashes = {str(day): seen.get(day, "") for day in approved.days}
@@ -72,6 +74,15 @@ def _named(lines: Sequence[PlanLineView], keys: Sequence[str], days: str) -> lis
             f"--line {missing[0]}: the plan of {days} writes no such line. To list its lines: zk approve {days}"
         )
     return [line for line in lines if not keys or line.key in keys]
+
+
+def _of_customer(lines: list[PlanLineView], customer: str, days: str) -> list[PlanLineView]:
+    """The lines of this customer, or all lines. Raises `UsageError` if no line is the customer's."""
+    found = [line for line in lines if not customer or line.customer.casefold() == customer.casefold()]
+    if customer and not found:
+        known = ", ".join(sorted({line.customer for line in lines if line.customer})) or "none"
+        raise UsageError(f"--customer {customer!r}: the plan of {days} writes nothing for it. Its customers: {known}.")
+    return found
 
 
 def _show(lines: Sequence[PlanLineView]) -> None:

@@ -1,8 +1,10 @@
 """Sync now: choose days, look at their plan, approve it where that is asked for, and have it carried out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from nicegui import ui
 
@@ -35,6 +37,10 @@ class Selection:
 
     changed: Callable[[], None]
     lines: dict[tuple[date, str], str] = field(default_factory=dict[tuple[date, str], str])
+
+    def take(self, lines: Iterable[PlanLineView]) -> None:
+        """Select these lines too, unless they are approved already."""
+        self.lines |= {(line.day, line.key): line.hash for line in lines if not line.approved}
 
     def box(self, words: Words, line: PlanLineView) -> None:
         """The box that selects a line; one that is approved says so."""
@@ -72,20 +78,27 @@ def show(words: Words, plan: StoredPlan, page: int, go: Callable[[int], object],
         widgets.pager(words, page, LINES_SHOWN, plan.sums.lines, go)
 
 
-def show_approvals(words: Words, days: Sequence[PlannedDay]) -> None:
-    """Of each day that writes: whether its plan is approved, by whom and when, and what changed since."""
+def show_approvals(words: Words, days: Sequence[PlannedDay], approve: Callable[[PlannedDay], Awaitable[None]]) -> None:
+    """Of each day that writes: whether its plan is approved, by whom and when, what changed since, and its button."""
     columns = [Column(words("sync.day")), Column(words("sync.writes"), number=True)]
-    columns += [Column(words("sync.hours"), number=True), Column(words("sync.approval"))]
+    columns += [Column(words("sync.hours"), number=True), Column(words("sync.approval")), Column("")]
     rows: list[list[Cell]] = [
         [
             words.day(day.day),
             words.number(day.lines),
             lambda day=day: widgets.hours(words, day.minutes),
             lambda day=day: _approval(words, day),
+            lambda day=day: _approve_button(words, day, approve),
         ]
         for day in days
     ]
     widgets.table(words("sync.approvals"), columns, rows)
+
+
+def _approve_button(words: Words, day: PlannedDay, approve: Callable[[PlannedDay], Awaitable[None]]) -> None:
+    if not day.approved:
+        button = widgets.button(words("sync.approve.day"), partial(approve, day), kind="quiet")
+        button.props["aria-label"] = words("sync.approve.day.of", day=words.day(day.day))
 
 
 def show_objections(words: Words, objections: Sequence[str], *, may_pass: bool) -> None:
@@ -143,6 +156,7 @@ def _line(words: Words, line: PlanLineView, selection: Selection | None) -> list
 DAYS = 7
 
 _SUCCESS, _FAILURE = "success", "failure"
+_SEVERAL = 2
 
 Days = tuple[date, date]
 
@@ -225,18 +239,36 @@ class SyncDialog:
         planned = await self._planned_days(days) if in_review else []
         self._objections = await visit.ask(sync.limit_violations, visit.runtime, *days)
         offset = (page - 1) * LINES_SHOWN
-        plan = await visit.ask(plans.stored_plan, visit.runtime, *days, LINES_SHOWN, offset)
+        shown = (None, 0) if in_review else (LINES_SHOWN, offset)
+        whole = await visit.ask(plans.stored_plan, visit.runtime, *days, *shown)
+        plan = replace(whole, lines=whole.lines[offset : offset + LINES_SHOWN]) if in_review else whole
         self._unapproved = [day for day in planned if not day.approved]
         self._key = new_key()
         turn = visit.act(Role.OPERATOR, lambda wanted: self._show_plan(days, wanted))
         with self._watch.drawn():
+            if in_review:
+                self._offer_customers(days, whole.lines)
             show(words, plan, page, turn, self._selection if in_review else None)
             if planned:
-                show_approvals(words, planned)
+                show_approvals(words, planned, visit.act(Role.OPERATOR, self._approve_day))
             if self._objections:
                 show_objections(words, self._objections, may_pass=visit.may(Role.ADMIN))
         self._run_button.set_visibility(bool(plan.sums.lines))
         self._offer(days, has_approved=any(day.waiting < day.lines for day in planned) or not planned)
+
+    def _offer_customers(self, days: Days, lines: Sequence[PlanLineView]) -> None:
+        """Let all lines of a customer be selected at once, on whatever page they stand."""
+        words, visit = self._words, self._visit
+        waiting = Counter(line.customer for line in lines if line.customer and not line.approved)
+        if len(waiting) < _SEVERAL:
+            return
+
+        async def select() -> None:
+            self._selection.take(line for line in lines if line.customer == made.value)
+            await self._show_plan(days)
+
+        options = {name: f"{name} ({words.number(number)})" for name, number in sorted(waiting.items())}
+        made = widgets.choice(words("sync.select.customer"), options, None, visit.act(Role.OPERATOR, select))
 
     def _offer(self, days: Days, *, has_approved: bool) -> None:
         """Offer approval and carrying out, as the push mode and the role allow."""
@@ -253,12 +285,18 @@ class SyncDialog:
         self._approve_button.text = words("sync.approve.selected" if chosen else "sync.approve", number=number)
         self._approve_button.set_visibility(bool(self._unapproved))
 
+    async def _approve_day(self, day: PlannedDay) -> None:
+        await self._approve_shown({day.day: day.plan_hash}, {})
+
     async def _approve(self) -> None:
+        lines = dict(self._selection.lines)
+        await self._approve_shown({} if lines else {day.day: day.plan_hash for day in self._unapproved}, lines)
+
+    async def _approve_shown(self, seen: Mapping[date, str], lines: Mapping[tuple[date, str], str]) -> None:
         """Approve what was shown; what changed since is said, and the plan is shown as it is now."""
         if self._planned is None:
             return
-        visit, days, lines = self._visit, self._planned, dict(self._selection.lines)
-        seen = {} if lines else {day.day: day.plan_hash for day in self._unapproved}
+        visit, days = self._visit, self._planned
         try:
             approved = await visit.once(self._key, plans.approve, visit.runtime, visit.actor, seen, lines)
         except StaleError as error:

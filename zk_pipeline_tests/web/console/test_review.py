@@ -130,3 +130,24 @@ def test_a_plan_that_changed_since_it_was_approved_says_so_and_by_whom_it_was(as
     dialog.get_by_role("button", name="Approve all").click()
     expect(as_role.get_by_role("alert").filter(has_text="it has changed since it was shown")).to_be_visible()
     expect(dialog.get_by_role("button", name="Approve all")).to_be_enabled()
+
+
+@pytest.mark.parametrize("as_role", [(Role.OPERATOR, 1280)], indirect=True)
+def test_all_lines_of_a_customer_are_selected_at_once(as_role: Page, reviewed: Site):
+    as_role.get_by_role("button", name="Approve…").first.click()
+    dialog = as_role.get_by_role("dialog", name="Run sync now")
+    dialog.get_by_role("combobox", name="Select a customer's lines").click()
+    option = as_role.get_by_role("option").first
+    number = int(option.inner_text().rpartition("(")[2].rstrip(")"))
+    option.click()
+    dialog.get_by_role("button", name=f"Approve {number} selected").click()
+    expect(as_role.get_by_role("alert").filter(has_text=f"Approved: {number}.")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Approve all")).to_be_visible()
+
+@pytest.mark.parametrize("as_role", [(Role.OPERATOR, 1280)], indirect=True)
+def test_a_day_is_approved_from_its_row(as_role: Page, reviewed: Site):
+    as_role.get_by_role("button", name="Approve…").first.click()
+    dialog = as_role.get_by_role("dialog", name="Run sync now")
+    dialog.get_by_role("button", name="Approve 6 Oct 2025", exact=True).click()
+    expect(as_role.get_by_role("alert").filter(has_text="Approved: ")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Approve all")).to_be_hidden()

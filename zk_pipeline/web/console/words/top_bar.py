@@ -63,6 +63,13 @@ WORDS = {
         "{number} gewählte freigeben",
         "Approuver les {number}",
     ),
+    "sync.approve.day": ("Approve day", "Tag freigeben", "Approuver le jour"),
+    "sync.approve.day.of": ("Approve {day}", "{day} freigeben", "Approuver le {day}"),
+    "sync.select.customer": (
+        "Select a customer's lines",
+        "Zeilen eines Kunden wählen",
+        "Choisir les lignes d'un client",
+    ),
     "sync.approved": (
         "Approved: {number}. Nothing is written before the next sync.",
         "Freigegeben: {number}. Geschrieben wird erst beim nächsten Abgleich.",
