@@ -276,11 +276,14 @@ def _days_of_ours(
     booked = rows.of_bookings(connection, source, all_marked)
     originals = ledger.originals(connection, target, all_marked)
     asked_about = rows.of_questions(connection, target, ids)
+    questioned = rows.questioned(connection, target, ids)
     days: dict[int, set[date]] = {}
     for row in changed:
         base = bases.get(row.id)
-        if base is not None and owned(base) == owned(row) and base.exported == row.exported:
-            continue  # Our own write, or not ours.
+        is_as_written = base is not None and owned(base) == owned(row) and base.exported == row.exported
+        # What a person changed and then put back is as we wrote it, and answers the question about it.
+        if is_as_written and row.id not in questioned:
+            continue
         if not under_way.isdisjoint(marked[row.id]):
             continue
         if row.id in bound:

@@ -168,6 +168,19 @@ def mark_exported(connection: Connection, connector: str, ids: Collection[int]) 
     )
 
 
+def names_of(connection: Connection, connector: str, ids: Collection[int]) -> dict[int, tuple[str, str]]:
+    """The names of user and customer of these time sheets; empty where the directory does not have them."""
+    theirs = (projects.c.connector == connector) & (projects.c.id == timesheets.c.project_id)
+    users = (kimai_users.c.connector == connector) & (kimai_users.c.id == timesheets.c.user_id)
+    payers = (customers.c.connector == connector) & (customers.c.id == projects.c.customer_id)
+    query = (
+        select(timesheets.c.id, func.coalesce(kimai_users.c.name, ""), func.coalesce(customers.c.name, ""))
+        .select_from(timesheets.outerjoin(kimai_users, users).outerjoin(projects, theirs).outerjoin(customers, payers))
+        .where(timesheets.c.connector == connector, timesheets.c.id.in_(ids))
+    )
+    return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+
+
 def gone_timesheets(connection: Connection, connector: str, ids: Collection[int]) -> frozenset[int]:
     """Those of the ids that the target proved to be deleted."""
     query = select(timesheets.c.id).where(
@@ -322,6 +335,16 @@ def of_bookings(connection: Connection, source: str, source_ids: Collection[str]
         normalized_entries.c.source == source, normalized_entries.c.source_id.in_(source_ids)
     )
     return {row.source_id: row.entry_date for row in connection.execute(query)}
+
+
+def questioned(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> set[int]:
+    """Those of these time sheets that an open question is about."""
+    query = select(conflicts.c.kimai_id).where(
+        conflicts.c.connector == connector,
+        conflicts.c.kimai_id.in_(timesheet_ids),
+        conflicts.c.resolution_status == "open",
+    )
+    return set(connection.execute(query).scalars())
 
 
 def of_questions(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[int, set[date]]:

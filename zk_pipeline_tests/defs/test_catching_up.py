@@ -315,6 +315,29 @@ def test_what_people_edit_and_delete_in_kimai_is_noticed_within_two_minutes(watc
     assert kimai[SHEETS] == 5
 
 
+def test_what_was_put_back_in_kimai_answers_the_question_about_it(watcher: Watcher) -> None:
+    """As we wrote it again, it looked like our own write: the question stayed, and Zammad's edit waited behind it."""
+    world, office = watcher.world, watcher.world.office
+    booking = world.desk.book(30, at("09:00"))
+    world.sync()
+    row = office.sheet(booking)
+    duration, end = row.duration, row.end or 0
+    office.change(row, end=end - 300, duration=duration - 300, modified_at=office.server.kimai.now())
+    world.desk.server.edit(booking, units=45)
+    world.sync()
+    assert world.reasons() == ["both_changed"]
+    watcher.now = datetime.now(UTC)
+    watcher.ticks(2 * MINUTE)
+    world.execute("UPDATE sync.day_requests SET claimed_by_run = 'run'")
+
+    office.change(row, end=end, duration=duration, modified_at=office.server.kimai.now())
+    assert watcher.ticks(2 * MINUTE) == {MONDAY}
+    assert watcher.ticks(2 * MINUTE) == set(), "asked once"
+    world.sync()
+    assert world.reasons() == []
+    assert office.minutes()[booking] == [45]
+
+
 def test_what_is_created_and_deleted_between_two_looks_is_noticed(watcher: Watcher) -> None:
     world = watcher.world
     days = [MONDAY + timedelta(days=number) for number in range(3)]
