@@ -49,14 +49,7 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-SHOT := .zk-screenshots/test_
 pictures: $(READY) ## Take the pictures of docs/ again, of the console and of Dagster's UI
-	$(BIN)/python -m pytest -q zk_pipeline_tests/web/console -k "own_address or statement"
-	for name in dashboard mappings reconcile; do \
-		cp $(SHOT)every_section_is_reachable_by_its_own_address_$${name}_.png docs/pictures/$$name.png; done
-	cp $(SHOT)the_last_booked_month_is_shown_with_its_equation.png docs/pictures/statement.png
-	cp $(SHOT)what_is_drawn_is_hidden_from_screen_readers_which_have_the_tables.png docs/pictures/charts.png
-	cp $(SHOT)an_open_customer_fits_the_screen_and_is_readable_1280_light_.png docs/pictures/customer.png
 	$(BIN)/python -m zk_pipeline_tests.pictures
 	$(BIN)/python -m zk_pipeline_tests.house > docs/pictures/house.svg
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of Dagster's UI in docs/pictures, on the demo in a real browser: `make pictures`."""
+"""Takes the pictures in docs/pictures, of the console and of Dagster's UI, on the demo's month: `make pictures`."""
 
 import subprocess
 import sys
@@ -18,7 +18,8 @@ from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, environment
 PICTURES = PROJECT / "docs" / "pictures"
 DAY, LAST, MONTH = "2025-10-14", "2025-10-31", "[2025-10-01...2025-10-31]"
 RUNS = {"query": "{ runsOrError(limit: 9) { ... on Runs { results { runId } } } }"}
-READY, SIGN_IN = "Press Ctrl-C", "Sign in as:"
+READY, SIGN_IN, WEB = "Press Ctrl-C", "Sign in as:", "Web app:"
+CUSTOMER = "Bäckerei Sonnenschein GmbH"
 SECONDS_TO_STOP = 60
 LOOKS = 40
 """How often a page is looked at until it is still."""
@@ -26,7 +27,10 @@ LOOKS = 40
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A page of Dagster's UI at this size; `shows` selects what is there once it is loaded, the last of `times`."""
+    """A page at this size; `shows` selects what is there once it is loaded, the last of `times`.
+
+    `opens` names a button to be clicked before, and `at` what is scrolled to.
+    """
 
     name: str
     path: str
@@ -34,6 +38,18 @@ class Picture:
     width: int = 1440
     height: int = 1000
     times: int = 1
+    opens: str = ""
+    at: str = ""
+
+
+OF_CONSOLE = (
+    Picture("dashboard", "/dashboard", ".zk-chart svg", width=1280, height=900),
+    Picture("reconcile", "/reconcile", ".zk-cause", width=1280, height=900),
+    Picture("mappings", "/mappings", "table tbody tr", width=1280, height=900, times=3),
+    Picture("statement", "/statement", ".zk-equation", width=1280, height=900),
+    Picture("charts", "/statement", ".zk-chart svg", width=1280, height=900, at=".zk-card:has(.zk-chart)"),
+    Picture("customer", "/statement", ".zk-dialog .zk-chart svg", width=1280, height=900, opens=CUSTOMER),
+)
 
 
 def pictures(first_run: str) -> tuple[Picture, ...]:
@@ -49,8 +65,9 @@ def pictures(first_run: str) -> tuple[Picture, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A served demo: the address of Dagster's UI, and who may sign in."""
+    """A served demo: the addresses of the console and of Dagster's UI, and who may sign in."""
 
+    console: str
     url: str
     email: str
     password: str
@@ -76,27 +93,29 @@ def demo() -> Iterator[Demo]:
         )
         assert process.stdout is not None
         try:
-            email = password = ""
+            console = email = password = ""
             for line in process.stdout:
                 if line.startswith(SIGN_IN):
                     email, password = line.removeprefix(SIGN_IN).strip().split(" / ")
+                if line.startswith(WEB):
+                    console = line.removeprefix(WEB).strip()
                 if READY in line:
                     break
             else:
                 raise SystemExit("The demo did not start. Run zk demo --serve and see what it says.")
-            yield Demo(f"http://127.0.0.1:{port}", email, password)
+            yield Demo(console.rstrip("/"), f"http://127.0.0.1:{port}", email, password)
         finally:
             process.terminate()
             process.wait(SECONDS_TO_STOP)
 
 
 def sign_in(page: Page, shown: Demo) -> None:
-    """Sign in at Dagster's UI."""
-    page.goto(f"{shown.url}/runs")
+    """Sign in at the console, whose cookies Dagster's UI takes as well."""
+    page.goto(f"{shown.console}/runs")
     page.fill("input[name=email]", shown.email)
     page.fill("input[name=password]", shown.password)
     page.click("button[type=submit]")
-    page.wait_for_url(f"{shown.url}/runs")
+    page.wait_for_url(f"{shown.console}/runs")
 
 
 def first_run(page: Page, url: str) -> str:
@@ -109,7 +128,11 @@ def take(page: Page, url: str, picture: Picture) -> None:
     """Write one picture, once its page stands still."""
     page.set_viewport_size({"width": picture.width, "height": picture.height})
     page.goto(url + picture.path)
+    if picture.opens:
+        page.get_by_role("button", name=picture.opens).first.click()
     page.locator(picture.shows).nth(picture.times - 1).wait_for()
+    if picture.at:
+        page.locator(picture.at).first.scroll_into_view_if_needed()
     seen = b""
     for _ in range(LOOKS):
         page.wait_for_timeout(500)
@@ -125,6 +148,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(reduced_motion="reduce", locale="en-GB", timezone_id="Europe/Berlin")
         sign_in(page, shown)
+        for picture in OF_CONSOLE:
+            take(page, shown.console, picture)
         for picture in pictures(first_run(page, shown.url)):
             take(page, shown.url, picture)
         browser.close()

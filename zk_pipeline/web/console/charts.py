@@ -25,6 +25,9 @@ _AS_HOURS = """value => {
 }"""
 """Hours of a chart as the rest of the page writes them."""
 
+_TEXT_SIZE = {":fontSize": "0.75 * parseFloat(getComputedStyle(document.documentElement).fontSize)"}
+"""Texts of a chart grow with those of the page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bars:
@@ -81,7 +84,7 @@ def _legend(stack: Sequence[Bars]) -> None:
 
 def _options(places: Sequence[str], series: Sequence[dict[str, Any]], *, lying: bool, hours: bool) -> dict[str, Any]:
     """The chart; amounts are drawn to a pixel, so here they may be inexact."""
-    line, label = {"lineStyle": {"color": "var(--zk-line)"}}, {"color": "var(--zk-soft)"}
+    line, label = {"lineStyle": {"color": "var(--zk-line)"}}, {"color": "var(--zk-soft)", **_TEXT_SIZE}
     along = {
         "type": "category",
         "data": list(places),
@@ -142,7 +145,7 @@ def show_days(visit: Visit, series: Sequence[SyncedMinutes]) -> None:
         Bars(words("dashboard.in_kimai"), [row.synced for row in series], "series-1"),
         Bars(words("dashboard.not_in_kimai"), missing, "gap"),
     ]
-    days = [short(row.day) for row in series]
+    days = [short(words, row.day) for row in series]
     shown = [_area(bars) for bars in stack]
     _show(
         words, stack, _options(days, shown, lying=False, hours=True), Table(words("dashboard.minutes"), columns, rows)
@@ -168,6 +171,6 @@ def _hours(words: Words, minutes: Decimal) -> Cell:
     return lambda: widgets.hours(words, minutes)
 
 
-def short(day: date) -> str:
-    """A day in short, for an axis."""
-    return f"{day.day}.{day.month}."
+def short(words: Words, day: date) -> str:
+    """A day without its year, for an axis."""
+    return words.day(day).removesuffix(str(day.year)).rstrip(" /")

@@ -1,8 +1,7 @@
 """The section Home: whether everything is all right, where a month's time is, what keeps it, and the last runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Any
 
 from nicegui import ui
 from nicegui.element import Element
@@ -14,9 +13,9 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import home, overview, runs, sync
 from zk_pipeline.operate.home import Home
 from zk_pipeline.operate.runs import RunDetails
-from zk_pipeline.operate.sync import IN_DAGSTER, HeldDays
+from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.settings import PushMode
-from zk_pipeline.web.console import causes, charts, widgets
+from zk_pipeline.web.console import causes, charts, held_days, widgets
 from zk_pipeline.web.console.causes import Cause, causes_of
 from zk_pipeline.web.console.run_actions import show_runs
 from zk_pipeline.web.console.section import Section
@@ -68,31 +67,7 @@ class Dashboard:
         with widgets.box("zk-note zk-warn zk-stack"):
             widgets.text("h3", words("held.title"), "zk-card-title")
             for row in held:
-                self._show_question(row)
-
-    def _show_question(self, row: HeldDays) -> None:
-        words, known = self._visit.words, {"at": self._visit.words.instant(row.cancelled_at)}
-        known["days"] = words.days(row.first, row.last)
-        in_dagster = row.cancelled_by == IN_DAGSTER
-        sentence = words("held.in_dagster", **known) if in_dagster else words("held.by", name=row.cancelled_by, **known)
-        with widgets.box("zk-row"):
-            widgets.text("span", sentence)
-            widgets.link(words("dagster"), row.url, outside=True)
-        widgets.text("p", words("held.changes", number=words.number(row.changes)))
-        if self._visit.may(Role.OPERATOR):
-            with widgets.box("zk-row"):
-                self._answer("held.again", "sync", sync.sync_again, row)
-                self._answer("held.leave", "block", sync.leave, row)
-
-    def _answer(self, label: str, icon: str, operation: Callable[..., Any], row: HeldDays) -> None:
-        visit = self._visit
-
-        async def say() -> None:
-            await visit.ask(operation, visit.runtime, visit.actor, row.run_id)
-            visit.notify(visit.words(f"{label}.done"))
-            await self._held.refresh()
-
-        widgets.button(visit.words(label), visit.act(Role.OPERATOR, say), icon=icon)
+                held_days.show(self._visit, row, self._held.refresh)
 
     def _load(self) -> Loaded:
         runtime = self._visit.runtime

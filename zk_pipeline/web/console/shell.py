@@ -12,6 +12,7 @@ from nicegui.events import GenericEventArguments
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.languages import Language
 from zk_pipeline.operate.overview import ChangeMark, change_mark, open_work
+from zk_pipeline.operate.sync import held_days
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.authentication import cookie_of
@@ -197,7 +198,7 @@ class _ToDo:
 def _questions(runtime: Runtime) -> int:
     with runtime.database.transaction() as connection:
         waiting = open_work(connection)
-    return waiting.conflicts + waiting.parked
+    return waiting.conflicts + waiting.parked + len(held_days(runtime))
 
 
 def _banners(visit: Visit) -> None:

@@ -132,7 +132,7 @@ class Privacy:
             ]
             widgets.table(words("privacy.plan"), columns, rows)
             for warning in plan.warnings:
-                widgets.text("p", warning, "zk-note zk-warn")
+                widgets.text("p", words.said(warning), "zk-note zk-warn")
 
             async def erase() -> None:
                 done = await visit.ask(erasure.erase, visit.runtime, email, plan.hash, visit.actor)

@@ -157,4 +157,8 @@ class Visit:
 
     def _require(self, needed: Role) -> None:
         if not self.may(needed):
-            raise NotAllowedError(self.words("error.role", needed=needed, role=self.actor.role))
+            raise NotAllowedError(
+                self.words(
+                    "error.role", needed=self.words(f"role.{needed}"), role=self.words(f"role.{self.actor.role}")
+                )
+            )

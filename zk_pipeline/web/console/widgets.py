@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Generic, Literal, TypeVar
 
@@ -97,16 +98,19 @@ def _busy_during(made: ui.button, on_click: Handler) -> Callable[[], Awaitable[N
 
 
 def icon_button(label: str, icon: str, on_click: Handler | None = None) -> ui.button:
-    """A button with an icon alone; the label is its name and its tooltip."""
-    made = ui.button(icon=icon, on_click=on_click, color=None).props("flat round")
+    """A button with an icon alone, busy as others are; the label is its name and its tooltip."""
+    made = ui.button(icon=icon, color=None).props("flat round")
+    if on_click is not None:
+        made.on_click(_busy_during(made, on_click))
     made.props["aria-label"] = label
     made.props["title"] = label
     return made.classes("zk-icon-button")
 
 
 def open_button(label: str, on_click: Handler) -> ui.button:
-    """The button in a row that opens what the row is about."""
-    return ui.button(label, on_click=on_click, color=None).props("flat dense no-caps align=left").classes("zk-open")
+    """The button in a row that opens what the row is about; it is busy as others are."""
+    made = ui.button(label, color=None).props("flat dense no-caps align=left dir=auto").classes("zk-open")
+    return made.on_click(_busy_during(made, on_click))
 
 
 def chip(label: str, tone: Tone = "calm") -> TextElement:
@@ -168,9 +172,9 @@ def choice(label: str, options: Mapping[Any, str], value: Any, on_change: Handle
 def two_lines(first: str, second: str) -> None:
     """A name, and below it what distinguishes it."""
     with box("zk-two-lines"):
-        text("span", first)
+        text("span", first).props("dir=auto")
         if second:
-            text("span", second, "zk-muted")
+            text("span", second, "zk-muted").props("dir=auto")
 
 
 def empty(title: str, hint: str) -> None:
@@ -226,16 +230,24 @@ def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]
 
 
 def pager(words: Words, page: int, size: int, total: int, go: Callable[[int], Any]) -> None:
-    """Which page of a list this is, with the ways to the one before and after. Pages count from 1."""
+    """Which page of a list this is, with the ways to the first, the one before, the one after and the last.
+
+    Pages count from 1.
+    """
     pages = max(1, -(-total // size))
     with box("zk-pager", "nav") as around:
         around.props["aria-label"] = words("pages")
         first = (page - 1) * size + 1 if total else 0
         text("span", words.rows(first, min(page * size, total), total), "zk-muted")
-        before = icon_button(words("pages.before"), "chevron_left", lambda: go(page - 1))
-        after = icon_button(words("pages.after"), "chevron_right", lambda: go(page + 1))
-        before.set_enabled(page > 1)
-        after.set_enabled(page < pages)
+        ways = (
+            ("first", "first_page", 1),
+            ("before", "chevron_left", page - 1),
+            ("after", "chevron_right", page + 1),
+            ("last", "last_page", pages),
+        )
+        for name, shape, to in ways:
+            way = icon_button(words(f"pages.{name}"), shape, partial(go, to))
+            way.set_enabled(1 <= to <= pages and to != page)
 
 
 @contextmanager
@@ -261,7 +273,7 @@ def actions() -> Element:
 
 def _cell(tag: str, value: Cell) -> Element:
     if isinstance(value, str):
-        return text(tag, value)
+        return text(tag, value).props("dir=auto")
     with ui.element(tag) as element:
         value()
     return element

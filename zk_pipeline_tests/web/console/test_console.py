@@ -182,7 +182,7 @@ def test_the_second_of_two_operators_is_told_by_name_that_somebody_was_faster(vi
     first.get_by_role("button", name="Leave out: ").click()
     expect(first.locator(".zk-snack")).to_be_visible()
     second.get_by_role("button", name="Leave out: ").click()
-    notice(second, f"Conflict {number} is no longer open (decided, ignore by Operator).")
+    notice(second, f"Conflict {number} is no longer open: Operator decided to leave it out.")
 
 
 def test_the_list_is_narrowed_and_says_what_to_do_where_nothing_fits(visit: Visit):
@@ -248,7 +248,7 @@ def test_a_failed_run_tells_what_to_do_in_the_list_and_in_the_sentence(visit: Vi
         page = visit(Role.OPERATOR).open("/runs")
         newest = page.get_by_role("table", name="Runs").get_by_role("row").nth(1)
         newest.get_by_role("button", name="Sync again").click()
-        notice(page, "The days are asked for; they are synced within seconds.")
+        notice(page, "Days queued; they are synced within seconds.")
         assert site.value("SELECT count(*) FROM sync.day_requests WHERE reason = 'person'") == 1
     finally:
         with site.database.transaction() as connection:
@@ -364,7 +364,7 @@ def test_a_cancelled_run_asks_whether_to_sync_again_and_one_click_answers(visit:
     expect(shown.get_by_role("button", name="Sync again")).to_have_count(0)
     page = visit(Role.OPERATOR).open("/dashboard")
     page.get_by_role("button", name="Sync again").first.click()
-    notice(page, "The days are asked for")
+    notice(page, "Days queued")
     page.get_by_role("button", name="Leave it").click()
     notice(page, "Left as they are.")
     expect(page.get_by_text("Cancelled: sync again?")).to_have_count(0)

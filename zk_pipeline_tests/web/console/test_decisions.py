@@ -133,3 +133,18 @@ def test_a_correction_reduces_the_booking_that_is_chosen_until_that_is_taken_bac
     expect(page.get_by_role("alert").filter(has_text="Taken back:").first).to_be_visible()
     with synced.database.transaction() as connection:
         assert list(connection.execute(text(pairs)).scalars()) == []
+
+
+def test_a_conflict_and_a_refusal_speak_german(browser: Browser, synced: Site, request: pytest.FixtureRequest):
+    synced.add_user("demoted@example.com", Role.OPERATOR)
+    with window(browser, synced, locale="de-DE", name=request.node.name) as visitor:
+        sign_in(visitor, "demoted@example.com")
+        query = "SELECT id FROM sync.conflicts WHERE resolution_status = 'open' AND kimai_id IS NOT NULL LIMIT 1"
+        visitor.page.goto(f"{synced.url}/reconcile?conflict={synced.value(query)}")
+        pane = visitor.page.locator(".zk-pane")
+        expect(pane.locator("tr").filter(has_text="Exportiert")).to_contain_text("nein")
+        with synced.database.transaction() as connection:
+            connection.execute(text("UPDATE sync.users SET role = 'viewer' WHERE email = 'demoted@example.com'"))
+        pane.locator(".zk-choice button").first.click()
+        refusal = visitor.page.get_by_role("alert").filter(has_text="Rolle Bearbeitung nötig; Sie haben Nur lesen")
+        expect(refusal).to_be_visible()

@@ -144,6 +144,7 @@ def test_all_lines_of_a_customer_are_selected_at_once(as_role: Page, reviewed: S
     expect(as_role.get_by_role("alert").filter(has_text=f"Approved: {number}.")).to_be_visible()
     expect(dialog.get_by_role("button", name="Approve all")).to_be_visible()
 
+
 @pytest.mark.parametrize("as_role", [(Role.OPERATOR, 1280)], indirect=True)
 def test_a_day_is_approved_from_its_row(as_role: Page, reviewed: Site):
     as_role.get_by_role("button", name="Approve…").first.click()

@@ -1,14 +1,25 @@
 """To do on the demo's month: a card for each cause, its fixes, deciding about many, leaving out, and the keys."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
 
 import pytest
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, instance_for_test
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.test_utils import create_run_for_test
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.run_tags import CHANGE, range_tags
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.store import day_requests
+from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, sign_in, standing, violations, window
-from zk_sandbox.server import SandboxProcess
+from zk_sandbox.server import SandboxProcess, ServerThread
 
 HARTMANN = "Hartmann Maschinenbau AG has no Kimai customer"
 TIM = "Tim Reuter has no Kimai user"
@@ -255,3 +266,64 @@ def test_what_waits_for_approval_is_a_card_that_leads_to_approving_it(
         notice(page, "Approved:")
         dialog.get_by_role("button", name="Close").click()
         expect(card(page, "Waits for approval")).to_have_count(0)
+
+
+@contextmanager
+def dagster() -> Iterator[tuple[str, DagsterInstance]]:
+    """Dagster's web server over a queue that nobody works on: its address, and what it shows."""
+    # They take two seconds in each process that collects tests.
+    from dagster._core.workspace.context import WorkspaceProcessContext  # noqa: PLC0415
+    from dagster_webserver.app import create_app_from_workspace_process_context  # noqa: PLC0415
+
+    queue = {"run_coordinator": {"module": "dagster", "class": "QueuedRunCoordinator"}}
+    with (
+        instance_for_test(overrides=queue) as instance,
+        WorkspaceProcessContext(instance, None) as workspace,
+        ServerThread(create_app_from_workspace_process_context(workspace)) as served,
+    ):
+        yield served.url, instance
+
+
+def queued(instance: DagsterInstance, tags: Mapping[str, str]) -> DagsterRun:
+    """A run of `sync` in Dagster's queue."""
+    location = GrpcServerCodeLocationOrigin("127.0.0.1", 9, location_name="zk_pipeline")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), "sync")
+    status = DagsterRunStatus.QUEUED
+    return create_run_for_test(instance, job_name="sync", status=status, tags=tags, remote_job_origin=origin)
+
+
+def test_a_run_cancelled_in_runs_asks_by_the_name_of_who_did_it_and_is_answered_here(
+    browser: Browser, demo_systems: SandboxProcess, tmp_path: Path
+):
+    from zk_pipeline.defs.run_history import note_cancelled_runs  # noqa: PLC0415 (as above)
+
+    day = date(2025, 10, 7)
+    with (
+        dagster() as (address, instance),
+        standing(tmp_path, demo_systems, [], ZK_DAGSTER_ADDRESS=address) as site,
+        window(browser, site, name="cancelled run") as visitor,
+    ):
+        runtime = Runtime(Settings(_env_file=None), site.database, TokenCipher(generate_key()))
+        note_cancelled_runs(runtime, instance)
+        run = queued(instance, range_tags(day, day, CHANGE))
+        with site.database.transaction() as connection:
+            day_requests.ask(connection, [day], CHANGE)
+            day_requests.attach(connection, run.run_id, day, day)
+        sign_in(visitor, site.email(Role.OPERATOR))
+        page = visitor.open("/runs")
+        page.get_by_role("button", name="Cancel…").click()
+        page.get_by_role("dialog").get_by_role("button", name="Cancel the run").click()
+        notice(page, "The run is being cancelled.")
+        note_cancelled_runs(runtime, instance)  # As the sensor does within seconds.
+
+        page = visitor.open("/reconcile")
+        question, number = card(page, "Cancelled: sync again?"), page.locator("[data-section=reconcile] .zk-count")
+        expect(question).to_contain_text(re.compile(r"Cancelled by Operator, .*: 7 Oct 2025"))
+        expect(number).to_have_text("1")
+        assert violations(page) == []
+        question.get_by_role("button", name="Sync again").click()
+        notice(page, "Days queued")
+        expect(question).to_have_count(0)
+        expect(number).to_be_hidden()
+        asked = "SELECT string_agg(reason, ' ' ORDER BY id) FROM sync.day_requests WHERE claimed_by_run IS NULL"
+        assert site.value(asked) == "change person"

@@ -163,7 +163,7 @@ const zkConsole = {
 
 // A click is answered at once, before the server can: the button rests until it says that it is busy.
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.(".zk-button.q-btn");
+  const button = event.target.closest?.(".q-btn:is(.zk-button, .zk-icon-button, .zk-open)");
   if (!button) return;
   button.classList.add("zk-pressed");
   setTimeout(() => button.classList.remove("zk-pressed"), 500);

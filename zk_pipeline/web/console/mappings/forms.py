@@ -130,7 +130,7 @@ def notify_outcome(visit: Visit, outcome: MappingChanges) -> None:
     """Say what was set, how many days are asked for, and what the mapping cannot do."""
     visit.notify(visit.words.count("mappings.set", len(outcome.days)))
     for warning in outcome.warnings:
-        visit.warn(warning)
+        visit.warn(visit.words.said(warning))
 
 
 def name_of(words: Words, row: Partner) -> str:

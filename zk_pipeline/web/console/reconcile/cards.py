@@ -18,9 +18,11 @@ from zk_pipeline.domain.mapping_lines import OWN, Kind
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import ALLOWED, Choice
 from zk_pipeline.identity.actors import Role
+from zk_pipeline.operate import sync
+from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.stages.push.mending import MendRequest
-from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console import feedback, held_days, widgets
 from zk_pipeline.web.console.causes import title_of
 from zk_pipeline.web.console.mappings import forms
 from zk_pipeline.web.console.reconcile import detail
@@ -54,6 +56,7 @@ class Loaded:
     found: tuple[Cause, ...]
     decided: int
     deciders: tuple[str, ...]
+    held: tuple[HeldDays, ...]
     plans: WaitingPlans | None
     opened: str
     rows: ConflictList | None
@@ -83,12 +86,15 @@ class Cards:
             rows = conflicts.list_conflicts(runtime, wanted, SIZE, (self._page - 1) * SIZE)
         decided = conflicts.list_conflicts(runtime, ConflictFilter(status="decided"), LOOKED_AT)
         deciders = tuple(sorted({row.decided_by_name for row in decided.items if row.decided_by_name}))
-        return Loaded(found, decided.total, deciders, plans.waiting(runtime), self._opened, rows)
+        held = sync.held_days(runtime)
+        return Loaded(found, decided.total, deciders, held, plans.waiting(runtime), self._opened, rows)
 
     def _show(self, loaded: Loaded) -> None:
         words, visit = self._visit.words, self._visit
         if visit.runtime.settings.push_mode is PushMode.OFF:
             widgets.text("p", words("todo.off"), "zk-note zk-warn")
+        for row in loaded.held:
+            self._held(row)
         if loaded.plans is not None:
             self._approval(loaded.plans)
         if self._wanted != ConflictFilter():
@@ -99,7 +105,7 @@ class Cards:
         under_way = loaded.decided + sum(row.conflicts for row in loaded.found if row not in waiting)
         self._progress(under_way, loaded.deciders)
         if not waiting:
-            if loaded.plans is None:
+            if loaded.plans is None and not loaded.held:
                 widgets.empty(words("todo.none"), words("todo.none.hint"))
             return
         for cause in waiting:
@@ -301,7 +307,12 @@ class Cards:
         visit.notify(visit.words.count("todo.again.done", len(days)))
         await self._pane.changed()
 
-    # What waits for approval.
+    # What waits since a run was cancelled, and what waits for approval.
+
+    def _held(self, row: HeldDays) -> None:
+        with widgets.box("zk-card zk-cause", "article"):
+            widgets.text("h3", self._visit.words("held.title"), "zk-cause-name")
+            held_days.show(self._visit, row, self.refresh)
 
     def _approval(self, found: WaitingPlans) -> None:
         words, visit = self._visit.words, self._visit

@@ -6,7 +6,7 @@ from functools import partial
 from nicegui import ui
 
 from zk_pipeline.decisions import comparison, conflicts
-from zk_pipeline.decisions.comparison import FieldComparison, PlanRow, TimesheetCandidate
+from zk_pipeline.decisions.comparison import NO_NAMES, FieldComparison, PlanRow, TimesheetCandidate
 from zk_pipeline.decisions.conflicts import ChoiceOption, ConflictView, PastConflict
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.resolutions import RECORDED, Choice, needs_why, stands
@@ -16,6 +16,7 @@ from zk_pipeline.web.console.audit import show_story
 from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column
+from zk_pipeline.web.console.words import Words
 
 LETTERS = {
     Choice.CREATE: "C",
@@ -42,7 +43,7 @@ async def of_line(visit: Visit, pane: Pane, line: PlanRow) -> None:
         if line.taken_back_by:
             widgets.text("p", words("value.taken_back"), "zk-note zk-warn")
         if line.text:
-            widgets.text("p", line.text, "zk-note")
+            widgets.text("p", words.said(line.text), "zk-note")
         _sides(visit, view.sides)
         timesheet = line.timesheet.url if line.timesheet else None
         _links(visit, line.booking.ticket_url if line.booking else None, timesheet, line.day_url, line.key)
@@ -148,9 +149,9 @@ class _ConflictPane:
         candidates, words = self._view.candidates, self._words
         if len(candidates) < 2 or self._view.conflict.kimai_id is not None:
             for row in candidates[:1]:
-                widgets.text("p", words("detail.candidate", what=_described(row)), "zk-note")
+                widgets.text("p", words("detail.candidate", what=_described(words, row)), "zk-note")
             return
-        names = {row.timesheet_id: _described(row) for row in candidates}
+        names = {row.timesheet_id: _described(words, row) for row in candidates}
         self._candidate = self._radio(words("detail.which"), names)
 
     def _chosen_sheet(self) -> int | None:
@@ -165,7 +166,10 @@ class _ConflictPane:
         bookings, words = self._view.bookings, self._words
         names = {
             row.booking_id: " · ".join(
-                filter(None, (words.day(row.day), row.ticket_number, row.agent, words.hours(row.minutes), row.note))
+                filter(
+                    None,
+                    (words.day(row.day), row.ticket_number, row.agent, words.hours(row.minutes), words.said(row.note)),
+                )
             )
             for row in bookings
         }
@@ -296,8 +300,8 @@ def _lettered(button: ui.button, choice: Choice) -> None:
         widgets.text("kbd", letter, "zk-kbd").props("aria-hidden=true")
 
 
-def _described(row: TimesheetCandidate) -> str:
-    fields = (row.fields.get(name, "") for name in ("begin", "duration", "project", "description"))
+def _described(words: Words, row: TimesheetCandidate) -> str:
+    fields = (_value(words, name, row.fields.get(name, "")) for name in ("begin", "duration", "project", "description"))
     return " · ".join(filter(None, fields))
 
 
@@ -312,7 +316,7 @@ def _sides(visit: Visit, sides: Sequence[FieldComparison]) -> None:
     if not same:
         return
     if not any(side.found for side in sides):
-        widgets.facts([(words.known(f"field.{side.field}", side.field), side.wanted) for side in same if side.wanted])
+        widgets.facts([(_field(words, side), _value(words, side.field, side.wanted)) for side in same if side.wanted])
         return
     with widgets.box("zk-details", "details"):
         widgets.text("summary", words("detail.rest" if differing else "detail.same"))
@@ -320,7 +324,18 @@ def _sides(visit: Visit, sides: Sequence[FieldComparison]) -> None:
 
 
 def _side(visit: Visit, side: FieldComparison) -> list[Cell]:
-    return [visit.words.known(f"field.{side.field}", side.field), side.wanted, side.found]
+    words = visit.words
+    return [_field(words, side), *(_value(words, side.field, value) for value in (side.wanted, side.found))]
+
+
+def _field(words: Words, side: FieldComparison) -> str:
+    return words.known(f"field.{side.field}", side.field)
+
+
+def _value(words: Words, field: str, value: str) -> str:
+    """Our words in the visitor's language; a name or a text of people is theirs, whatever it says."""
+    is_ours = field == "exported" or (field not in {"description", "tags"} and value.startswith(NO_NAMES))
+    return words.said(value) if is_ours else value
 
 
 def _links(visit: Visit, ticket: str | None, timesheet: str | None, day: str, key: str) -> None:

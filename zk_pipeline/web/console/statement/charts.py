@@ -37,7 +37,7 @@ def customers(words: Words, statement: Statement) -> None:
     of_days = [(day, [share.minutes[number] for share in shares]) for number, day in enumerate(days)]
     rows = [[words.day(day), *map(words.number, minutes)] for day, minutes in of_days if any(minutes)]
     with widgets.card(title):
-        shown = [charts.short(day) for day in days]
+        shown = [charts.short(words, day) for day in days]
         charts.show_bars(words, shown, stack, Table(title, columns, rows), hours=True)
 
 

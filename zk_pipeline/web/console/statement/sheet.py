@@ -46,7 +46,8 @@ def verdict(visit: Visit, statement: Statement) -> None:
             widgets.link(words("statement.decide"), "/reconcile")
     equation(visit, statement)
     style = figures.style_for(visit)
-    of_accounts = (style.questions_sentence(statement.accounts), style.credits_sentence(statement.credited))
+    questions = style.questions_sentence(statement.accounts, lambda reason: words(f"reason.{reason}"))
+    of_accounts = (questions, style.credits_sentence(statement.credited))
     for text in filter(None, (*of_accounts, style.other_time_sentence(statement.accounts))):
         widgets.text("p", text)
     if len(statement.accounts) == 1:
@@ -231,7 +232,7 @@ def open_dialog(visit: Visit, statement: Statement, account: CustomerStatement, 
 
 
 def _agent(line: StatementLine) -> None:
-    _two_lines(line.agent, line.agent_email if line.agent_email != line.agent else "")
+    widgets.two_lines(line.agent, line.agent_email if line.agent_email != line.agent else "")
 
 
 def _columns(words: Words, rows: Sequence[StatementItem | AdjustmentLine]) -> list[Column]:
@@ -253,7 +254,7 @@ def _single(
     cells: list[Cell] = [
         words.day(row.day),
         row.ticket,
-        lambda: _two_lines(row.title, note),
+        lambda: widgets.two_lines(row.title, note),
         row.agent,
         words("statement.no_type") if row.activity == NO_ACTIVITY else row.activity,
         figures.time_cell(words, row.minutes),
@@ -269,13 +270,6 @@ def _sum(style: DocumentStyle, words: Words, rows: Sequence[StatementItem]) -> l
 
 def _is_priced(rows: Sequence[StatementItem | AdjustmentLine]) -> bool:
     return any(row.amount for row in rows)
-
-
-def _two_lines(text: str, note: str) -> None:
-    with widgets.box("zk-two-lines"):
-        widgets.text("span", text)
-        if note:
-            widgets.text("span", note, "zk-muted")
 
 
 # The statement as it is read: what it says, what does not add up, the customers or the lines of one, the charts.

@@ -39,14 +39,14 @@ WORDS = {
     "held.again": ("Sync again", "Erneut abgleichen", "Synchroniser à nouveau"),
     "held.leave": ("Leave it", "So lassen", "Laisser ainsi"),
     "held.again.done": (
-        "The days are asked for; they are synced within seconds.",
-        "Die Tage sind angefordert; sie werden in Sekunden abgeglichen.",
-        "Les jours sont demandés ; ils seront synchronisés dans quelques secondes.",
+        "Days queued; they are synced within seconds.",
+        "Die Tage sind in der Warteschlange; sie werden in Sekunden abgeglichen.",
+        "Jours mis en file ; ils seront synchronisés dans quelques secondes.",
     ),
     "held.leave.done": (
-        "Left as they are. The next change of these days, or the catch-up, syncs all of them.",
-        "So gelassen. Die nächste Änderung an diesen Tagen oder das Nachholen gleicht alles ab.",
-        "Laissé ainsi. Le prochain changement de ces jours, ou le rattrapage, synchronisera tout.",
+        "Left as they are. The next change of these days, or the regular sync, syncs all of them.",
+        "So gelassen. Die nächste Änderung an diesen Tagen oder der regelmäßige Abgleich gleicht alles ab.",
+        "Laissé ainsi. Le prochain changement de ces jours, ou la synchronisation régulière, synchronisera tout.",
     ),
     "home.waits.one": (
         "{month}: {hours} in {number} booking wait.",

@@ -224,9 +224,9 @@ WORDS = {
     "value.open": ("Open", "Offen", "Ouvert"),
     "value.decided": ("Decided", "Entschieden", "Tranché"),
     "value.taken_back": (
-        "Taken back; make the plan again",
-        "Zurückgenommen; Plan neu erstellen",
-        "Annulé ; refaites le plan",
+        "Taken back; preview again",
+        "Zurückgenommen; Vorschau neu ansehen",
+        "Annulé ; refaites l'aperçu",
     ),
     "value.carried_out": ("Carried out", "Ausgeführt", "Exécuté"),
     "value.left_out": ("Left out", "Ausgelassen", "Laissé de côté"),

@@ -24,9 +24,9 @@ WORDS = {
     "reconcile.decided": ("{choice} decided", "{choice} entschieden", "{choice} choisi"),
     "reconcile.none": ("Nothing here.", "Hier ist nichts.", "Rien ici."),
     "reconcile.none.narrow": (
-        "Widen or clear the filter: nothing matches it. Names are compared in full.",
-        "Erweitern oder leeren Sie den Filter: Nichts passt dazu. Namen zählen ganz.",
-        "Élargissez ou videz le filtre : rien n'y correspond. Les noms comptent en entier.",
+        "Widen or clear the filter: nothing matches it. A part of a name is enough.",
+        "Erweitern oder leeren Sie den Filter: Nichts passt dazu. Ein Teil eines Namens genügt.",
+        "Élargissez ou videz le filtre : rien n'y correspond. Une partie d'un nom suffit.",
     ),
     "reconcile.none.all": (
         "No day was synced yet. Run a sync with the button at the top.",
@@ -99,6 +99,7 @@ WORDS = {
     "field.activity": ("Activity", "Tätigkeit", "Activité"),
     "field.description": ("Description", "Beschreibung", "Description"),
     "field.tags": ("Tags", "Schlagworte", "Tags"),
+    "field.exported": ("Exported", "Exportiert", "Exporté"),
     "bulk.title": ("Decide about many", "Über viele entscheiden", "Décider pour plusieurs"),
     "bulk.select": ("Select {what}", "{what} auswählen", "Sélectionner {what}"),
     "bulk.select_all": ("Select all {number}", "Alle {number} auswählen", "Sélectionner les {number}"),

@@ -61,6 +61,8 @@ WORDS = {
     "role.admin": ("Administrator", "Administration", "Administrateur"),
     "pages": ("Pages of the list", "Seiten der Liste", "Pages de la liste"),
     "pages.of": ("of {total}", "von {total}", "sur {total}"),
+    "pages.first": ("First page", "Erste Seite", "Première page"),
+    "pages.last": ("Last page", "Letzte Seite", "Dernière page"),
     "pages.before": ("Page before", "Vorige Seite", "Page précédente"),
     "pages.after": ("Next page", "Nächste Seite", "Page suivante"),
     "session.over": (

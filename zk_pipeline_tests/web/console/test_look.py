@@ -1,0 +1,172 @@
+"""How the pages look: on paper, in large text, with long names, in compact tables; and what their controls answer."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.languages import Language
+from zk_pipeline.web.console import access, charts
+from zk_pipeline.web.console.words import Words
+from zk_pipeline_tests.web.console.conftest import Visit
+from zk_pipeline_tests.web.console.site import DESK, FIRST, PHONE, Site, overflow, zk
+
+STYLES = (Path(access.__file__).parent / "assets" / "console.css").read_text(encoding="utf-8")
+LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+ADDRESSES = ["/dashboard", "/reconcile", "/reconcile?view=all", "/statement", "/mappings", "/runs", "/audit", "/users"]
+TEXTS = """() => {
+    const found = {}, walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const one = walker.currentNode.parentElement, isText = walker.currentNode.textContent.trim();
+        if (!isText || !one.checkVisibility() || one.closest("script, style, svg")) continue;
+        const style = getComputedStyle(one);
+        found[`${one.tagName}.${one.className}`] = [parseFloat(style.fontSize), style.fontWeight];
+    }
+    return found;
+}"""
+"""Size and weight of each kind of text on the page."""
+
+
+@pytest.fixture(scope="module")
+def made(site: Site) -> None:
+    """The month's statement is made, by the command."""
+    zk(Path(site.variables["ZK_HOME"]), site.variables, "statement", FIRST[:7])
+
+
+@pytest.fixture
+def long_names(site: Site) -> Iterator[None]:
+    """All tickets and customers have a name of eighty letters."""
+    assert len(LONG) == 80
+    with site.database.transaction() as connection:
+        connection.execute(text("CREATE TABLE sync.put_aside AS SELECT * FROM sync.normalized_entries"))
+        connection.execute(
+            text("UPDATE sync.normalized_entries SET ticket_title = :name, organization_name = :name"), {"name": LONG}
+        )
+    yield
+    with site.database.transaction() as connection:
+        connection.execute(
+            text(
+                "UPDATE sync.normalized_entries e SET ticket_title = o.ticket_title,"
+                " organization_name = o.organization_name FROM sync.put_aside o WHERE o.source_id = e.source_id"
+            )
+        )
+        connection.execute(text("DROP TABLE sync.put_aside"))
+
+
+def style_of(page: Page, selector: str, name: str) -> str:
+    return page.locator(selector).first.evaluate("(one, name) => getComputedStyle(one)[name]", name)
+
+
+@pytest.mark.usefixtures("made")
+def test_a_statement_is_printed_black_on_white_without_controls_and_with_whole_tables(visit: Visit, site: Site):
+    visitor = visit(Role.OPERATOR)
+    visitor.context.add_cookies([{"name": "zk_theme", "value": "dark", "url": site.url}])
+    page = visitor.open("/statement")
+    table = page.get_by_role("table", name="Customers")
+    expect(table).to_be_visible()
+    page.emulate_media(media="print")
+    for hidden in (".zk-nav", ".zk-top", ".zk-filters", ".zk-button", ".zk-icon-button"):
+        assert page.locator(hidden).first.is_hidden(), hidden
+    expect(table).to_be_visible()
+    assert all(row.is_visible() for row in table.get_by_role("row").all())
+    assert table.get_by_role("row").nth(1).inner_text().strip(), "the customer's name is a button, and is printed"
+    assert style_of(page, "#statement thead", "display") == "table-header-group"
+    assert style_of(page, "#statement tbody tr", "breakInside") == "avoid"
+    assert style_of(page, "#statement tbody td", "color") == "rgb(0, 0, 0)"
+    assert style_of(page, "#statement .zk-card:has(.zk-table)", "backgroundColor") == "rgb(255, 255, 255)"
+    assert style_of(page, "#statement .zk-table-box", "overflowX") == "visible"
+
+
+@pytest.mark.usefixtures("made")
+def test_of_a_customer_that_is_open_the_dialog_is_printed_whole(visit: Visit):
+    page = visit(Role.OPERATOR).open("/statement")
+    page.get_by_role("table", name="Customers").get_by_role("button").first.click()
+    lines = page.get_by_role("dialog").get_by_role("table", name="Agents and activities")
+    expect(lines).to_be_visible()
+    page.emulate_media(media="print")
+    expect(lines).to_be_visible()
+    assert page.get_by_role("table", name="Customers").is_hidden()
+    assert style_of(page, ".zk-dialog", "maxHeight") == "none"
+    assert style_of(page, ".zk-dialog-body", "overflowY") == "visible"
+
+
+@pytest.mark.parametrize(
+    ("locale", "first", "last"),
+    [
+        ("en-GB", "First page", "Last page"),
+        ("de-DE", "Erste Seite", "Letzte Seite"),
+        ("fr-FR", "Première page", "Dernière page"),
+    ],
+)
+def test_lists_lead_to_their_first_and_last_page(visit: Visit, site: Site, locale: str, first: str, last: str):
+    total = site.value("SELECT count(*) FROM sync.normalized_entries")
+    assert total > 20
+    page = visit(Role.VIEWER, locale=locale).open("/reconcile?view=all")
+    to_first, to_last = (page.get_by_role("button", name=name, exact=True) for name in (first, last))
+    expect(to_first).to_be_disabled()
+    to_last.click()
+    expect(to_last).to_be_disabled()
+    expect(page.locator(".zk-pager")).to_contain_text(f"\N{EN DASH}{total} ")
+    to_first.click()
+    expect(page.locator(".zk-pager")).to_contain_text("1\N{EN DASH}20")
+    expect(to_first).to_be_disabled()
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_text_of_twice_the_size_is_that_and_pushes_no_page_aside(visit: Visit, address: str, width: int):
+    page = visit(Role.ADMIN, width=width).open(address)
+    before = page.evaluate(TEXTS)
+    assert {weight for _, weight in before.values()} <= {"400", "600"}
+    page.evaluate("document.documentElement.style.fontSize = '32px'")
+    after = page.evaluate(TEXTS)
+    small = {name: size for name, (size, _) in after.items() if name in before and size < 1.99 * before[name][0]}
+    on_phone = {name for name in small if width == PHONE and "q-icon" in name}  # They keep to the width of the top bar.
+    assert small.keys() - on_phone == set()
+    assert overflow(page) <= 0
+
+
+@pytest.mark.usefixtures("long_names")
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("address", ["/dashboard", "/reconcile", "/reconcile?view=all", "/audit"])
+def test_a_name_of_eighty_letters_is_broken_and_pushes_nothing_aside(visit: Visit, address: str, width: int):
+    page = visit(Role.VIEWER, width=width).open(address)
+    assert overflow(page) <= 0
+    boxes = page.locator(".zk-table-box:visible")
+    assert boxes.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
+
+
+def test_the_styles_have_two_weights_and_no_sizes_of_text_in_pixels():
+    weights = set(re.findall(r"font(?:-weight)?: (\d{3})\b", STYLES))
+    assert weights == {"400", "600"}
+    assert re.findall(r"(?:font(?:-size)?|gap|padding|margin)[\w-]*: [^;]*?\b(?!1px)\d+px", STYLES) == []
+
+
+def test_rows_of_lists_have_36_pixels_and_their_names_the_direction_of_their_letters(visit: Visit):
+    page = visit(Role.VIEWER).open("/reconcile?view=all")
+    rows = page.locator(".zk-table tbody tr")
+    expect(rows).to_have_count(20)
+    tall = rows.evaluate_all("all => all.map(one => Math.round(one.getBoundingClientRect().height))")
+    assert set(tall) <= {36, 37}
+    assert rows.first.locator(".zk-open").get_attribute("dir") == "auto"
+    assert rows.first.get_by_role("cell").nth(2).get_attribute("dir") == "auto"
+
+
+def test_opening_a_row_and_turning_a_page_answer_the_click_at_once(visit: Visit):
+    page = visit(Role.VIEWER).open("/reconcile?view=all")
+    for button in (page.locator(".zk-table .zk-open").first, page.get_by_role("button", name="Next page")):
+        classes = button.evaluate("button => { button.click(); return button.className; }")
+        assert "zk-pressed" in classes
+
+
+@pytest.mark.parametrize(
+    ("language", "written"), [(Language.ENGLISH, "1 Oct"), (Language.GERMAN, "01.10."), (Language.FRENCH, "01/10")]
+)
+def test_the_axis_of_a_chart_has_days_as_the_language_writes_them(language: Language, written: str):
+    assert charts.short(Words(language, ZoneInfo("Europe/Berlin")), date(2025, 10, 1)) == written
