@@ -1,9 +1,9 @@
 """The `zk` command, put together from its subcommands."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
+from typer import rich_utils
 
 from zk_pipeline import __version__
 from zk_pipeline.cli import (
@@ -94,14 +94,26 @@ def main() -> None:
     """The entry point of the `zk` script, with help in the language of ZK_LANGUAGE."""
     command = typer.main.get_command(app)
     if spoken() is not Language.ENGLISH:
+        for title, text in _TITLES.items():
+            setattr(rich_utils, title, said(text))
         _translate_help(command)
     command()
 
 
-def _translate_help(command: click.Command) -> None:
+_TITLES = {
+    "ARGUMENTS_PANEL_TITLE": "Arguments",
+    "OPTIONS_PANEL_TITLE": "Options",
+    "COMMANDS_PANEL_TITLE": "Commands",
+    "ERRORS_PANEL_TITLE": "Error",
+}
+"""Typer's own titles by the names of its constants."""
+
+
+def _translate_help(command: Any) -> None:
+    """Of a command of Typer, whose types it does not publish, and of those within it."""
     command.help = "\n\n".join(said(" ".join(part.split())) for part in (command.help or "").split("\n\n"))
     for option in command.params:
         if isinstance(described := getattr(option, "help", None), str):
-            option.help = said(described)  # pyright: ignore[reportAttributeAccessIssue]
+            option.help = said(described)
     for inner in getattr(command, "commands", {}).values():
         _translate_help(inner)

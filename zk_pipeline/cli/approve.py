@@ -40,9 +40,7 @@ def approve(
         first, last = parse_days(days)
         stored = plans.stored_plan(ready.runtime, first, last, None, 0)
         for day in stored.outdated_days:
-            out.print(
-                f"Preview {day} again, the plan is from before an undo: zk sync --from {day} --to {day} --plan"
-            )
+            out.print(f"Preview {day} again, the plan is from before an undo: zk sync --from {day} --to {day} --plan")
         shown = _of_customer(_named(stored.lines, line or [], days), customer, days)
         if not shown:
             raise UsageError(

@@ -240,7 +240,7 @@ def _show_decided(outcome: BulkResult, *, as_json: bool) -> None:
 def _carried_out(days: Sequence[date]) -> str:
     if not days:
         return ""
-    return f"Their days are requested; to run them now: zk sync --from {days[0]} --to {days[-1]}"
+    return f"Their days are queued; to run them now: zk sync --from {days[0]} --to {days[-1]}"
 
 
 def _to_json(view: ConflictView) -> dict[str, Any]:
@@ -289,7 +289,7 @@ def _show(view: Mapping[str, Any]) -> None:
 
 
 def _by(row: Mapping[str, Any]) -> str:
-    return f"{row['decision']} by {row['decided_by']} at {row['decided_at']}" if row["decision"] else ""
+    return f"{row['decision']} by {row['decided_by_name']} at {row['decided_at']}" if row["decision"] else ""
 
 
 def _cell(value: Any) -> Any:

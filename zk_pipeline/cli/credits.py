@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from zk_pipeline.billing import credit_list
-from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.cli.output import AsJson, environment, explained, out, person, said, show_json, show_table
 from zk_pipeline.domain.manual_fields import money
 from zk_pipeline.identity.actors import OperationError
 
@@ -53,7 +53,7 @@ def listed(
                 *(row.id, row.day, row.booking, row.kimai_id, row.customer, row.project, row.user, row.activity),
                 f"{row.minutes.normalize():f}",
                 money(row.amount, row.currency or "") if row.amount is not None else "",
-                f"settled: {row.note}" if row.note else row.state,
+                f"{said('settled:')} {row.note}" if row.note else row.state,
                 row.reason,
             )
             for row in rows

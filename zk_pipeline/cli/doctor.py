@@ -46,7 +46,7 @@ def _report() -> DoctorReport:
             return examine(
                 EXAMINATIONS,
                 Installation.present(ready.runtime.as_given(), ready.home),
-                lambda name: status.update(said(f"Checking {said(name)}")),
+                lambda name: status.update(f"{said('Checking')} {said(name)}"),
             )
     except OPERATOR_ERRORS as error:
         return DoctorReport((DoctorSection("Environment", (finding_of("start", error),)),))

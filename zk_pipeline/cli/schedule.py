@@ -1,4 +1,4 @@
-"""`zk schedule`: when catch-up and deep check run, and how far they look back."""
+"""`zk schedule`: when the regular sync and the nightly check run, and how far they look back."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +16,9 @@ if TYPE_CHECKING:  # It imports Dagster, which takes a second, and no other comm
     from zk_pipeline.operate.schedules import ScheduleChange
     from zk_pipeline.runtime.schedules import SchedulePlan
 
-app = typer.Typer(help="When catch-up and deep check run, and how far they look back.", no_args_is_help=True)
+app = typer.Typer(
+    help="When the regular sync and the nightly check run, and how far they look back.", no_args_is_help=True
+)
 
 LABELS = {"cron": "cron", "days": "days back", "on": "on", "when_busy": "when busy"}
 
@@ -54,7 +56,9 @@ def show(*, as_json: AsJson = False) -> None:
 
 @app.command("set")
 def set_(
-    name: Annotated[Name, typer.Argument(metavar="NAME", help="catch_up or deep_check.")],
+    name: Annotated[
+        Name, typer.Argument(metavar="NAME", help="catch_up (the regular sync) or deep_check (the nightly check).")
+    ],
     *,
     preset: Annotated[Preset | None, typer.Option(help="A named choice instead of --cron.")] = None,
     cron: Annotated[str | None, typer.Option(help="Five cron fields in ZK_TIMEZONE: '0 */6 * * *'.")] = None,

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zk_pipeline.audit import traces
+from zk_pipeline.audit import traces, trail
 from zk_pipeline.audit.traces import ConnectorNames, Fields, Trace, TraceError
 from zk_pipeline.cli.output import AsJson, environment, explained, out, show_json, show_table
 from zk_pipeline.processes.programs import HOST, reachable_url
@@ -36,12 +36,19 @@ def trace(
         systems = ConnectorNames(runtime.stored("source").name, runtime.stored("target").name)
         with runtime.database.transaction() as connection:
             found = traces.read_traces(connection, systems, reference)
+            names = trail.names_of(connection, _actors(found))
     shown = [_to_json(trace_, runtime) for trace_ in found]
     if as_json:
         show_json({"reference": reference, "stories": shown})
         return
     for story in shown:
-        _show(story)
+        _show(story, names)
+
+
+def _actors(found: Iterable[Trace]) -> set[str]:
+    """Everybody who did something in these stories."""
+    rows = [row for story in found for row in (*story.conflicts, *story.adjustments)]
+    return {row["decided_by"] or "" for row in rows} | {row["actor"] for story in found for row in story.audit}
 
 
 def _to_json(story: Trace, runtime: Runtime) -> Fields:
@@ -51,20 +58,21 @@ def _to_json(story: Trace, runtime: Runtime) -> Fields:
     return {**asdict(story), "runs": runs}
 
 
-def _show(story: Mapping[str, Any]) -> None:
+def _show(story: Mapping[str, Any], names: Mapping[str, str]) -> None:
     out.rule(f"Booking {story['source_id']}" if story["source_id"] else "A time sheet without booking", align="left")
     _show_source(story)
     _table(
         "Adjustments",
         ("id", "state", "minutes", "booked on", "of", "time sheet", "who", "why"),
-        [[row[name] for name in ADJUSTMENT] for row in story["adjustments"]],
+        [[_cell_of(row, name, names) for name in ADJUSTMENT] for row in story["adjustments"]],
     )
-    _show_plan(story)
+    _show_plan(story, names)
     _show_ledger(story["ledger"])
     _show_writes(story["writes"])
     _show_requests(story["requests"])
     events = [
-        (row["created_at"], row["actor"], row["event"], row["subject"], _pairs(row["detail"])) for row in story["audit"]
+        (row["created_at"], _cell_of(row, "actor", names), row["event"], row["subject"], _pairs(row["detail"]))
+        for row in story["audit"]
     ]
     _table("Audit", ("at", "who", "what", "about", "detail"), events)
     _table(
@@ -89,7 +97,7 @@ def _show_source(story: Mapping[str, Any]) -> None:
         _table("By which policy", ("field", "rule"), sorted(entry["trace"].items()))
 
 
-def _show_plan(story: Mapping[str, Any]) -> None:
+def _show_plan(story: Mapping[str, Any], names: Mapping[str, str]) -> None:
     lines = [
         (
             row["entry_date"],
@@ -110,7 +118,7 @@ def _show_plan(story: Mapping[str, Any]) -> None:
             row["reason"],
             row["resolution_status"],
             row["decision"],
-            row["decided_by"],
+            _cell_of(row, "decided_by", names),
             row["decided_at"],
         )
         for row in story["conflicts"]
@@ -196,6 +204,12 @@ def _table(title: str, columns: tuple[str, ...], rows: Iterable[Iterable[Any]]) 
     lines = [[_cell(value) for value in row] for row in rows]
     if lines:
         show_table(title, columns, lines)
+
+
+def _cell_of(row: Fields, field: str, names: Mapping[str, str]) -> Any:
+    """A value of a row, with the name of a person for their number."""
+    value = row[field]
+    return names.get(value, value) if field in {"actor", "decided_by"} else value
 
 
 def _cell(value: Any) -> str:

@@ -38,6 +38,10 @@ class FieldComparison:
     differs: bool = False
 
 
+NO_NAMES = ("(no organization)", "(no type)", "unknown (", "a new project (")
+"""How the values of `DisplayNames` begin that are words of ours; all others are names and texts of people."""
+
+
 class DisplayNames:
     """Shows ids of the target with their names, and times in the business zone."""
 
@@ -56,12 +60,13 @@ class DisplayNames:
 
     def of_desired(self, desired: Desired) -> dict[str, str]:
         """The fields that we write, as requested."""
-        project = self._projects.get(desired.project_id or 0, "a new project")
+        project = self._projects.get(desired.project_id or 0)
+        number = desired.project_id or desired.project_number
         return {
             "user": _named(self._users.get(desired.user_id), desired.user_id),
             "begin": self._time(desired.begin),
             "duration": _duration(desired.seconds),
-            "project": _named(project, desired.project_id or desired.project_number),
+            "project": f"{project} ({number})" if project else f"a new project ({number})",
             "activity": _named(self._activities.get(desired.activity_id), desired.activity_id),
         }
 
@@ -112,7 +117,7 @@ def compare_fields(
 
 
 def _named(name: str | None, number: int | str) -> str:
-    return f"{name or 'unknown'} ({number})"
+    return f"{name} ({number})" if name else f"unknown ({number})"
 
 
 def _duration(seconds: int) -> str:

@@ -98,8 +98,9 @@ class UserMatcher:
             return FoundUser(before, Way.BEFORE) if before else found
         other = self._carried_before(found.user, agent_id)
         if other is not None:
-            text = f"has the address of {label(agent)}, but got the time of {label(other)}."
-            return FoundUser(f"Kimai user {label(found.user)} {text}", Way.DISPUTED)
+            user, owner = label(found.user), label(agent)
+            text = f"Kimai user {user} has the address of {owner}, but got the time of {label(other)}."
+            return FoundUser(text, Way.DISPUTED)
         return found
 
     def others(self, user_id: int, agent_id: int) -> list[Agent]:

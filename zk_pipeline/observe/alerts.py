@@ -189,8 +189,17 @@ def failure_message(trouble: Failure) -> AlertMessage:
     if len(sentence) > LONGEST_SENTENCE:
         sentence = sentence[:LONGEST_SENTENCE].rsplit(" ", 1)[0] + " …"
     lines = [sentence, f"Days: {days}" if days else "", trouble.link]
-    title = f"zk_pipeline: {trouble.subject} failed" + (f" for {days}" if days else "")
-    return AlertMessage(title, "\n".join(line for line in lines if line))
+    return AlertMessage(_failure_title(trouble), "\n".join(line for line in lines if line))
+
+
+def _failure_title(trouble: Failure) -> str:
+    """One sentence for each case: that is how it is recognised and translated."""
+    if not trouble.days:
+        return f"zk_pipeline: {trouble.subject} failed"
+    first, last = min(trouble.days), max(trouble.days)
+    if first == last:
+        return f"zk_pipeline: {trouble.subject} failed for {first}"
+    return f"zk_pipeline: {trouble.subject} failed for {first} to {last}"
 
 
 def recovery_message(subject: str, lasted: timedelta, link: str) -> AlertMessage:

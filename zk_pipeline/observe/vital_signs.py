@@ -274,20 +274,18 @@ def _fails(row: Automation, now: datetime) -> bool:
     return row.failures >= TICKS_FAILED and now - (row.failing_since or now) >= TICKS_FAILED_FOR
 
 
-def _queue(facts: Orchestration, now: datetime) -> VitalSign:
-    """Whether each queued run can still start.
+def stuck_runs(facts: Orchestration, now: datetime) -> list[UnfinishedRun]:
+    """The runs that should have begun, or been cancelled, by now.
 
-    It waits behind a run of its lane that works, or behind so many as may work at once; such a wait may be long. Where
-    nothing is in its way, or nothing of its lane has ended for minutes, the queue does not move. A run that is being
-    started or cancelled takes no minutes either, whoever works meanwhile.
+    A queued run waits behind a run of its lane that works, or behind so many as may work at once; such a wait may be
+    long. Where nothing is in its way, or nothing of its lane has ended for minutes, the queue does not move. A run that
+    is being started or cancelled takes no minutes either, whoever works meanwhile.
     """
     begun = [run for run in facts.runs if run.status in _BEGINS]
     working = {run.lane for run in facts.runs if run.status == "STARTED"}
     stuck: list[UnfinishedRun] = []
-    waiting = 0
     for run in facts.runs:
         if run.status in _WAITS:
-            waiting += 1
             is_behind = (run.lane and run.lane in working) or len(begun) >= RUNS_AT_ONCE
             since = max(run.since, facts.moved.get(run.lane, run.since))
         elif run.status in {"STARTING", "CANCELING"}:
@@ -296,7 +294,13 @@ def _queue(facts: Orchestration, now: datetime) -> VitalSign:
             continue
         if not is_behind and now - since > RUN_WAITS_AFTER:
             stuck.append(run)
+    return stuck
+
+
+def _queue(facts: Orchestration, now: datetime) -> VitalSign:
+    stuck = stuck_runs(facts, now)
     if not stuck:
+        waiting = sum(run.status in _WAITS for run in facts.runs)
         text = f"Runs that wait for their turn: {waiting}." if waiting else "No run waits."
         return _sign(QUEUE, Level.PASS, text)
     text = f"The queue does not move: {_named(stuck, now)}."
@@ -319,7 +323,7 @@ def _sync_works(facts: Orchestration) -> bool:
 
 
 def _named(runs: Sequence[UnfinishedRun], now: datetime) -> str:
-    named = [f"{run.job} {run.run_id[:8]} is {run.status} for {_ago(run.since, now)}" for run in runs[:_NAMED]]
+    named = [f"{run.job} {run.run_id[:8]} ({run.status}, {_ago(run.since, now)})" for run in runs[:_NAMED]]
     return ", ".join(named) + (f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else "")
 
 
@@ -342,7 +346,7 @@ def _requests(waiting: Backlog, now: datetime, systems: tuple[str, ...], *, work
         text = f"Day requests that wait: {waiting.number}. Nothing has run them for {_ago(waiting.due_since, now)}."
         return _sign(REQUESTS, Level.FAIL, text, remedy, "", *follows)
     if waiting.asked_at and now - waiting.asked_at > REQUEST_OPEN_FOR:
-        text = f"A day was asked for {_ago(waiting.asked_at, now)} ago, and no run has carried it out."
+        text = f"A day was queued {_ago(waiting.asked_at, now)} ago, and no run has synced it."
         return _sign(REQUESTS, Level.FAIL, text, remedy, "", *follows)
     text = f"Day requests that wait: {waiting.number}." if waiting.number else "No day request waits."
     return _sign(REQUESTS, Level.PASS, text)
@@ -358,7 +362,7 @@ def _deliveries(waiting: Backlog, now: datetime, systems: tuple[str, ...]) -> Vi
 
 
 def _sync(facts: StoreFigures, now: datetime, systems: tuple[str, ...]) -> VitalSign:
-    """The lag by the schedule: the last catch-up that was due must have carried out its day."""
+    """The lag by the schedule: the last regular sync that was due must have carried out its day."""
     at, due = facts.synced_at, facts.catch_up_due
     follows = (*_RUNNER, QUEUE, *systems)
     if facts.schedule_problem:
@@ -368,7 +372,7 @@ def _sync(facts: StoreFigures, now: datetime, systems: tuple[str, ...]) -> Vital
         return _sign(SYNC, Level.WARN, text, "Carry over a day: zk sync --from DAY")
     last = f"The last sync that carried out its own day ended {_ago(at, now)} ago."
     if due is not None and at < due:
-        text = f"{last} The catch-up was due {_ago(due, now)} ago."
+        text = f"{last} The regular sync was due {_ago(due, now)} ago."
         remedy = (
             "See in Dagster whether the schedule catch_up is on and what its last run says; then: zk sync --from DAY"
         )
@@ -376,7 +380,7 @@ def _sync(facts: StoreFigures, now: datetime, systems: tuple[str, ...]) -> Vital
     if facts.failure:
         text = f"The newest run failed. {last}"
         return _sign(SYNC, Level.WARN, text, "Remove the cause, and run `zk sync` for its days.", facts.failure)
-    return _sign(SYNC, Level.PASS, last if due is not None else f"{last} The catch-up is off.")
+    return _sign(SYNC, Level.PASS, last if due is not None else f"{last} The regular sync is off.")
 
 
 def _system(row: System, pace: PollIntervals, now: datetime) -> VitalSign:

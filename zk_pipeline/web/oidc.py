@@ -19,6 +19,7 @@ from zk_pipeline.connectors import network
 from zk_pipeline.identity import sign_in
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.identity.sign_in import CONFIRMED_FOR, ProviderIdentity
+from zk_pipeline.languages import translated
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.encryption import UndecryptableError
@@ -213,7 +214,7 @@ def leave(
     try:
         address = _provider(request, ready).address(flow, again=again)
     except ProviderError as error:
-        return form(request, ready.settings, next, problem=str(error)).response(502)
+        return form(request, ready.settings, next, problem=_said(request, error)).response(502)
     # The callback is at the web app; people who came from another port of ours are sent on to it.
     target = getattr(request.app.state, "address", "") + local_target(next)
     kept = json.dumps({"flow": asdict(flow), "target": target, "until": until.timestamp()})
@@ -234,12 +235,16 @@ def come_back(
             raise ProviderError("The identity provider refused the sign-in. Sign in again, or ask an admin.")  # noqa: TRY301
         signed_in = sign_in.with_identity(ready, provider.identity(flow, code), known.address_of(request))
     except (ProviderError, OperationError) as problem:
-        answer = form(request, ready.settings, "/", problem=str(problem)).response(403)
+        answer = form(request, ready.settings, "/", problem=_said(request, problem)).response(403)
     else:
         answer = onward(language_of(request), target)
         authentication.set_session(answer, ready.settings, signed_in)
     authentication.clear(answer, ready.settings, COOKIE)
     return answer
+
+
+def _said(request: Request, problem: Exception) -> str:
+    return translated(str(problem), language_of(request))
 
 
 def _provider(request: Request, ready: Runtime) -> Provider:

@@ -73,13 +73,17 @@ def test_json_is_the_same_in_every_language(zk: Zk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "sentence"),
-    [("de", "Die Buchungen dieser Tage nach Kimai schreiben."), ("fr", "saisies de ces jours")],
+    ("language", "sentence", "title"),
+    [
+        ("de", "Die Buchungen dieser Tage nach Kimai schreiben.", "─ Optionen ─"),
+        ("fr", "saisies de ces jours", "─ Options ─"),
+    ],
 )
-def test_help_speaks_the_language_of_the_setting(language: str, sentence: str) -> None:
+def test_help_speaks_the_language_of_the_setting(language: str, sentence: str, title: str) -> None:
     code = "import sys; from zk_pipeline.cli.app import main; sys.argv = ['zk', 'sync', '--help']; main()"
     variables = {"PATH": os.environ["PATH"], "ZK_LANGUAGE": language, "COLUMNS": "100"}
     shown = subprocess.run(
         [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True, timeout=60
     ).stdout
     assert sentence in re.sub(r"\s+", " ", shown.replace("│", " "))
+    assert title in shown

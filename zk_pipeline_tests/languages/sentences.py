@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 import zk_pipeline
@@ -15,14 +15,14 @@ from zk_pipeline.cli.app import app
 ROOT = Path(zk_pipeline.__file__).parent
 
 NOT_SHOWN = re.compile(
-    r"(web/(api|console|dagster_ui|metrics|limits|openapi|sign_in|webhooks)|billing/files|defs|store/(migrations|tables|roles|raw_tables)"
+    r"(web/(api|console|dagster_ui|metrics|limits|openapi|sign_in|webhooks)|billing/files/(?!pdf_pages)|defs/(?!(checks|run_history|run_launcher|jobs)\.)|store/(migrations|tables|roles|raw_tables)"
     r"|connectors/conformance|runtime/(dagster_internals|logs|tracing|tracing_export)|privacy/queries|processes/preloaded"
     r"|languages|api\.py)"
 )
 """Rooms whose texts nobody reads in a terminal or mail, or that have catalogs of their own."""
 
 _SILENT = re.compile(
-    r"(_?log(ger)?|_logger|context\.log)\.|(text|sql|Field|Query|Header|Column|column|literal_column|CheckConstraint|TypeVar|getLogger|compile)$"
+    r"(_?log(ger)?|_logger|context\.log)\.|dg\.(job|define_asset_job|ScheduleDefinition)$|(text|sql|Field|Query|Header|Column|column|literal_column|CheckConstraint|TypeVar|getLogger|compile)$"
 )
 """Calls whose texts no person reads: logs, SQL, descriptions of the API."""
 
@@ -86,7 +86,7 @@ class _Texts(ast.NodeVisitor):
             self.found.append(template)
 
 
-def help_texts(command: click.Command) -> Iterator[str]:
+def help_texts(command: Any) -> Iterator[str]:
     """The help of a command and of those within it, by paragraphs."""
     yield from (" ".join(part.split()) for part in (command.help or "").split("\n\n"))
     yield from (text for option in command.params if (text := getattr(option, "help", None)))

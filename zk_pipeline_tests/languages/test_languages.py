@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from zk_pipeline.cli.app import app
+from zk_pipeline.defs.run_launcher import DIED
 from zk_pipeline.languages import SLOT, Language, translated
 from zk_pipeline_tests.languages.sentences import everything, help_texts, sentences
 
@@ -83,6 +84,26 @@ def test_a_translation_has_every_value_once_or_by_its_number(language: Language)
             "2025-10-01 bis 2025-10-31: 91 Buchungen: 3 neu, 5 schon vorher abgeglichen. 2 warten auf zk approve.",
             "2025-10-01 au 2025-10-31\u202f: 91 saisies\u202f: 3 créées, 5 déjà synchronisées. 2 attendent zk approve.",
         ),
+        (  # What a check of the chain says in an alert.
+            "2025-10-01 to 2025-10-02 was not read completely: the read broke off.",
+            "2025-10-01 bis 2025-10-02 wurde nicht vollständig gelesen: Das Lesen brach ab.",
+            "La période du 2025-10-01 au 2025-10-02 n'a pas été lue en entier\u202f: la lecture s'est interrompue.",
+        ),
+        (
+            DIED,
+            "Der Prozess dieses Laufs ist gestorben. Seine Tage sind wieder angefordert.",
+            "Le processus de cette exécution est mort. Ses jours sont redemandés.",
+        ),
+        (
+            "ZK_STATEMENT_FONT='/f' is not a TrueType font. Set a .ttf file, or unset it.",
+            (
+                "ZK_STATEMENT_FONT='/f' ist keine TrueType-Schrift. "
+                "Geben Sie eine Datei .ttf an, oder lassen Sie die Einstellung weg."
+            ),
+            "ZK_STATEMENT_FONT='/f' n'est pas une police TrueType. Indiquez un fichier .ttf, ou supprimez ce réglage.",
+        ),
+        ("12.3 GB free of 20.0 GB.", "12.3 GB von 20.0 GB frei.", "12.3 GB libres sur 20.0 GB."),
+        ("30 days", "30 Tagen", "30 jours"),
         ("Müller & Söhne GmbH", "Müller & Söhne GmbH", "Müller & Söhne GmbH"),
         ("created", "neu", "créées"),
         ("", "", ""),
@@ -101,6 +122,34 @@ def test_names_in_a_sentence_stay_as_they_are() -> None:
     said = translated(english, Language.GERMAN)
     assert said != english
     assert {"Conflicts", "created", "sent"} <= set(re.findall(r"\w+", said))
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Path to Growth Ltd",
+        "Access to VPN",
+        "access to vpn",
+        "Access to 2 days",
+        "Free days",
+        "Key customers",
+        "Booking Hotel",
+        "Checking Accounts",
+        "Conflict Management",
+        "time sheet review",
+        "Offer: created",
+        "Support, created",
+        "Invoice 3 open",
+        "Warning: disk full",
+        "Server was down and is up",
+        "The day that we agreed on is not a date",
+    ],
+)
+def test_a_name_or_title_of_people_stays_alone_and_in_a_sentence(name: str, language: Language) -> None:
+    assert translated(name, language) == name
+    english = f"Kimai has a customer of the name {name} already: {name}. Take one of them, or a new one?"
+    assert translated(english, language).count(name) == 2
 
 
 @pytest.mark.parametrize("text", ["{0} {}", "{" * 50, "x. " * 200, "a, " * 300, "\\", "[bold]", "%s {name}"])

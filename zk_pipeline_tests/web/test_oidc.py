@@ -180,6 +180,13 @@ def test_what_the_provider_refuses_is_told(web: Web):
     turned_away(web, answer, "refused the sign-in")
 
 
+def test_what_the_provider_refuses_is_told_in_the_browsers_language(web: Web):
+    state = way_back(web).params["state"]
+    given = {"state": state, "error": "access_denied"}
+    answer = web.client.get("/sign-in/oidc/callback", params=given, headers={"accept-language": "de"})
+    turned_away(web, answer, "Der Identitätsanbieter hat die Anmeldung abgelehnt.")
+
+
 @pytest.mark.parametrize("settings", [{"oidc_issuer": "http://127.0.0.1:9", "oidc_client_id": CLIENT}], indirect=True)
 def test_a_provider_that_does_not_answer_is_told(database: Database, settings: Settings):
     with web_app(database, settings) as web:

@@ -2,13 +2,14 @@
 
 import logging
 import socket
+from datetime import date
 
 import pytest
 from pydantic import SecretStr
 
 from zk_pipeline.languages import Language
 from zk_pipeline.observe.alert_delivery import AlertAddress, alert_addresses, redacted, send
-from zk_pipeline.observe.alerts import AlertMessage
+from zk_pipeline.observe.alerts import AlertMessage, Failure, failure_message
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline_tests.observe.alerts.receiver import TOKEN, Receiver
 
@@ -59,6 +60,23 @@ def test_a_message_arrives_in_the_language_of_the_installation(receiver: Receive
     (arrived,) = receiver.messages
     assert arrived["title"] == "zk_pipeline: sync ist gescheitert"
     assert arrived["message"] == "Die Datenbank antwortet nicht.\nTage: 2025-10-08"
+
+
+@pytest.mark.parametrize(
+    ("language", "days", "title"),
+    [
+        (Language.GERMAN, [8], "zk_pipeline: sync ist für 2025-10-08 gescheitert"),
+        (Language.GERMAN, [10, 8], "zk_pipeline: sync ist für 2025-10-08 bis 2025-10-10 gescheitert"),
+        (Language.FRENCH, [8], "zk_pipeline\u202f: sync a échoué pour le 2025-10-08"),
+        (Language.FRENCH, [10, 8], "zk_pipeline\u202f: sync a échoué pour les jours du 2025-10-08 au 2025-10-10"),
+    ],
+)
+def test_a_title_names_job_and_days_in_each_language(
+    receiver: Receiver, language: Language, days: list[int], title: str
+) -> None:
+    failure = Failure("sync", "It failed without a message.", "", tuple(date(2025, 10, day) for day in days), "")
+    assert send(address(receiver.url), failure_message(failure), language) is None
+    assert receiver.messages[0]["title"] == title
 
 
 def test_good_news_look_like_good_news(receiver: Receiver) -> None:
