@@ -29,7 +29,7 @@ from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.runtime import logs, tracing
-from zk_pipeline.runtime.runtime import SetupError
+from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import PushMode, SettingsError
 from zk_pipeline.stages import read_source, read_target
 from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings, check_write_limits, is_sandbox
@@ -169,7 +169,8 @@ class Pipeline:
 
         A day that was never read fails, because its plan would be empty.
         """
-        reconciliation, unread = Reconciliation(self._runtime, self._systems.now()), self._unread()
+        reconciliation = Reconciliation(self._runtime, self._systems.now())
+        unread = unread_days(self._runtime, self._days[0], self._days[-1])
 
         def work(day: date) -> Sequence[PlanLine]:
             _require_read(day, unread)
@@ -195,7 +196,7 @@ class Pipeline:
             days = self._days if self._run.by_person else self._days_not_held()
             check_write_limits(self._runtime, name, days, override=self._run.overrides_limits)
         pusher = Pusher(self._runtime.database, self._systems.target, self._push_settings(), self._run.id)
-        unread = self._unread()
+        unread = unread_days(self._runtime, self._days[0], self._days[-1])
 
         def work(day: date) -> Pushed:
             _require_read(day, unread)
@@ -277,16 +278,6 @@ class Pipeline:
 
     # ---- What the stages have in common ----
 
-    def _unread(self) -> Mapping[date, str]:
-        """The days of this run that were never read, each with the system."""
-        zone, found = self._runtime.settings.zone, dict[date, str]()
-        with self._runtime.database.transaction() as connection:
-            for role in ("source", "target"):
-                name = self._runtime.stored(role).name
-                unread = sweeps.unread_days(connection, name, self._days[0], self._days[-1], zone)
-                found |= dict.fromkeys(unread, name)
-        return found
-
     def _each_day(self, work: Callable[[date], Done]) -> Mapping[date, Done]:
         """Do the work day by day. Raises `DaysFailedError` once all good days are done."""
         good: dict[date, Done] = {}
@@ -295,7 +286,10 @@ class Pipeline:
             try:
                 with logs.log_context(day=day.isoformat()), tracing.span("day", {"zk.day": day.isoformat()}):
                     good[day] = work(day)
-            except (*DAY_ERRORS, DayFailedError) as error:
+            except DayFailedError as error:
+                self._log.error("%s: %s", day, error)
+                bad[day] = error
+            except DAY_ERRORS as error:
                 self._log.exception("%s failed.", day)
                 bad[day] = error
             except (*SYSTEM_ERRORS, RunCancelledError) as error:
@@ -328,11 +322,21 @@ class Pipeline:
             self._log.warning("The sweep is not complete, so nothing counts as deleted: %s", report.reason)
 
 
+def unread_days(runtime: Runtime, first: date, last: date) -> Mapping[date, str]:
+    """The days that were never read from a system, each with a sentence that says so, and what to do."""
+    found: dict[date, str] = {}
+    with runtime.database.transaction() as connection:
+        for role in ("source", "target"):
+            name = runtime.stored(role).name
+            sentence = f"This day was not read from {name}: materialize what is upstream too, or launch the job sync."
+            days = sweeps.unread_days(connection, name, first, last, runtime.settings.zone)
+            found |= dict.fromkeys(sorted(days), sentence)
+    return found
+
+
 def _require_read(day: date, unread: Mapping[date, str]) -> None:
     if day in unread:
-        raise DayFailedError(
-            f"This day was not read from {unread[day]}: materialize what is upstream too, or launch the job sync."
-        )
+        raise DayFailedError(unread[day])
 
 
 def _sentence(error: Exception) -> str:

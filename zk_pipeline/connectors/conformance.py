@@ -289,6 +289,15 @@ class TargetConformance(ConnectorConformance[TargetConnector]):
         again = connector.create_customer(name="Other name", number="conformance-1")
         assert (again, first.number) == (first, "conformance-1")
 
+    def test_a_customer_that_was_just_looked_for_is_created_without_another_look(
+        self, connector: TargetConnector
+    ) -> None:
+        assert connector.find_customer("conformance-4") is None
+        before = connector.requests
+        customer = connector.create_customer(name="Conformance Ltd", number="conformance-4")
+        assert (connector.requests.reads - before.reads, connector.requests.writes - before.writes) == (0, 1)
+        connector.delete_customer(customer.id, number="conformance-4")
+
     def test_a_project_of_one_number_is_created_once(self, connector: TargetConnector) -> None:
         customer = connector.create_customer(name="Conformance Ltd", number="conformance-1")
         first = connector.create_project(name="Conformance", number="CONF-1", customer_id=customer.id)

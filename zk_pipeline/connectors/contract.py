@@ -337,11 +337,14 @@ class TargetConnector(Connector):
 
     @abstractmethod
     def create_customer(self, *, name: str, number: str) -> Customer:
-        """Create a customer, or return the one that already has this number."""
+        """Create a customer after `find_customer` found none; one that has the number all the same is returned.
+
+        It is looked up only if the number turns out to be taken, or the answer was lost.
+        """
 
     @abstractmethod
     def create_project(self, *, name: str, number: str, customer_id: int) -> Project:
-        """Create a project, or return the one that already has this number."""
+        """Create a project as `create_customer` does; one that has the number may be another customer's."""
 
     @abstractmethod
     def find_customer(self, number: str) -> Customer | None:

@@ -120,16 +120,16 @@ def checked_base_url(endpoint: Endpoint) -> str:
 
     Raises `ValueError` if it is unusable.
     """
-    name = f"The base URL of the connector {endpoint.name!r}"
+    name = f"The address of {endpoint.name}"
     try:
         parts = urlsplit(endpoint.base_url.strip())
         port = f":{parts.port}" if parts.port else ""
         httpx.URL(endpoint.base_url.strip())
         (parts.hostname or "").encode("idna")
     except (ValueError, httpx.InvalidURL) as error:
-        raise ValueError(f"{name} is not a URL. Give it as https://host or https://host/path.") from error
+        raise ValueError(f"{name} is not a URL. Write it as https://host or https://host/path.") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{name} does not begin with http:// or https:// and a host. Give it as https://host.")
+        raise ValueError(f"{name} must start with https:// or http:// and name a host. Write it as https://host.")
     if is_forbidden_host(parts.hostname):
         raise ValueError(f"{name} is forbidden: {parts.hostname}. {REMEDY}")
     if parts.username is not None or parts.password is not None:

@@ -16,6 +16,7 @@ from zk_pipeline.observe.alert_delivery import alert_failure, alert_recovery
 from zk_pipeline.observe.alerts import Failure
 from zk_pipeline.observe.freshness import failed_sentence, stale_assets, stale_sentence, watched_days
 from zk_pipeline.operate import schedules
+from zk_pipeline.pipeline import unread_days
 from zk_pipeline.runtime.links import alert_about
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.schedules import CATCH_UP, ScheduleError, SchedulePlan
@@ -34,7 +35,7 @@ def days_are_fresh(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg
     """Every asset of the chain has today and yesterday, at least as of the last catch-up."""
     plan = _catch_up(zk.runtime)
     if not plan.on:
-        return dg.AssetCheckResult(passed=True, description="The catch-up is off, so no day is due.")
+        return dg.AssetCheckResult(passed=True, description="The regular sync is off, so no day is due.")
     if not ever_synced(context.instance):
         return dg.AssetCheckResult(passed=True, description="No day was synced yet, so none can be stale.")
     days = watched_days(zk.now(), plan.zone, plan.days)
@@ -46,10 +47,15 @@ def days_are_fresh(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg
 
 @dg.asset_check(asset=PUSHES, name=FAILED_DAYS)
 def no_day_is_left_failed(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
-    """No day of the last two months was left unfinished by a failed run."""
+    """No day of the last two months was left unfinished by a failed run, be it because it was never read."""
     today = local_day(zk.now(), zk.runtime.settings.zone)
-    failed = failed_days(context.instance, days_between(today - timedelta(days=DAYS_WATCHED - 1), today))
-    return check_result(context, zk, FAILED_DAYS, failed_sentence(failed) if failed else "", failed)
+    first = today - timedelta(days=DAYS_WATCHED - 1)
+    failed = failed_days(context.instance, days_between(first, today))
+    if not failed:
+        return check_result(context, zk, FAILED_DAYS, "", ())
+    unread = unread_days(zk.runtime, first, today)
+    sentences = [f"{day}: {unread[day]}" for day in sorted(failed) if day in unread]
+    return check_result(context, zk, FAILED_DAYS, " ".join((failed_sentence(failed), *sentences[:SHOWN])), failed)
 
 
 watch = dg.define_asset_job(
@@ -75,7 +81,12 @@ def _catch_up(runtime: Runtime) -> SchedulePlan:
 
 
 def check_result(
-    context: dg.AssetCheckExecutionContext, zk: ZkResource, name: str, sentence: str, days: Collection[date]
+    context: dg.AssetCheckExecutionContext,
+    zk: ZkResource,
+    name: str,
+    sentence: str,
+    days: Collection[date],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
 ) -> dg.AssetCheckResult:
     """The result of a check. Its failure alerts people like a failed run, from the first time on.
 
@@ -88,7 +99,10 @@ def check_result(
     else:
         alert_recovery(zk.runtime, name, link)
     return dg.AssetCheckResult(
-        passed=not sentence, description=sentence or None, metadata={"days": ", ".join(map(str, sorted(days)))}
+        passed=not sentence,
+        severity=severity,
+        description=sentence or None,
+        metadata={"days": ", ".join(map(str, sorted(days)))},
     )
 
 
@@ -117,6 +131,8 @@ UNITS_LOOKED_AT = 500
 UNMAPPED_AT_MOST = Decimal("0.05")
 ANSWERED_WITHIN = timedelta(hours=1)
 SHOWN = 10
+WARN = dg.AssetCheckSeverity.WARN
+"""The severity of what may be meant so; the other checks say that something is wrong."""
 
 
 @dg.asset_check(asset=BOOKINGS, name=READS)
@@ -151,7 +167,7 @@ def units_are_plausible(context: dg.AssetCheckExecutionContext, zk: ZkResource) 
     judged = judge_unit(units, zk.runtime.settings.minutes_per_unit)
     wrong = judged.fit is Fit.CONTRADICTED
     remedy = "Ask in which unit the agents book, set ZK_MINUTES_PER_UNIT to its minutes, and run zk rederive."
-    return check_result(context, zk, UNITS, f"{judged.text} {remedy}" if wrong else "", ())
+    return check_result(context, zk, UNITS, f"{judged.text} {remedy}" if wrong else "", (), WARN)
 
 
 @dg.asset_check(asset=TIMESHEETS, name=MARKERS)
@@ -185,7 +201,7 @@ def bookings_are_mapped(context: dg.AssetCheckExecutionContext, zk: ZkResource) 
         f"{share.part} of {share.whole} bookings since {first} ({plain(share.minutes)} minutes) have no mapping. "
         "See which with zk conflicts list, and map them with zk mappings set."
     )
-    return check_result(context, zk, MAPPED, sentence if too_many else "", ())
+    return check_result(context, zk, MAPPED, sentence if too_many else "", (), WARN)
 
 
 @dg.asset_check(asset=PLAN, name=WHOLE, blocking=True)

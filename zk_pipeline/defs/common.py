@@ -163,6 +163,9 @@ warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", categor
 warnings.filterwarnings("ignore", message=".*(code_references|CodeReference)", category=dg.BetaWarning)
 
 OWNERS = ["team:billing"]
+LAYER = "layer"
+"""The tag that says whether an asset is what a system has (raw), what we make of it (derived), or a mart."""
+
 CODE_VERSION = "1"
 """Raise it when the same rows would be stored differently: Dagster then marks what was stored before."""
 
@@ -172,14 +175,22 @@ Stage = Callable[..., Any]
 Decorator = Callable[[Stage], dg.AssetsDefinition]
 
 
-def asset_of_now(prefix: str) -> Decorator:
+def asset_of_now(prefix: str, *, tables: Sequence[Table] = ()) -> Decorator:
     """An asset without partitions: a system's current state. The prefix is its schema and group."""
 
     def decorated(stage: Stage) -> dg.AssetsDefinition:
-        kinds = {"python", "postgres"}
-        return dg.asset(
-            key_prefix=prefix, group_name=prefix, owners=OWNERS, kinds=kinds, metadata=_code_reference(stage)
-        )(traced(stage))
+        columns = [column for table in tables for column in _columns_of(table, f"{table.name}.")]
+        described = lineage.described(f"{prefix}/{stage.__name__}", columns) if columns else {}
+        asset = dg.asset(
+            key_prefix=prefix,
+            group_name=prefix,
+            owners=OWNERS,
+            tags={LAYER: "raw"},
+            kinds={"python", "postgres"},
+            code_version=CODE_VERSION,
+            metadata={**described, **_code_reference(stage)},
+        )
+        return asset(traced(stage))
 
     return decorated
 
@@ -200,6 +211,7 @@ def asset_by_day(
             key_prefix=prefix,
             group_name=prefix,
             owners=OWNERS,
+            tags={LAYER: "derived" if prefix == "sync" else "raw"},
             kinds=set(kinds),
             partitions_def=days,
             backfill_policy=WHOLE_CHAIN,
@@ -226,11 +238,11 @@ def _dep(key: Sequence[str]) -> dg.AssetDep:
     return dg.AssetDep(dg.AssetKey(list(key)), partition_mapping=mapping)
 
 
-def _columns_of(table: Table) -> list[dg.TableColumn]:
+def _columns_of(table: Table, prefix: str = "") -> list[dg.TableColumn]:
     """The columns of a table; those that are described in its definition, as people need no others."""
     return [
         dg.TableColumn(
-            column.name,
+            f"{prefix}{column.name}",
             str(column.type).lower(),
             column.doc,
             dg.TableColumnConstraints(nullable=bool(column.nullable), unique=False),

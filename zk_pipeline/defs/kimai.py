@@ -6,6 +6,7 @@ from decimal import Decimal
 import dagster as dg
 
 from zk_pipeline.defs.common import (
+    ROWS_SHOWN,
     Metadata,
     asset_by_day,
     asset_of_now,
@@ -24,10 +25,12 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.runtime.run_tags import checked_days
+from zk_pipeline.store import target
+from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
 from zk_pipeline.store.raw_tables import timesheets as timesheets_table
 
 
-@asset_of_now("kimai")
+@asset_of_now("kimai", tables=(kimai_users, customers, projects, activities))
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
     """Customers, projects, activities, users and server settings as Kimai has them now."""
     with stopping_on_system_errors():
@@ -64,6 +67,9 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     by_day: dict[date, list[Timesheet]] = {}
     for row in read.timesheets:
         by_day.setdefault(local_day(row.begin, zone), []).append(row)
+    shown = [row.id for of_day in by_day.values() for row in of_day[:ROWS_SHOWN]]
+    with stopping_on_system_errors(), zk.runtime.database.transaction() as connection:
+        about = target.names_of(connection, zk.target.endpoint.name, shown)
 
     def metadata(_: date, of_day: list[Timesheet]) -> Metadata:
         return {
@@ -73,11 +79,12 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "sweep": f"{report.rows} rows in {report.pages} pages around the days of the run",
             "complete": report.complete,
             "preview": table(
-                ("time sheet", "begin", "hours", "description"),
+                ("time sheet", "begin", "person", "customer", "hours", "description"),
                 [
                     (
                         timesheet_link(base_url, row.id),
                         local_time(row.begin, zone),
+                        *(named(name, shown=names) for name in about.get(row.id, ("", ""))),
                         hours(Decimal(row.duration_seconds) / 60),
                         named(row.description, shown=names),
                     )

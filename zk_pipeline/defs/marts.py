@@ -6,7 +6,7 @@ import dagster as dg
 
 from zk_pipeline.defs import lineage
 from zk_pipeline.defs.checks import of_stored_rows
-from zk_pipeline.defs.common import OWNERS, stopping_on_system_errors
+from zk_pipeline.defs.common import LAYER, OWNERS, stopping_on_system_errors
 from zk_pipeline.defs.jobs import UNFINISHED, deep_check
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.runtime.run_tags import REASON_TAG
@@ -37,13 +37,17 @@ def key_of(name: str) -> dg.AssetKey:
 
 def spec_of(model: Model) -> dg.AssetSpec:
     """A model as dbt's manifest describes it, with the tables of the chain that it reads."""
-    deps = [*map(key_of, model.models), *map(dg.AssetKey, model.sources)]
+    # A mart has no partitions: it is made of all days.
+    of_all_days = (dg.AssetDep(dg.AssetKey(key), partition_mapping=dg.AllPartitionMapping()) for key in model.sources)
+    deps = [*map(key_of, model.models), *of_all_days]
     return dg.AssetSpec(
         key_of(model.name),
         deps=deps,
         description=model.description,
         group_name=GROUP,
         owners=OWNERS,
+        tags={LAYER: "mart"},
+        code_version=model.checksum[:12],
         kinds={"dbt", "postgres", "view" if model.materialized == "lasting_view" else "table"},
         metadata={
             "dagster/table_name": f"{GROUP}.{model.name}",

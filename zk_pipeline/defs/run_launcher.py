@@ -90,7 +90,7 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the process of a run lives. Without proof that it died, it counts as alive."""
-        if not _takes_lock(run) or not self._should_have_begun(run.run_id):
+        if not is_ours(run) or not self._should_have_begun(run.run_id):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if _holder(run.run_id) is not None:
             self._suspected.pop(run.run_id, None)
@@ -118,7 +118,7 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
         return not 0 <= elapsed <= SECONDS_TO_BEGIN
 
 
-def _takes_lock(run: dg.DagsterRun) -> bool:
+def is_ours(run: dg.DagsterRun) -> bool:
     """Whether it is a run of this project: started by Dagster from our code location, or by one of our commands."""
     origin = run.remote_job_origin
     return origin.location_name == LOCATION if origin is not None else REASON_TAG in run.tags

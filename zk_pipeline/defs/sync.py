@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -14,6 +15,7 @@ from zk_pipeline.defs.common import (
     asset_by_day,
     cell,
     hours,
+    local_time,
     named,
     pipeline_of,
     plotted,
@@ -79,18 +81,12 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
             "hours_to_write": plotted(plan.minutes),
             "to_write": table(
                 ("action", *_Rows.COLUMNS),
-                [
-                    (line.action, *shown.row(booked.get(line.source_id or ""), line.kimai_id, line.minutes))
-                    for line in plan.lines
-                ],
+                [(line.action, *shown.planned(line, booked.get(line.source_id or ""))) for line in plan.lines],
             ),
             "for_review": table(
                 (*_Rows.COLUMNS, "reason"),
                 [
-                    (
-                        *shown.row(booked.get(line.source_id or ""), line.kimai_id, line.minutes),
-                        _reason(line, names=shown.names),
-                    )
+                    (*shown.planned(line, booked.get(line.source_id or "")), _reason(line, names=shown.names))
                     for line in reviewed
                 ],
             ),
@@ -133,7 +129,7 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "hours_written": plotted(pushed.minutes),
             **_state_of(shown, day, context.run_id),
             "mode": pushed.mode,
-            "dagster/partition_row_count": pushed.carried_out,
+            "rows_written": pushed.carried_out,
             **pushed.counts,
         }
 
@@ -141,7 +137,7 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
 
 
 def _state_of(shown: "_Rows", day: date, run_id: str) -> Metadata:
-    """What Kimai has of the day and what waits, whichever run wrote it; and what this run wrote, line by line."""
+    """The ledger of the day, what Kimai has and what waits, whichever run wrote it; and what this run wrote."""
     with shown.runtime.database.transaction() as connection:
         of_day = entries.entries_of_days(connection, shown.source, day, day)
         rows = ledger.rows_of_day(connection, shown.target, day).values()
@@ -151,18 +147,19 @@ def _state_of(shown: "_Rows", day: date, run_id: str) -> Metadata:
     booked = {entry.source_id: entry for entry in of_day}
     booked |= shown.entries([row.source_id for row in (*written, *there) if row.source_id not in booked])
     return {
+        "dagster/partition_row_count": len(rows),
         "hours_booked": plotted(sum((entry.booked_minutes for entry in of_day), Decimal(0))),
         "hours_in_kimai": plotted(sum((_minutes(row.base) for row in there), Decimal(0))),
         "hours_waiting": plotted(sum((row.minutes for row in waiting), Decimal(0))),
         "written": table(
             ("write", *_Rows.COLUMNS),
             [
-                (row.operation, *shown.row(booked.get(row.source_id or ""), row.kimai_id, _minutes(row.after)))
+                (row.operation, *shown.written(row.after, booked.get(row.source_id or ""), row.kimai_id))
                 for row in reversed(written)
             ],
         ),
         "in_kimai": table(
-            _Rows.COLUMNS, [shown.row(booked.get(row.source_id), row.kimai_id, _minutes(row.base)) for row in there]
+            _Rows.COLUMNS, [shown.written(row.base, booked.get(row.source_id), row.kimai_id) for row in there]
         ),
     }
 
@@ -178,20 +175,29 @@ def _minutes(timesheet: Timesheet | None) -> Decimal:
 class _Rows:
     """The cells of tables about bookings, with links; `names` says whether they may name people and customers."""
 
-    COLUMNS: ClassVar = ("ticket", "person", "customer", "hours", "time sheet")
+    COLUMNS: ClassVar = ("begin", "ticket", "person", "customer", "hours", "time sheet")
 
     runtime: Runtime
     source: str
     target: str
     source_url: str
     target_url: str
+    zone: ZoneInfo
     names: bool
 
     @classmethod
     def of(cls, zk: ZkResource) -> "_Rows":
         source, target = zk.runtime.stored("source"), zk.runtime.stored("target")
-        names = zk.runtime.settings.preview_names
-        return cls(zk.runtime, source.name, target.name, source.base_url, target.base_url, names)
+        settings = zk.runtime.settings
+        return cls(
+            zk.runtime,
+            source.name,
+            target.name,
+            source.base_url,
+            target.base_url,
+            settings.zone,
+            settings.preview_names,
+        )
 
     def entries(self, source_ids: Sequence[str | None]) -> Mapping[str, Entry]:
         """These bookings by their ids."""
@@ -201,13 +207,25 @@ class _Rows:
         with self.runtime.database.transaction() as connection:
             return entries.entries_of(connection, self.source, wanted)
 
-    def row(self, entry: Entry | None, kimai_id: int | None, minutes: Decimal) -> tuple[str, ...]:
+    def planned(self, line: PlanLine, entry: Entry | None) -> tuple[str, ...]:
+        """The cells of a line of the plan, with the begin that the time sheet is to have."""
+        return self._row(entry, line.kimai_id, line.minutes, line.draft.span.begin if line.draft else None)
+
+    def written(self, timesheet: Timesheet | None, entry: Entry | None, kimai_id: int | None) -> tuple[str, ...]:
+        """The cells of a time sheet as Kimai has it; `None` for one that was deleted."""
+        return self._row(entry, kimai_id, _minutes(timesheet), timesheet.begin if timesheet else None)
+
+    def _row(
+        self, entry: Entry | None, kimai_id: int | None, minutes: Decimal, begin: datetime | None
+    ) -> tuple[str, ...]:
         """The cells of a booking and its time sheet, either of which may be missing."""
         about = ("", "", "")
+        begin = begin or (entry.begin_at if entry else None)
         if entry is not None:
             about = (
                 ticket_link(self.source_url, entry.ticket_number, entry.ticket_id),
                 named(entry.user_name, shown=self.names),
                 named(entry.organization_name or entry.customer_name, shown=self.names),
             )
-        return (*about, hours(minutes), timesheet_link(self.target_url, kimai_id))
+        local = local_time(begin, self.zone) if begin else ""
+        return (local, *about, hours(minutes), timesheet_link(self.target_url, kimai_id))

@@ -13,6 +13,7 @@ from zk_pipeline.defs.common import (
     days_of,
     hours,
     local_time,
+    named,
     pipeline_of,
     plotted,
     recorded,
@@ -23,10 +24,12 @@ from zk_pipeline.defs.common import (
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.normalize import minutes_of
 from zk_pipeline.domain.records import Ticket, TimeAccounting
+from zk_pipeline.store import source
+from zk_pipeline.store.raw_tables import activity_types, agents, organizations
 from zk_pipeline.store.raw_tables import time_accountings as time_accountings_table
 
 
-@asset_of_now("zammad")
+@asset_of_now("zammad", tables=(agents, organizations, activity_types))
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
     """Activity types as Zammad has them now, and agents with bookings that are not known yet."""
     with stopping_on_system_errors():
@@ -41,7 +44,14 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """
     with stopping_on_system_errors():
         read = pipeline_of(context, zk).read_bookings()
+        with zk.runtime.database.transaction() as connection:
+            known = source.load_directory(connection, zk.source.endpoint.name)
     report, policy, base_url = read.report, zk.runtime.settings.policy, zk.source.endpoint.base_url
+    people, names = {agent.id: agent.name for agent in known.agents}, zk.runtime.settings.preview_names
+    customers = {row.id: row.name for row in known.organizations}
+
+    def customer(ticket: Ticket | None) -> str | None:
+        return (customers.get(ticket.organization_id or 0) or ticket.customer_name) if ticket else None
 
     def metadata(_: date, of_day: Sequence[TimeAccounting]) -> Metadata:
         return {
@@ -52,11 +62,13 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "complete": report.complete,
             "deleted": len(read.gone),
             "preview": table(
-                ("booking", "ticket", "hours", "booked at"),
+                ("booking", "ticket", "person", "customer", "hours", "booked at"),
                 [
                     (
                         row.id,
                         _ticket(row, read.tickets.get(row.ticket_id), base_url),
+                        named(people.get(row.agent_id), shown=names),
+                        named(customer(read.tickets.get(row.ticket_id)), shown=names),
                         hours(minutes_of(row, policy)),
                         local_time(row.created_at, policy.zone),
                     )

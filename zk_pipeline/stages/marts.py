@@ -42,7 +42,7 @@ class MartsError(Exception):
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model; `sources` are the asset keys of the tables that it reads, `models` are names of others, `columns` are
-    described by name."""
+    described by name. `checksum` changes with its SQL."""
 
     name: str
     description: str
@@ -50,6 +50,7 @@ class Model:
     models: tuple[str, ...]
     sources: tuple[tuple[str, ...], ...]
     columns: Mapping[str, str]
+    checksum: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class DbtManifest:
             models=tuple(self.content["nodes"][name]["name"] for name in needed if name.startswith("model.")),
             sources=tuple(sorted(key for key in keys if key)),
             columns={name: column["description"] for name, column in node["columns"].items()},
+            checksum=node["checksum"]["checksum"],
         )
 
     def asset_key(self, source: str) -> tuple[str, ...]:

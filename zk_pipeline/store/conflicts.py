@@ -10,7 +10,7 @@ from zk_pipeline.domain.corrections import CorrectionPair
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import PlanLine, sentence
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.resolutions import RECORDED, Choice, Resolution, allowed, stands
+from zk_pipeline.domain.resolutions import MEANT, RECORDED, Choice, Resolution, allowed, stands
 from zk_pipeline.store import audit, booking_decisions, day_requests, plans
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.booking_decisions import ReducibleBooking
@@ -39,15 +39,15 @@ class DecisionError(Exception):
 class DecidedError(DecisionError):
     """Somebody decided first: `by`, an actor."""
 
-    def __init__(self, conflict_id: int, state: str, decision: str, by: str) -> None:
+    def __init__(self, conflict_id: int, decision: str, by: str) -> None:
         self.by = by
-        self._facts = (conflict_id, state, decision)
+        self._facts = (conflict_id, MEANT[Choice(decision)])
         super().__init__(self.sentence(by))
 
     def sentence(self, name: str) -> str:
         """The sentence, with this name for the actor."""
-        conflict_id, state, decision = self._facts
-        return f"Conflict {conflict_id} is no longer open ({state}, {decision} by {name})."
+        conflict_id, decision = self._facts
+        return f"Conflict {conflict_id} is no longer open: {name} decided to {decision}."
 
 
 class UnknownConflictError(DecisionError):
@@ -251,7 +251,7 @@ def _undecided(connection: Connection, conflict_id: int, seen: str | None) -> Ro
     row = one(connection, conflict_id, lock=True)
     if row.resolution_status != "open":
         if row.decision:
-            raise DecidedError(conflict_id, row.resolution_status, row.decision, row.decided_by)
+            raise DecidedError(conflict_id, row.decision, row.decided_by)
         raise DecisionError(f"Conflict {conflict_id} is no longer open ({row.resolution_status}).")
     if seen not in {None, row.facts_hash}:
         raise DecisionError(f"Conflict {conflict_id} changed meanwhile: look at it again. {row.text}")

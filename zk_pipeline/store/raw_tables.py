@@ -105,16 +105,25 @@ tickets = directory_table(
 agents = directory_table(
     "agents",
     "zammad",
-    text_column("login"),
-    text_column("email"),
-    text_column("name"),
-    Column("active", Boolean, nullable=False),
+    text_column("login", doc="The name for the sign-in."),
+    text_column("email", doc="The address, in lower case."),
+    text_column("name", doc="The name."),
+    Column("active", Boolean, nullable=False, doc="Whether they may sign in."),
+    doc="The agent, by their id.",
 )
 organizations = directory_table(
-    "organizations", "zammad", text_column("name"), Column("active", Boolean, nullable=False)
+    "organizations",
+    "zammad",
+    text_column("name", doc="The name."),
+    Column("active", Boolean, nullable=False, doc="Whether it is in use."),
+    doc="The organization, by its id.",
 )
 activity_types = directory_table(
-    "activity_types", "zammad", text_column("name"), Column("active", Boolean, nullable=False)
+    "activity_types",
+    "zammad",
+    text_column("name", doc="The name."),
+    Column("active", Boolean, nullable=False, doc="Whether it can be chosen."),
+    doc="The type, by its id.",
 )
 
 timesheets = Table(
@@ -148,20 +157,28 @@ timesheets = Table(
 kimai_users = directory_table(
     "users",
     "kimai",
-    text_column("username"),
-    text_column("email", nullable=True),
-    text_column("name"),
-    Column("enabled", Boolean, nullable=False),
-    text_column("timezone"),
-    Column("system_account", Boolean, nullable=False, server_default=text("false")),
+    text_column("username", doc="The name for the sign-in."),
+    text_column("email", nullable=True, doc="The address, if they have one."),
+    text_column("name", doc="The name that is shown."),
+    Column("enabled", Boolean, nullable=False, doc="Whether they may sign in, and get new time sheets."),
+    text_column("timezone", doc="The time zone, in which Kimai takes their times."),
+    Column(
+        "system_account",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        doc="Whether it is a program's account, for which nobody books.",
+    ),
+    doc="The user, by their id.",
 )
 customers = directory_table(
     "customers",
     "kimai",
-    text_column("name"),
-    text_column("number", nullable=True),
-    Column("visible", Boolean, nullable=False),
-    text_column("currency", default="''"),
+    text_column("name", doc="The name."),
+    text_column("number", nullable=True, doc="The number; `zammad-org-ID` for one that we made."),
+    Column("visible", Boolean, nullable=False, doc="Whether it can be chosen."),
+    text_column("currency", default="''", doc="The currency that it pays in."),
+    doc="The customer, by its id.",
 )
 invoices = directory_table(
     "invoices",
@@ -220,22 +237,24 @@ accepted_differences = Table(
 projects = directory_table(
     "projects",
     "kimai",
-    text_column("name"),
-    text_column("number", nullable=True),
-    Column("customer_id", BigInteger, nullable=False),
-    Column("visible", Boolean, nullable=False),
-    Column("start", Date),
-    Column("end", Date),
-    Column("global_activities", Boolean, nullable=False),
-    Column("locked_until", Date),
+    text_column("name", doc="The name."),
+    text_column("number", nullable=True, doc="The number; `ZO…` for one that we made."),
+    Column("customer_id", BigInteger, nullable=False, doc="The customer who pays for it."),
+    Column("visible", Boolean, nullable=False, doc="Whether it can be chosen."),
+    Column("start", Date, doc="The first day on which it takes time, if there is one."),
+    Column("end", Date, doc="The last day on which it takes time, if there is one."),
+    Column("global_activities", Boolean, nullable=False, doc="Whether it takes activities of no project."),
+    Column("locked_until", Date, doc="The day until which it takes no changes, if there is one."),
+    doc="The project, by its id.",
 )
 activities = directory_table(
     "activities",
     "kimai",
-    text_column("name"),
-    text_column("number", nullable=True),
-    Column("project_id", BigInteger),
-    Column("visible", Boolean, nullable=False),
+    text_column("name", doc="The name."),
+    text_column("number", nullable=True, doc="The number, if it has one."),
+    Column("project_id", BigInteger, doc="The only project that it is for; empty if it is for all."),
+    Column("visible", Boolean, nullable=False, doc="Whether it can be chosen."),
+    doc="The activity, by its id.",
 )
 servers = Table(
     "servers",

@@ -62,15 +62,15 @@ def json_column(name: str, *, nullable: bool = False, doc: str | None = None) ->
     return Column(name, JSONB, nullable=nullable, doc=doc)
 
 
-def directory_table(name: str, schema: str, *columns: SchemaItem) -> Table:
-    """A table with everything of one kind that a system has."""
+def directory_table(name: str, schema: str, *columns: SchemaItem, doc: str | None = None) -> Table:
+    """A table with everything of one kind that a system has; `doc` describes the id."""
     return Table(
         name,
         metadata,
         text_column("connector"),
-        Column("id", BigInteger, nullable=False),
+        Column("id", BigInteger, nullable=False, doc=doc),
         *columns,
-        instant("seen_at", default=True),
+        instant("seen_at", default=True, doc="When it was last read."),
         PrimaryKeyConstraint("connector", "id"),
         schema=schema,
     )

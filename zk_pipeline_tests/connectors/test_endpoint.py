@@ -31,8 +31,8 @@ def test_a_base_url_is_taken_as_people_paste_it(given: str, used: str) -> None:
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ("desk.example.com", "http://"),
-        ("ftp://desk.example.com", "http://"),
+        ("desk.example.com", "The address of thing must start with https://"),
+        ("ftp://desk.example.com", "The address of thing must start with https://"),
         ("https://", "host"),
         ("https://me:hunter2@desk.example.com", "credentials"),
         ("https://desk.example.com?key=hunter2", "query"),

@@ -19,8 +19,21 @@ def test_a_customer_is_found_by_its_exact_number_even_when_hidden(
 ) -> None:
     kimai.add_customer("Similar", "zammad-org-10", comment="not zammad-org-1")
     hidden = kimai.add_customer("Hidden", "zammad-org-1", visible=False)
-    assert target.create_customer(name="New", number="zammad-org-1").id == hidden
+    found = target.find_customer("zammad-org-1")
+    assert found is not None
+    assert found.id == hidden
     assert kimai_control.requests().writes == 0
+    assert target.create_customer(name="New", number="zammad-org-1").id == hidden
+
+
+def test_what_was_just_looked_for_is_created_with_one_request(
+    target: KimaiConnector, kimai_control: SandboxControl
+) -> None:
+    assert (target.find_customer("zammad-org-1"), target.find_project("ZO1")) == (None, None)
+    kimai_control.reset_requests()
+    customer = target.create_customer(name="Acme", number="zammad-org-1")
+    target.create_project(name="Acme support", number="ZO1", customer_id=customer.id)
+    assert kimai_control.requests().by_route == {"POST /api/customers": 1, "POST /api/projects": 1}
 
 
 def test_two_customers_of_one_name_stay_two(target: KimaiConnector) -> None:
@@ -31,6 +44,9 @@ def test_two_customers_of_one_name_stay_two(target: KimaiConnector) -> None:
 
 def test_a_project_that_ended_is_found(target: KimaiConnector, kimai: KimaiServer, office: Office) -> None:
     ended = kimai.add_project("Ended", office.customer, "ZO1", end=date(2020, 1, 1), visible=False)
+    found = target.find_project("ZO1")
+    assert found is not None
+    assert found.id == ended
     assert target.create_project(name="New", number="ZO1", customer_id=office.customer).id == ended
 
 
@@ -46,15 +62,20 @@ def test_a_number_that_kimai_cannot_search_for_is_found_all_the_same(
     target: KimaiConnector, kimai: KimaiServer, number: str
 ) -> None:
     known = kimai.add_customer("Known", number)
+    found = target.find_customer(number)
+    assert found is not None
+    assert found.id == known
     assert target.create_customer(name="New", number=number).id == known
 
 
 def test_when_somebody_else_was_quicker_theirs_is_taken(
     target: KimaiConnector, kimai: KimaiServer, kimai_control: SandboxControl
 ) -> None:
+    assert target.find_customer("zammad-org-1") is None
     theirs = kimai.add_customer("Theirs", "zammad-org-1")
-    kimai_control.add_fault("respond", method="GET", path="customers", status=200, text="[]", times=1)
+    kimai_control.reset_requests()
     assert target.create_customer(name="Ours", number="zammad-org-1").id == theirs
+    assert kimai_control.requests().by_route == {"POST /api/customers": 1, "GET /api/customers": 1}
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "truncate"])

@@ -21,8 +21,8 @@ MADE_HERE = {
 }
 """Columns of marts that are made of nothing upstream, or of tables that are no asset."""
 
-DIRECTORIES = {"zammad/directory", "kimai/directory", "kimai/changes"}
-"""Assets of several tables, or of none."""
+NO_TABLE = {"kimai/changes"}
+"""Assets that store nothing of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,43 @@ def test_each_asset_has_a_description_an_owner_a_group_kinds_and_a_deadline(spec
         assert line.startswith("@"), f"The code of {name} is said to begin with: {line}"
 
 
+def test_each_asset_has_a_version_of_its_code_and_a_tag(specs: dict[str, dg.AssetSpec]) -> None:
+    layers = {"zammad": "raw", "kimai": "raw", "sync": "derived", "marts": "mart"}
+    for name, spec in specs.items():
+        assert spec.code_version, name
+        assert spec.tags["layer"] == layers[name.split("/")[0]], name
+    versions = {spec.code_version for name, spec in specs.items() if name.startswith("marts/")}
+    assert len(versions) == sum(name.startswith("marts/") for name in specs), "each mart has its own SQL"
+
+
+def test_each_dependency_on_days_or_of_days_says_which(specs: dict[str, dg.AssetSpec]) -> None:
+    by_day = {name for name, spec in specs.items() if spec.partitions_def is not None}
+    assert len(by_day) == 5
+    for name, spec in specs.items():
+        for dep in spec.deps:
+            upstream = dep.asset_key.to_user_string()
+            if name in by_day or upstream in by_day:
+                days = {name, upstream} <= by_day
+                kind = dg.TimeWindowPartitionMapping if days else dg.AllPartitionMapping
+                assert isinstance(dep.partition_mapping, kind), f"{name} on {upstream}"
+
+
+def test_both_directories_have_the_columns_of_each_of_their_tables(specs: dict[str, dg.AssetSpec]) -> None:
+    found = {
+        name: {column.name.partition(".")[0] for column in specs[name].metadata["dagster/column_schema"].columns}
+        for name in ("zammad/directory", "kimai/directory")
+    }
+    assert found == {
+        "zammad/directory": {"agents", "organizations", "activity_types"},
+        "kimai/directory": {"users", "customers", "projects", "activities"},
+    }
+    columns = {column.name: column for column in specs["kimai/directory"].metadata["dagster/column_schema"].columns}
+    assert columns["projects.customer_id"].description == "The customer who pays for it."
+
+
 def test_each_table_has_its_columns_described(specs: dict[str, dg.AssetSpec]) -> None:
     for name, spec in specs.items():
-        if name in DIRECTORIES:
+        if name in NO_TABLE:
             continue
         schema = spec.metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableSchema), name

@@ -11,7 +11,7 @@ from zk_pipeline.cli.report import headline
 from zk_pipeline.cli.sync_report import SyncReport
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.store import summaries
-from zk_pipeline_tests.defs.world import MONDAY, World, at
+from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
 FIRST, LAST = date(2025, 10, 1), date(2025, 10, 31)
 TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
@@ -123,7 +123,15 @@ def test_a_day_shows_what_was_done_in_its_metadata(world: World) -> None:
     assert {key: {name: shown[key][name] for name in values} for key, values in expected.items()} == expected
     rows = [shown[key]["dagster/partition_row_count"] for key in ASSETS]
     assert rows == [2, 2, 1, 2, 2]
-    assert "Billed already" in shown["kimai", "timesheets"]["preview"]
+    desk, office = (world.environment.runtime.stored(role).base_url for role in ("source", "target"))
+    ticket = f"[{world.desk.number()}]({desk}/#ticket/zoom/{world.desk.tickets['acme']})"
+    booked = shown["zammad", "time_accountings"]["preview"].splitlines()
+    assert f"| {ticket} | Anna | Acme | 0.50 | {MONDAY} 09:00 |" in booked[2]
+    (row,) = [row for row in world.office.rows if row.exported]
+    sheet = f"[{row.id}]({office}/en/team/timesheet/{row.id}/edit)"
+    assert shown["kimai", "timesheets"]["preview"].splitlines()[2:] == [
+        f"| {sheet} | {MONDAY} 13:00 | anna | Ourselves | 0.25 | Billed already |"
+    ]
 
 
 @pytest.mark.dagster
@@ -136,19 +144,24 @@ def test_a_day_lists_what_was_planned_written_and_is_in_kimai_with_names_and_lin
     ticket = f"[{world.desk.number()}]({desk}/#ticket/zoom/{world.desk.tickets['acme']})"
     sheet = world.office.sheet(booking).id
     link = f"[{sheet}]({office}/en/team/timesheet/{sheet}/edit)"
-    assert plan["to_write"].splitlines()[2:] == [f"| create | {ticket} | Anna | Acme | 1.50 |  |"]
-    assert plan["for_review"].splitlines()[2].startswith(f"| {ticket} | Ben | Acme | 0.25 |  | No Kimai activity")
+    begin = datetime.fromtimestamp(world.office.sheet(booking).begin, ZONE).strftime("%Y-%m-%d %H:%M")
+    assert plan["to_write"].splitlines()[2:] == [f"| create | {begin} | {ticket} | Anna | Acme | 1.50 |  |"]
+    row = plan["for_review"].splitlines()[2]
+    assert row.startswith(f"| {MONDAY} ")
+    assert f" | {ticket} | Ben | Acme | 0.25 |  | No Kimai activity" in row
     assert push["written"].splitlines() == [
-        "| write | ticket | person | customer | hours | time sheet |",
-        "| --- | --- | --- | --- | --- | --- |",
-        f"| create | {ticket} | Anna | Acme | 1.50 | {link} |",
+        "| write | begin | ticket | person | customer | hours | time sheet |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        f"| create | {begin} | {ticket} | Anna | Acme | 1.50 | {link} |",
     ]
+    assert (push["dagster/partition_row_count"], push["rows_written"]) == (1, 1)
     assert (push["hours_in_kimai"], push["hours_waiting"]) == (1.5, 0.25)
 
     world.sync()
     again = world.metadata(("sync", "kimai_pushes"))
     assert len(again["written"].splitlines()) == 2, "this run wrote nothing"
-    assert again["in_kimai"].splitlines()[2:] == [f"| {ticket} | Anna | Acme | 1.50 | {link} |"]
+    assert again["in_kimai"].splitlines()[2:] == [f"| {begin} | {ticket} | Anna | Acme | 1.50 | {link} |"]
+    assert (again["dagster/partition_row_count"], again["rows_written"]) == (1, 0), "the state, not the run"
     assert (again["hours_written"], again["hours_in_kimai"], again["hours_waiting"]) == (0.0, 1.5, 0.25)
 
 

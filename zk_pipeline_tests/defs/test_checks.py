@@ -106,7 +106,7 @@ def test_nothing_is_stale_while_the_catch_up_is_off(world: World, instance: dg.D
     change(world.environment.runtime, Actor("test", Role.ADMIN), CATCH_UP, {"on": False})
     materialize(instance, MONDAY)
     found = watched(instance, NOW)[FRESHNESS]
-    assert (found.passed, found.description) == (True, "The catch-up is off, so no day is due.")
+    assert (found.passed, found.description) == (True, "The regular sync is off, so no day is due.")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,25 @@ def test_all_days_of_a_run_that_a_system_stopped_are_left_failed(world: World, i
         world.sync(MONDAY, TUESDAY)
     assert failed_days(instance, [MONDAY, TUESDAY, WEDNESDAY]) == {MONDAY, TUESDAY}
     assert watched(instance, at("09:00", MONDAY + timedelta(days=70)))[FAILED_DAYS].passed, "the days are long past"
+
+
+def test_a_day_that_was_pushed_without_a_read_says_what_to_materialize(
+    world: World, instance: dg.DagsterInstance
+) -> None:
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    world.sync(TUESDAY)
+    alone = defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={PUSHES})
+    for day in (MONDAY, TUESDAY):
+        result = alone.execute_in_process(instance=instance, partition_key=str(day), raise_on_error=False)
+        assert result.success is (day == TUESDAY)
+    found = watched(instance, NOW)[FAILED_DAYS]
+    assert (found.passed, found.metadata["days"].value) == (False, str(MONDAY))
+    unread = f"{MONDAY}: This day was not read from zammad: materialize what is upstream too, or launch the job sync."
+    assert str(found.description).endswith(unread)
+
+    world.sync(MONDAY)
+    assert watched(instance, NOW)[FAILED_DAYS].passed
 
 
 def test_a_day_that_is_being_run_again_is_not_left_failed(world: World, instance: dg.DagsterInstance) -> None:

@@ -11,6 +11,7 @@ from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.pipeline import DaysFailedError, Pipeline
 from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.stages.push.pusher import Pusher
 from zk_pipeline.stages.systems import RunContext, open_systems
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, World
@@ -50,6 +51,23 @@ def test_a_day_that_was_never_read_is_neither_planned_nor_pushed(settled: World,
         stage(settled, name, MONDAY, MONDAY + timedelta(days=1))
     assert list(failed.value.bad) == [MONDAY + timedelta(days=1)]
     assert list(failed.value.good) == [MONDAY]
+
+
+def test_a_day_that_was_never_read_is_one_sentence_in_the_log_and_only_our_fault_has_a_traceback(
+    settled: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuesday = MONDAY + timedelta(days=1)
+    with pytest.raises(DaysFailedError):
+        stage(settled, "push", tuesday)
+    (unread,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert unread.getMessage().startswith(f"{tuesday}: This day was not read from zammad: materialize what is upstream")
+    assert unread.exc_info is None
+    caplog.clear()
+    monkeypatch.setattr(Pusher, "day", lambda *_: {}["nothing"])
+    with pytest.raises(DaysFailedError):
+        stage(settled, "push", MONDAY)
+    (ours,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert (ours.getMessage(), ours.exc_info is not None) == (f"{MONDAY} failed.", True)
 
 
 def everything(world: World) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import psycopg
@@ -19,16 +19,19 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     GrpcServerCodeLocationOrigin,
     RemoteInstigatorOrigin,
+    RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
+from dagster._core.storage.dagster_run import RunOpConcurrency
 from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from zk_pipeline.defs import run_launcher
 from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
+from zk_pipeline.observe.vital_signs import RUN_WAITS_AFTER
 from zk_pipeline.processes import daemon
-from zk_pipeline.processes.daemon import WatchedClock, end_runs_of_the_future, forget_ticks_of_the_future
+from zk_pipeline.processes.daemon import StuckRuns, WatchedClock, end_runs_of_the_future, forget_ticks_of_the_future
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.store import day_requests
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
@@ -47,6 +50,8 @@ with Database(sys.argv[1]).kept_lock(run_lock(sys.argv[2]), process_name()):
     print("running", flush=True)
     time.sleep(60)
 """
+
+REPOSITORY = RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin("127.0.0.1", 4000, location_name="zk_pipeline"), "r")
 
 
 @pytest.fixture(autouse=True)
@@ -159,10 +164,7 @@ def test_sensors_that_ticked_while_the_clock_was_ahead_tick_again(
     settled: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime.now(UTC).timestamp()
-    origin = RemoteInstigatorOrigin(
-        RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin("127.0.0.1", 4000, location_name="zk_pipeline"), "r"),
-        "demand",
-    )
+    origin = RemoteInstigatorOrigin(REPOSITORY, "demand")
     states = {}
     for name, tick in (("demand", now + 86_400), ("alerts", now - 5)):
         data = SensorInstigatorData(last_tick_timestamp=tick, last_tick_start_timestamp=tick, cursor="kept")
@@ -211,6 +213,78 @@ def test_runs_that_were_starting_or_stopping_while_the_clock_was_ahead_do_not_ho
     assert end_runs_of_the_future(settled.instance, now - 86_400) == [run.run_id]
     assert status_of(settled, run) == ended
     assert end_runs_of_the_future(settled.instance, now - 86_400) == []
+
+
+LATER = RUN_WAITS_AFTER + timedelta(seconds=10)
+STUCK = "This run did not get on for minutes, and nothing works on it."
+
+
+def stuck(watch: Watch, status: dg.DagsterRunStatus, **options: object) -> dg.DagsterRun:
+    """A run of the target's lane that is of this status since just now."""
+    lane = RunOpConcurrency(root_key_counts={}, has_unconstrained_root_nodes=False, all_pools={"kimai"})
+    options = {"job_name": "sync", "tags": RUN_TAGS, **options}
+    if status is dg.DagsterRunStatus.QUEUED:
+        options["remote_job_origin"] = RemoteJobOrigin(REPOSITORY, "sync")
+    run = create_run_for_test(watch.instance, status=status, **options)
+    with psycopg.connect(os.environ["ZK_DAGSTER_URL"].replace("+psycopg2", "")) as connection:
+        body = dg.serialize_value(run._replace(run_op_concurrency=lane))
+        connection.execute("UPDATE runs SET run_body = %s WHERE run_id = %s", [body, run.run_id])
+    if status in {dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING}:
+        kind = DagsterEventType(f"PIPELINE_{status.value}")
+        watch.instance.report_dagster_event(DagsterEvent(kind.value, run.job_name, message="As it began."), run.run_id)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"),
+    [("QUEUED", "FAILURE"), ("NOT_STARTED", "FAILURE"), ("STARTING", "FAILURE"), ("CANCELING", "CANCELED")],
+)
+def test_a_stuck_run_that_nothing_works_on_is_ended_and_its_days_are_run_again(
+    settled: Watch, monkeypatch: pytest.MonkeyPatch, status: str, ended: str
+) -> None:
+    with settled.world.environment.runtime.database.transaction() as connection:
+        day_requests.ask(connection, [MONDAY], "person")
+    (request,) = settled.tick().run_requests
+    run = stuck(settled, dg.DagsterRunStatus(status), tags=request.tags)
+    settled.let_pause()
+    assert settled.ranges() == [], "it holds up all others"
+    stuck_runs, now = StuckRuns(), datetime.now(UTC)
+    assert stuck_runs.end(settled.instance, now) == []
+    assert stuck_runs.end(settled.instance, now + LATER) == [], "it may begin by itself in a moment"
+    monkeypatch.setattr(daemon, "SECONDS_OF_SUSPICION", 0.0)
+    assert stuck_runs.end(settled.instance, now + LATER) == [run.run_id]
+    assert status_of(settled, run) == ended
+    assert any(STUCK in str(event.dagster_event or event.message) for event in settled.instance.all_logs(run.run_id))
+    assert stuck_runs.end(settled.instance, now + LATER) == []
+    # Cancelled, it was by a person: its days wait for a word.
+    assert settled.ranges() == ([(MONDAY, MONDAY)] if ended == "FAILURE" else [])
+
+
+@pytest.mark.parametrize("before", ["STARTED", "CANCELING"])
+def test_a_run_that_waits_behind_another_one_that_works_is_not_ended(
+    settled: Watch, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    monkeypatch.setattr(daemon, "SECONDS_OF_SUSPICION", 0.0)
+    working = stuck(settled, dg.DagsterRunStatus(before))
+    waiting = stuck(settled, dg.DagsterRunStatus.QUEUED)
+    database = settled.world.environment.runtime.database
+    with database.kept_lock(run_lock(working.run_id), process_name()):
+        assert wait_until(lambda: database.holder_of(run_lock(working.run_id)) is not None, 10)
+        assert StuckRuns().end(settled.instance, datetime.now(UTC) + LATER) == []
+    assert (status_of(settled, working), status_of(settled, waiting)) == (before, "QUEUED")
+
+
+def test_a_run_that_a_process_works_on_and_one_of_somebody_else_are_left_alone(
+    settled: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "SECONDS_OF_SUSPICION", 0.0)
+    begins = stuck(settled, dg.DagsterRunStatus.STARTING)
+    stuck(settled, dg.DagsterRunStatus.STARTING, job_name="somebody_elses", tags={})
+    database = settled.world.environment.runtime.database
+    with database.kept_lock(run_lock(begins.run_id), process_name()):
+        assert wait_until(lambda: database.holder_of(run_lock(begins.run_id)) is not None, 10)
+        assert StuckRuns().end(settled.instance, datetime.now(UTC) + LATER) == []
+    assert StuckRuns().end(settled.instance, datetime.now(UTC) + LATER) == [begins.run_id]
 
 
 def test_a_run_is_suspected_for_a_while_before_it_is_failed(

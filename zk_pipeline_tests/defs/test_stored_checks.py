@@ -79,7 +79,9 @@ def test_hours_taken_for_minutes_are_noticed(world: World) -> None:
     for hours in ("0.25", "0.5", "1.5", "0.75", "2"):
         world.desk.book(hours)
     world.sync()
-    sentence = red(checked())[UNITS]
+    found = checked()
+    assert found[UNITS].severity is dg.AssetCheckSeverity.WARN
+    sentence = red(found)[UNITS]
     assert "ZK_MINUTES_PER_UNIT" in sentence
     assert sentence.endswith("set ZK_MINUTES_PER_UNIT to its minutes, and run zk rederive.")
 
@@ -99,7 +101,9 @@ def test_bookings_without_mapping_are_counted_once_they_are_many(world: World) -
     world.desk.book(45, agent="carla")
     world.desk.book(30)
     world.sync()
-    sentence = red(checked())[MAPPED]
+    found = checked()
+    assert (found[MAPPED].severity, found[READS].severity) == (dg.AssetCheckSeverity.WARN, dg.AssetCheckSeverity.ERROR)
+    sentence = red(found)[MAPPED]
     assert sentence.startswith("1 of 2 bookings since 2025-08-06 (45 minutes) have no mapping. See which with")
 
 

@@ -223,12 +223,12 @@ class KimaiConnector(HttpConnector, TargetConnector):
             self._http.write("DELETE", f"{TIMESHEETS}/{timesheet_id}", repeatable=True, needs=DELETE)
 
     def create_customer(self, *, name: str, number: str) -> Customer:
-        """Create a customer, or return the one that already has this number (docs/kimai.md §7)."""
-        return CUSTOMERS.obtain(self._http, number, {"name": name})
+        """Create a customer; if Kimai says that the number is taken, return the one that has it (docs/kimai.md §7)."""
+        return CUSTOMERS.create(self._http, number, {"name": name})
 
     def create_project(self, *, name: str, number: str, customer_id: int) -> Project:
-        """Create a project, or return the one that already has this number, of any customer (docs/kimai.md §7)."""
-        return PROJECTS.obtain(self._http, number, {"name": name, "customer": customer_id})
+        """Create a project; if Kimai says that the number is taken, return the one that has it, of any customer."""
+        return PROJECTS.create(self._http, number, {"name": name, "customer": customer_id})
 
     def find_customer(self, number: str) -> Customer | None:
         """The customer with exactly this number, even if hidden; the oldest if there are several."""

@@ -12,7 +12,7 @@ from zk_pipeline.connectors.kimai import reading
 from zk_pipeline.connectors.kimai.errors import TIMESHEETS
 from zk_pipeline.domain.records import Customer, MasterDataKind, MasterDataState, Project, Unreadable
 
-# Customers, projects and tags of Kimai: found, else created; repeating it creates nothing (docs/kimai.md §7, §9).
+# Customers, projects and tags of Kimai: found, else created (docs/kimai.md §7, §9).
 
 TAGS = "/api/tags"
 HIDDEN_AND_VISIBLE = 3
@@ -56,14 +56,11 @@ class MasterDataEndpoint(Generic[Kind]):
             )
         return min(matching, key=lambda record: record.id, default=None)
 
-    def obtain(self, http: HttpClient, number: str, content: Mapping[str, Any]) -> Kind:
-        """The record with this number, created with this content if there is none.
+    def create(self, http: HttpClient, number: str, content: Mapping[str, Any]) -> Kind:
+        """Create the record, which `find` did not find.
 
-        If somebody else created it first, or the answer was lost, it is looked up again.
+        If the number is taken, or the answer was lost, it is looked up.
         """
-        found = self.find(http, number)
-        if found is not None:
-            return found
         try:
             answer = http.write("POST", self.path, {**content, "number": number}, needs=(self.permission,))
             return self.parse(answer.row(self.what))

@@ -113,6 +113,16 @@ def test_what_people_use_is_exposed_with_the_marts_that_the_code_reads(manifest:
     assert {name.rpartition(".")[2] for name in exposures["statement"]} == read
 
 
+def test_dbts_documentation_is_made_with_the_variables_of_the_embedded_database(marts: Marts, tmp_path: Path) -> None:
+    marts.build(options=MODELS)
+    every = project._environment(marts.runtime)
+    of_docs = {name: every[name] for name in ("PGHOST", "PGPORT", "PGUSER", "PGDATABASE")}
+    done = project.call("docs", ["generate"], tmp_path, of_docs)
+    assert done.returncode == 0, done.stdout
+    nodes = json.loads((tmp_path / "catalog.json").read_text(encoding="utf-8"))["nodes"]
+    assert "minutes_kimai" in nodes["model.zk_marts.fct_time_entries"]["columns"]
+
+
 def test_the_manifest_needs_no_database(tmp_path: Path) -> None:
     done = project.call("parse", (), tmp_path, {"PGHOST": "nowhere.invalid"})
     assert done.returncode == 0, done.stdout
