@@ -80,7 +80,7 @@ class Trace:
 def read_traces(connection: Connection, systems: ConnectorNames, reference: str) -> list[Trace]:
     """The traces of a booking (`123`), adjustment (`a5`), ticket (`#50001`) or time sheet (`kimai:7`).
 
-    Raises `TraceError` if nothing is known about it.
+    Raises `TraceError` if there is no such thing; the message names a ticket of this number, if that may be meant.
     """
     reference = reference.removeprefix(MERGE)
     if reference.startswith("kimai:"):
@@ -97,11 +97,21 @@ def read_traces(connection: Connection, systems: ConnectorNames, reference: str)
         found = [_trace(connection, systems, reference if adjusted else str(_number(reference, reference)))]
     known = [story for story in found if _is_known(story)]
     if not known:
-        raise TraceError(
-            f"Nothing is known about {reference}. Sync its day if it was never read. Write 123 for a booking, a5 for "
-            "an adjustment, '#50001' for a ticket, kimai:7 for a time sheet."
-        )
+        raise TraceError(_unknown(connection, systems, reference))
     return known
+
+
+def _unknown(connection: Connection, systems: ConnectorNames, reference: str) -> str:
+    """What there is not, and what may be meant or done."""
+    if reference.startswith("kimai:"):
+        return f"No time sheet {reference.removeprefix('kimai:')}. Sync its day if it was never read."
+    if reference.startswith("#"):
+        return f"No booking on ticket {reference}. Sync its days if they were never read."
+    if is_adjustment(reference):
+        return f"No adjustment {reference}. Trace the booking that was adjusted to see its adjustments."
+    if _bookings_of_ticket(connection, systems, reference):
+        return f"No booking {reference}. Did you mean ticket #{reference}?"
+    return f"No booking {reference}. Sync its day if it was never read; write a ticket with #, a time sheet as kimai:7."
 
 
 def _trace(

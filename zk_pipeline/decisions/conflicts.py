@@ -97,6 +97,7 @@ class PastConflict:
     resolution_status: str
     decision: str | None
     decided_by: str | None
+    decided_by_name: str
     decided_at: datetime | None
     opened_at: datetime
     closed_at: datetime | None
@@ -162,9 +163,10 @@ def conflict_view(runtime: Runtime, conflict_id: int) -> ConflictView:
         line = line if line is not None and line.reason == conflict.reason else None
         both = side_by_side(connection, runtime, links, line, source_id=conflict.source_id, kimai_id=conflict.kimai_id)
         history = conflicts.history(connection, conflict.connector, conflict.key)
+        people = trail.names_of(connection, {row.decided_by for row in history if row.decided_by})
         bookings = _reducible(connection, runtime, names, conflict)
     choices = options(conflict, reducible=bool(bookings))
-    past = tuple(_past(row) for row in history)
+    past = tuple(_past(row, people) for row in history)
     return ConflictView(conflict, both.billed_to, both.sides, both.candidates, bookings, choices, past)
 
 
@@ -214,8 +216,19 @@ def _conflict(row: Row[Any], links: Links, people: Mapping[str, str]) -> Conflic
     )
 
 
-def _past(row: Row[Any]) -> PastConflict:
-    return PastConflict(**{name: getattr(row, name) for name in PastConflict.__slots__})
+def _past(row: Row[Any], people: Mapping[str, str]) -> PastConflict:
+    by = row.decided_by or ""
+    return PastConflict(
+        row.id,
+        row.reason,
+        row.resolution_status,
+        row.decision,
+        row.decided_by,
+        people.get(by, by),
+        row.decided_at,
+        row.opened_at,
+        row.closed_at,
+    )
 
 
 # Decisions about one or many conflicts, and their preview.

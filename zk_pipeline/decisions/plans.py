@@ -242,9 +242,9 @@ def _approvable(
 ) -> tuple[dict[str, str], list[RefusedApproval]]:
     """The unchanged lines of a day (key to hash of what it writes), and what is refused."""
     if is_outdated:
-        return {}, [RefusedApproval(day, f"Make the plan of {day} again: it is from before an undo.")]
+        return {}, [RefusedApproval(day, f"Preview {day} again: the plan is from before an undo.")]
     if not shown:
-        return {}, [RefusedApproval(day, f"The plan of {day} writes nothing. Make it again first.")]
+        return {}, [RefusedApproval(day, f"The plan of {day} writes nothing. Preview the day again first.")]
     allowed: dict[str, str] = {}
     refused: list[RefusedApproval] = []
     if seen is not None:

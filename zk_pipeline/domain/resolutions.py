@@ -35,6 +35,19 @@ class Choice(StrEnum):
     IGNORE = "ignore"
 
 
+MEANT: Mapping[Choice, str] = {
+    Choice.CREATE: "create the time sheet",
+    Choice.UPDATE: "update the time sheet",
+    Choice.LINK: "link the time sheet",
+    Choice.DELETE: "delete the time sheet",
+    Choice.ADJUST: "adjust the difference",
+    Choice.REDUCE: "reduce the booking",
+    Choice.MOVE: "move the booking",
+    Choice.KEEP: "keep it as it is in Kimai",
+    Choice.IGNORE: "leave it out",
+}
+"""What somebody decided, as a part of a sentence."""
+
 ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.UNMAPPED_USER: (Choice.IGNORE,),
     Reason.UNMAPPED_ACTIVITY: (Choice.IGNORE,),

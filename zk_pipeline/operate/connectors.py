@@ -257,10 +257,10 @@ def _checked_address(name: str, base_url: str) -> str:
     try:
         address = checked_base_url(Endpoint(name, base_url, ""))
     except ValueError as error:
-        raise OperationError(f"base_url: {error}") from error
+        raise OperationError(str(error)) from error
     host = urlsplit(address).hostname or ""
     if leads_to_forbidden(host):
-        raise OperationError(f"base_url: {host} resolves to a forbidden address. {REMEDY}")
+        raise OperationError(f"The address of {name} is forbidden: {host} resolves to a forbidden address. {REMEDY}")
     return address
 
 
@@ -268,7 +268,7 @@ def _checked_token(name: str, token: str) -> str:
     try:
         return checked_token(Endpoint(name, "", token))
     except ValueError as error:
-        raise OperationError(f"token: {error}") from error
+        raise OperationError(str(error)) from error
 
 
 def _found(connection: Connection, connector_id: int, *, lock: bool = False) -> ConnectorRecord:

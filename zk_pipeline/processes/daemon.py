@@ -4,6 +4,9 @@ Its loops wait until the clock has passed the end of their pause, its sensors un
 last tick, and its run monitoring until a run has been starting or stopping for too long. A clock that is set back by a
 day would keep all of them silent for a day, with all runs behind one that died. So the process ends when that happens,
 is started again by what keeps it, and begins with what is of the future.
+
+It also ends runs that should have begun, or been cancelled, minutes ago: Dagster looks after no run that is queued, and
+one that stays holds up all later ones.
 """
 
 import logging
@@ -13,16 +16,23 @@ import signal
 import socket
 import threading
 import time
+from datetime import UTC, datetime
 
-from dagster import DagsterError, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterError, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 from sqlalchemy.exc import SQLAlchemyError
 
+from zk_pipeline.defs.run_launcher import is_ours, run_lock
+from zk_pipeline.domain.vital_figures import UnfinishedRun
+from zk_pipeline.observe.vital_signs import stuck_runs
 from zk_pipeline.runtime.dagster_internals import (
     DagsterPostgresException,
     InstigatorType,
     SensorInstigatorData,
     command,
+    opened,
+    orchestration,
 )
+from zk_pipeline.runtime.run_tags import TARGET_POOL
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
 from zk_pipeline.store.day_requests import END, wake
@@ -34,9 +44,15 @@ SECONDS_BETWEEN_TIDYING = 30.0
 """Not only at the start: a tick that a former daemon began while the clock was ahead is resumed, and ends with its own
 time."""
 
+SECONDS_OF_SUSPICION = 60.0
+"""For so long a run must be seen stuck before it is ended: after a pause of the daemon, the database or the whole
+machine the queue moves again by itself."""
+
 SECONDS_BETWEEN_LOOKS = 1.0
 _PASSING = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
 _SET_BACK = "The clock was set back, so that nobody knows for how long this run has been at it."
+_STUCK = "This run did not get on for minutes, and nothing works on it."
+_BEGUN = frozenset({"STARTING", "STARTED", "CANCELING"})
 
 _log = logging.getLogger(__name__)
 
@@ -124,34 +140,81 @@ def end_runs_of_the_future(instance: DagsterInstance, now: float) -> list[str]:
     for record in instance.get_run_records(RunsFilter(statuses=_PASSING)):
         if record.update_timestamp.timestamp() <= now + LONGEST_STEP:
             continue
-        if record.dagster_run.status is DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(record.dagster_run, _SET_BACK)
-        else:
-            instance.report_run_failed(record.dagster_run, _SET_BACK)
+        _end(instance, record.dagster_run, _SET_BACK)
         ended.append(record.dagster_run.run_id)
     return ended
 
 
+def _end(instance: DagsterInstance, run: DagsterRun, why: str) -> None:
+    if run.status is DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, why)
+    else:
+        instance.report_run_failed(run, why)
+
+
+class StuckRuns:
+    """Ends our runs that are stuck and that no process works on, once they were seen so for a while.
+
+    What asked for their days asks again. A queued run is left alone while one that is being started or cancelled is in
+    its way, since it may begin as soon as that one is gone.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def end(self, instance: DagsterInstance, now: datetime) -> list[str]:
+        """End them; returns their ids. Raises `DatabaseUnavailableError`, and the errors of Dagster's storage."""
+        settings = load_settings()
+        if settings.database_url is None or settings.dagster_url is None:
+            return []
+        with opened(settings.dagster_url.get_secret_value()) as dagster, dagster.transaction() as connection:
+            facts = orchestration(connection, TARGET_POOL)
+        begun = {run.lane for run in facts.runs if run.lane and run.status in _BEGUN}
+        stuck = [run for run in stuck_runs(facts, now) if run.status in _BEGUN or run.lane not in begun]
+        self._seen = {run.run_id: self._seen.get(run.run_id, time.monotonic()) for run in stuck}
+        due = [run for run in stuck if time.monotonic() - self._seen[run.run_id] >= SECONDS_OF_SUSPICION]
+        if not due:
+            return []
+        database = Database(settings.database_url.get_secret_value())
+        try:
+            return [run.run_id for run in due if _ends(instance, database, run)]
+        finally:
+            database.close()
+
+
+def _ends(instance: DagsterInstance, database: Database, stuck: UnfinishedRun) -> bool:
+    """End a run, unless it has got on meanwhile, a process works on it, or it is not ours."""
+    run = instance.get_run_by_id(stuck.run_id)
+    if run is None or run.status.value != stuck.status or not is_ours(run):
+        return False
+    if database.holder_of(run_lock(run.run_id)) is not None:
+        return False
+    _end(instance, run, _STUCK)
+    return True
+
+
 def watch(clock: WatchedClock, ends: threading.Event) -> None:
-    """Settle what is of the future, and end the process when the clock was set back."""
-    tidied_at = -math.inf
+    """Settle what is of the future or stuck, and end the process when the clock was set back."""
+    tidied_at, stuck = -math.inf, StuckRuns()
     while not ends.wait(SECONDS_BETWEEN_LOOKS):
-        if time.monotonic() - tidied_at > SECONDS_BETWEEN_TIDYING and _settles():
+        if time.monotonic() - tidied_at > SECONDS_BETWEEN_TIDYING and _settles(stuck):
             tidied_at = time.monotonic()
         if (seconds := clock.seconds_set_back()) > LONGEST_STEP:
             _log.error("The clock was set back by %.0f s. The daemon ends, to be started again.", seconds)
             os._exit(1)
 
 
-def _settles() -> bool:
-    """Whether Dagster's storage could be looked at; it may be away just now."""
+def _settles(stuck: StuckRuns) -> bool:
+    """Whether both databases could be looked at; they may be away just now."""
     try:
         with DagsterInstance.get() as instance:
             for name in forget_ticks_of_the_future(instance, time.time()):
                 _log.warning("The clock was set back since the last tick of the sensor %s; it ticks again.", name)
             for run_id in end_runs_of_the_future(instance, time.time()):
                 _log.warning("The clock was set back since run %s was to start or stop; it is ended.", run_id)
-    except (SQLAlchemyError, DagsterError, DagsterPostgresException) as error:
+            for run_id in stuck.end(instance, datetime.now(UTC)):
+                _log.warning("Run %s did not get on for minutes, and nothing works on it; it is ended.", run_id)
+    except (DatabaseUnavailableError, SQLAlchemyError, DagsterError, DagsterPostgresException) as error:
         _log.warning("Ticks and runs could not be looked at (%s); it is tried again.", type(error).__name__)
         return False
     return True

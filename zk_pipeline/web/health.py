@@ -33,7 +33,8 @@ class Health:
         self._watch = HealthMonitor(runtime)
         self._teller = SignAlerter(runtime, self._watch)
         self.router = APIRouter(tags=["health"])
-        self.router.add_api_route(PATH, self.show, summary="How everything is")
+        unfit: dict[int | str, Any] = {503: {"content": {"application/json": {"schema": {}}}}}
+        self.router.add_api_route(PATH, self.show, summary="How everything is", responses=unfit)
         self.router.add_api_route(PATH, self.show, methods=["HEAD"], include_in_schema=False)
 
     def start(self) -> None:

@@ -69,12 +69,13 @@ async def once(
 class KeyedRoute(GuardedRoute):
     """A route with idempotency keys: the same request under the same key is done once and answered alike.
 
-    Keys count for JSON and empty bodies; an uploaded file sets the same twice, and a downloaded one is made again.
+    Keys count for JSON and empty bodies; an uploaded file, whose route describes its body itself, sets the same twice,
+    and a downloaded one is made again.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
         extra: dict[str, Any] = given.pop("openapi_extra", None) or {}
-        if not set(given.get("methods") or ()) <= SAFE_METHODS:
+        if not set(given.get("methods") or ()) <= SAFE_METHODS and "requestBody" not in extra:
             extra = {**extra, "parameters": [*extra.get("parameters", ()), _DESCRIBED]}
         super().__init__(path, endpoint, openapi_extra=extra, **given)
 

@@ -256,7 +256,12 @@ class Intake:
         self._memory = BodyBudget(BODIES_LIMIT)
         self.router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"])
         self.router.add_api_route(
-            "/{connector}", self.receive, methods=["POST"], status_code=202, summary="Take a signed webhook"
+            "/{connector}",
+            self.receive,
+            methods=["POST"],
+            status_code=202,
+            summary="Take a signed webhook",
+            responses={status: {} for status in (400, 401, 408, 413, 415, 429)},
         )
 
     async def receive(self, request: Request, connector: str) -> JSONResponse:

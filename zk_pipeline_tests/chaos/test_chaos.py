@@ -1,14 +1,17 @@
 """Seeds of the fault matrix, twenty quick ones and those that once failed; and whether its judge sees anything."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
 
 import pytest
 
+from zk_pipeline_tests.chaos import place as places
 from zk_pipeline_tests.chaos.oracle import wrong_state
 from zk_pipeline_tests.chaos.place import Place, furnished_place
 from zk_pipeline_tests.chaos.schedule import FAULTS, PARTS, Kind, drawn
@@ -72,10 +75,30 @@ def test_the_seeds_kill_every_part_meet_every_fault_and_do_everything_else_too()
     for kind, detail, values in (
         (Kind.OUTAGE, "system", {"zammad", "kimai"}),
         (Kind.RESTART, "signal", {"SIGINT", "SIGQUIT", "SIGKILL"}),
+        (Kind.OWN_CLOCK, "jump", {timedelta(hours=hours) for hours in (-24, -1, 0, 1, 24)}),
     ):
         assert {event.detail[detail] for event in events if event.kind is kind} == values
     again = {event.detail["again_after"] is None for event in events if event.kind is Kind.POWER_CUT}
     assert again == {True, False}
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the library that sets the clock takes a C compiler")
+def test_the_clock_of_postgresql_jumps_and_is_right_again(tmp_path: Path) -> None:
+    with furnished_place(tmp_path) as place:
+        for jump in (timedelta(hours=1), timedelta(days=-1), timedelta(0)):
+            place.set_clock(jump)
+            ((now,),) = place.rows("SELECT clock_timestamp()")
+            assert abs(now - datetime.now(UTC) - jump) < timedelta(seconds=30)
+
+
+def test_without_a_compiler_the_clock_stays_and_nothing_else_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "_clock_library", lambda: None)
+    with furnished_place(tmp_path) as place:
+        place.set_clock(timedelta(hours=1))
+        ((now,),) = place.rows("SELECT clock_timestamp()")
+        assert abs(now - datetime.now(UTC)) < timedelta(seconds=30)
 
 
 def test_the_judge_sees_every_field_that_is_wrong_and_doubled_minutes(tmp_path: Path) -> None:

@@ -166,7 +166,8 @@ def test_a_second_decision_is_told_of_the_first(month: Zk) -> None:
     month("conflicts", "resolve", conflict, "link")
     result = month("conflicts", "resolve", conflict, "ignore")
     assert result.exit_code == 1
-    assert f"Conflict {conflict} is no longer open (decided, link by cli:" in result.stderr
+    assert f"Conflict {conflict} is no longer open: cli:" in result.stderr
+    assert "decided to link the time sheet." in result.stderr
 
 
 def test_a_filter_decides_about_each_that_it_names(month: Zk) -> None:

@@ -78,6 +78,27 @@ def test_a_ticket_tells_the_story_of_each_of_its_bookings(days: Zk) -> None:
     assert {one["ticket"]["number"] for one in told} == {number}
 
 
+def test_the_number_of_a_ticket_is_told_for_what_it_is(days: Zk) -> None:
+    number = story(days, written(days)["source_id"])["ticket"]["number"]
+    result = days("trace", number)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"No booking {number}. Did you mean ticket #{number}?" in result.stderr
+
+
+def test_a_person_is_named_and_not_numbered(days: Zk) -> None:
+    conflict = as_json(days("conflicts", "list", "--each", "--json"))[0]
+    number = str(conflict["id"])
+    days("conflicts", "resolve", number, "ignore", "--why", "Goodwill")
+    assert days("users", "create", "ada@example.com", "--without-password").exit_code == 0
+    with days.home.database() as database, database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE sync.conflicts SET decided_by = 'user:1' WHERE decision IS NOT NULL")
+    for shown in (days("trace", conflict["source_id"]).stdout, days("conflicts", "show", number).stdout):
+        assert "ada@" in shown
+        assert "user:1" not in shown
+    again = days("conflicts", "resolve", number, "ignore", "--why", "Goodwill")
+    assert f"Conflict {number} is no longer open: ada@example.com decided to leave it out." in again.stderr
+
+
 def test_what_waits_for_a_person_is_told_with_the_decision_and_who_took_it(days: Zk) -> None:
     conflict = as_json(days("conflicts", "list", "--each", "--json"))[0]
     days("conflicts", "resolve", str(conflict["id"]), "ignore", "--why", "Goodwill")
@@ -145,9 +166,10 @@ def test_no_secret_appears(days: Zk) -> None:
 @pytest.mark.parametrize(
     ("reference", "sentence"),
     [
-        ("99999999", "Nothing is known about 99999999."),
-        ("#99999999", "Nothing is known about #99999999."),
-        ("kimai:99999999", "Nothing is known about kimai:99999999."),
+        ("99999999", "No booking 99999999. Sync its day"),
+        ("#99999999", "No booking on ticket #99999999. Sync its days"),
+        ("kimai:99999999", "No time sheet 99999999. Sync its day"),
+        ("a99999", "No adjustment a99999. Trace the booking"),
         ("acme", "'acme' cannot be traced. Write 123 for a booking"),
         ("kimai:x", "'kimai:x' cannot be traced."),
         ("9" * 30, "cannot be traced."),

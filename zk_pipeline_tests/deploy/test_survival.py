@@ -28,6 +28,7 @@ from zk_pipeline_tests.store.make_release import RELEASES, ROWS
 from zk_sandbox.control import with_control
 from zk_sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
 from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.kimai.model import Timesheet
 from zk_sandbox.server import ServerThread
 from zk_sandbox.zammad import ZammadServer
 
@@ -35,6 +36,10 @@ SECRET = "signed"
 ACCOUNT = "zk-sync"
 MARKER = re.compile(r"\[zk-zammad-(\d+)\]$")
 SECONDS_TO_ARRIVE = 150.0
+SECONDS_TO_BE_MISSED = 180.0
+"""A daemon counts as dead after two minutes without a beat."""
+
+SECONDS_TO_CATCH_UP = 120.0
 BETWEEN_BOOKINGS = 0.5
 pytestmark = pytest.mark.timeout(600)
 
@@ -65,6 +70,24 @@ class Firm:
         finally:
             done.set()
             worker.join()
+
+    def book(self) -> int:
+        """Book once, without a webhook."""
+        self.booked.append(self.zammad.book(self.ticket, self.agent, 15, self.kind))
+        return self.booked[-1]
+
+    def sheet(self, booking: int) -> Timesheet:
+        """The one time sheet of a booking."""
+        rows = list(self.kimai.kimai.timesheets)
+        (row,) = [row for row in rows if (row.description or "").endswith(f"[zk-zammad-{booking}]")]
+        return row
+
+    def asked(self) -> set[tuple[str, int]]:
+        """The reasons for which a person is asked, each with the time sheet."""
+        url = self.stack.variables["ZK_DATABASE_URL"].replace("+psycopg", "")
+        with psycopg.connect(url) as connection:
+            query = "SELECT reason, kimai_id FROM sync.conflicts WHERE resolution_status = 'open'"
+            return set(connection.execute(query))
 
     def await_deliveries(self) -> None:
         """Wait until two more deliveries were accepted."""
@@ -99,9 +122,13 @@ class Firm:
         port = self.stack.variables["ZK_WEB_PORT"]
         return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).text
 
+    def sign(self, name: str) -> dict[str, str]:
+        """What health tells of one vital sign."""
+        return json.loads(self.own("/api/health"))["signs"][name]
+
     def kimai_is(self, status: str) -> bool:
         """Whether health tells this of Kimai."""
-        return json.loads(self.own("/api/health"))["signs"]["kimai"]["status"] == status
+        return self.sign("kimai")["status"] == status
 
     def refusal(self) -> str:
         """What whoever met the refused token last wrote down; a run that has met it, or a look at the changes."""
@@ -117,8 +144,7 @@ class Firm:
     def _work(self, done: threading.Event) -> None:
         with self.stack.client() as client:
             while not done.wait(BETWEEN_BOOKINGS):
-                self.booked.append(self.zammad.book(self.ticket, self.agent, 15, self.kind))
-                self._deliver(client, f"delivery-{self.booked[-1]}", done)
+                self._deliver(client, f"delivery-{self.book()}", done)
 
     def _deliver(self, client: httpx.Client, delivery: str, done: threading.Event) -> None:
         """Send a delivery again until it is accepted, as Zammad does."""
@@ -175,6 +201,7 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
             "ZK_WEBHOOK_SECRET": SECRET,
             "ZK_RETRY_SECONDS": "2",
             "ZK_POLL_SECONDS": "5",
+            "ZK_KIMAI_POLL_SECONDS": "10",
             "ZK_KIMAI_TIME_LIMIT": "5",
             "ZK_OTLP_ENDPOINT": collector.url,
         }
@@ -232,6 +259,31 @@ def test_the_processes_of_runs_and_of_the_web_app_send_their_traces(firm: Firm):
         firm.await_deliveries()
     assert_everything_arrived_once(firm)
     assert wait_until(lambda: {"run sync", "sync/kimai_pushes", "webhook"} <= firm.traced(), SECONDS_TO_ARRIVE)
+
+
+def test_what_happened_while_only_the_daemon_was_dead_for_minutes_is_made_up_for(firm: Firm):
+    edited, deleted, edited_there, deleted_there = (firm.book() for _ in range(4))
+    assert_everything_arrived_once(firm)
+    daemon = firm.stack.services["daemon"]
+    daemon.kill()
+    booked = firm.book()
+    firm.zammad.edit(edited, units="35")
+    asked = {"deleted_in_zammad": firm.sheet(deleted), "kimai_edited": firm.sheet(edited_there)}
+    firm.zammad.delete(deleted)
+    sheets = firm.kimai.kimai.timesheets
+    sheets.put(replace(firm.sheet(edited_there), duration=5 * 60))
+    asked["deleted_in_kimai"] = firm.sheet(deleted_there)
+    sheets.remove(firm.sheet(deleted_there).id)
+    assert wait_until(lambda: firm.sign("daemons")["status"] == "fail", SECONDS_TO_BE_MISSED)
+    assert firm.sign("daemons")["text"].startswith("The daemon does not run:")
+    assert booked not in firm.in_kimai()
+    daemon.start(firm.stack.variables)
+    daemon.await_health()
+    assert wait_until(lambda: booked in firm.in_kimai() and firm.sheet(edited).duration == 35 * 60, SECONDS_TO_CATCH_UP)
+    expected = {(reason, sheet.id) for reason, sheet in asked.items()}
+    assert wait_until(lambda: firm.asked() >= expected, SECONDS_TO_CATCH_UP)
+    assert firm.in_kimai()[booked] == 1
+    assert wait_until(lambda: firm.sign("daemons")["status"] == "pass", SECONDS_TO_CATCH_UP)
 
 
 def assert_everything_arrived_once(firm: Firm) -> None:

@@ -14,7 +14,7 @@ from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.matching import Candidate, Tier
 from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.resolutions import Choice, resolved
+from zk_pipeline.domain.resolutions import MEANT, Choice, resolved
 from zk_pipeline.store import conflicts, day_requests, plans, tables
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline.store.database import Database
@@ -154,7 +154,7 @@ def test_of_two_decisions_at_once_the_first_holds_and_the_second_is_told(databas
     with ThreadPoolExecutor() as pool:
         told = list(pool.map(attempt, choices))
     (winner,) = (choice for choice, sentence in zip(choices, told, strict=True) if not sentence)
-    assert f"Conflict {row.id} is no longer open (decided, {winner} by cli:{winner})." in told
+    assert f"Conflict {row.id} is no longer open: cli:{winner} decided to {MEANT[winner]}." in told
     with database.transaction() as connection:
         assert conflicts.one(connection, row.id).decision == winner
 

@@ -1,6 +1,6 @@
 """The style of documents: language, letterhead, font, and whether they are internal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -71,11 +71,11 @@ class DocumentStyle:
         """The sentence about open credits; empty without any."""
         return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
 
-    def questions_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
-        """The sentences about open conflicts and corrections; empty without any."""
+    def questions_sentence(self, accounts: Sequence[CustomerStatement], named: Callable[[str], str] = str) -> str:
+        """The sentences about open conflicts and corrections, with reasons as they are `named`; empty without any."""
         questions = questions_of(accounts)
         listed = ", ".join(
-            f"{number} {reason} ({self.word('min', minutes=self.minutes(minutes))})"
+            f"{number} {named(reason)} ({self.word('min', minutes=self.minutes(minutes))})"
             for reason, (number, minutes) in questions.items()
         )
         corrections = sum((abs(line.amounts.corrections_open) for row in accounts for line in row.lines), ZERO)

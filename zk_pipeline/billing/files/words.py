@@ -285,9 +285,9 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Non comparé aux factures : {problem}",
     ),
     "never_compared": (
-        "Not compared with invoices yet; the deep check does, and zk statement MONTH --invoices.",
-        "Noch nicht mit Rechnungen verglichen; das tun die gründliche Prüfung und zk statement MONAT --invoices.",
-        "Pas encore comparé aux factures ; le contrôle approfondi le fait, et zk statement MOIS --invoices.",
+        "Not compared with invoices yet; the nightly check does, and zk statement MONTH --invoices.",
+        "Noch nicht mit Rechnungen verglichen; das tun die nächtliche Prüfung und zk statement MONAT --invoices.",
+        "Pas encore comparé aux factures ; le contrôle nocturne le fait, et zk statement MOIS --invoices.",
     ),
     "internal": (
         "For internal use: where every minute went",

@@ -12,7 +12,7 @@ from zk_pipeline.audit import trail
 from zk_pipeline.audit.trail import ExportFormat, TrailEntry, TrailFilter
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.store.audit import broken_sentence
-from zk_pipeline.web.api.common import PREFIX, CsvDialect, Page, Ready, Search, Wanted
+from zk_pipeline.web.api.common import PREFIX, CsvDialect, Page, Ready, Search, Wanted, also
 from zk_pipeline.web.authentication import Admin, Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/audit", tags=["audit"])
@@ -71,7 +71,7 @@ def export_trail(
     return StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
 
 
-@router.get("/verification", summary="Whether the chain is unbroken")
+@router.get("/verification", summary="Whether the chain is unbroken", responses=also(403))
 def verification(_actor: Admin, ready: Ready) -> VerificationView:
     """Verifies the whole chain: every hash, every link, and every detail that was not erased."""
     found = trail.verify(ready)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
@@ -35,6 +35,11 @@ class Page(BaseModel, Generic[Row]):
     total: int
     page: int
     pages: int
+
+
+def also(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Errors of an operation that do not follow from what it takes; `documentation` describes them."""
+    return {status: {} for status in statuses}
 
 
 class Paging(BaseModel):

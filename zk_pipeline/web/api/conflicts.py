@@ -14,7 +14,7 @@ from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.web.api.common import PREFIX, Body, First, Last, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, First, Last, Page, Ready, Wanted, also
 from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -128,7 +128,7 @@ def _filter(
     return ConflictFilter(resolution_status, reason or "", first, last, agent, customer, search)
 
 
-@router.get("", summary="A page of conflicts, oldest day first")
+@router.get("", summary="A page of conflicts, oldest day first", responses=also(404))
 def list_conflicts(
     _actor: Viewer,
     ready: Ready,
@@ -189,7 +189,7 @@ def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1,
     return conflicts.reopen(ready, actor, conflict_id)
 
 
-@router.post("/decisions", summary="Decide about many conflicts at once")
+@router.post("/decisions", summary="Decide about many conflicts at once", responses=also(404))
 def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> BulkResult:
     """Each is decided on its own; what could not be decided is listed with the reason."""
     if body.filter is not None:
@@ -200,7 +200,7 @@ def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> BulkResult
     return conflicts.decide_many(ready, actor, body.choice, seen, why=body.why)
 
 
-@router.post("/decisions/preview", summary="Preview a decision about many conflicts")
+@router.post("/decisions/preview", summary="Preview a decision about many conflicts", responses=also(404))
 def preview(_actor: Operator, ready: Ready, body: PreviewRequest) -> DecisionPreview:
     """Nothing is changed. Decisions about a filter name the `digest` of this answer."""
     wanted = body.filter.wanted(ready) if body.filter is not None else ConflictFilter(ids=frozenset(body.ids or ()))

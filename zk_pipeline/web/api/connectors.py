@@ -9,7 +9,7 @@ from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.operate import connectors
 from zk_pipeline.operate.connectors import ConnectorActivity
 from zk_pipeline.store.connectors import ConnectorRecord
-from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted, also
 from zk_pipeline.web.authentication import Admin, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -67,7 +67,7 @@ def get_connector(_actor: Viewer, ready: Ready, connector_id: Id) -> ConnectorRe
     return connectors.one(ready, connector_id)
 
 
-@router.patch("/{connector_id}", summary="Change a connector")
+@router.patch("/{connector_id}", summary="Change a connector", responses=also(502))
 def change_connector(actor: Admin, ready: Ready, connector_id: Id, body: ConnectorChange) -> ConnectorRecord:
     """Address, token, or whether it is active: all of it or, if anything is refused, nothing."""
     token = None if body.token is None else body.token.get_secret_value()
@@ -80,14 +80,18 @@ def delete_connector(actor: Admin, ready: Ready, connector_id: Id) -> None:
     connectors.delete(ready, actor, connector_id)
 
 
-@router.post("/{connector_id}/test", summary="Test a connector")
+@router.post("/{connector_id}/test", summary="Test a connector", responses=also(502))
 def try_connector(_actor: Admin, ready: Ready, connector_id: Id) -> TestView:
     """Connection, version, account and permissions; what is wrong is a finding with its remedy. Writes nothing."""
     found = connectors.test(ready, connector_id)
     return TestView.model_validate(found, from_attributes=True)
 
 
-@router.get("/{connector_id}/activities", summary="Activities of a target, or activity types of a source")
+@router.get(
+    "/{connector_id}/activities",
+    summary="Activities of a target, or activity types of a source",
+    responses=also(409, 502),
+)
 def list_activities(_actor: Viewer, ready: Ready, connector_id: Id, paging: Wanted) -> Page[ConnectorActivity]:
     """As the system has them now, by name."""
     rows = connectors.activities(ready, connector_id)

@@ -13,6 +13,7 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from zk_pipeline.web.api.common import PREFIX
 from zk_pipeline.web.api.examples import Examples
 from zk_pipeline.web.authentication import SECRETS_IN_URL, SESSION, Recognizing, Viewer, cookie_name
 from zk_pipeline.web.errors import ProblemError
@@ -53,16 +54,31 @@ _PROBLEM = {
 }
 _AS_PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _ERRORS = {
-    "401": "Nobody is signed in, or the token is not valid.",
-    "403": "The role does not allow it.",
+    "400": "The body cannot be read, or a token stands in the address.",
+    "401": "Nobody is signed in, or a token, password, code or signature is not right.",
+    "403": "The role does not allow it, the password is to be given again, or another site sent the request.",
     "404": "There is no such thing.",
+    "408": "The body did not arrive in time.",
     "409": "It cannot be done as things are now.",
+    "413": "The body is too large.",
+    "415": "The body is of another kind than it has to be.",
     "422": "A field or parameter is wrong; the sentence names it.",
     "429": "Too many requests; `Retry-After` says when to try again.",
     "502": "Zammad, Kimai or Dagster did not do what it was asked for.",
     "503": "The database does not answer.",
 }
 _ERRORS_OF_FASTAPI = {"HTTPValidationError", "ValidationError"}
+_NEVER_UNKNOWN = {"month", "collection", "name"}
+"""Parts of addresses of which a wrong one is answered with 422."""
+_PUBLIC = (
+    "/api/health",
+    "/api/v1/webhooks/",
+    f"{PREFIX}/auth/login",
+    f"{PREFIX}/auth/refresh",
+    f"{PREFIX}/auth/logout",
+)
+"""Where nobody needs to be signed in."""
+_IDEMPOTENT = "Idempotency-Key"
 
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
@@ -82,7 +98,10 @@ def described(app: FastAPI) -> dict[str, Any]:
     examples = Examples({**schemas, "Problem": _PROBLEM})
     cookie = {"type": "apiKey", "in": "cookie", "name": cookie_name(app.state.runtime.settings, SESSION)}
     of_api = {
-        path: {method: examples.operation(_with_errors(path, operation)) for method, operation in operations.items()}
+        path: {
+            method: examples.operation(_with_errors(path, method, operation))
+            for method, operation in operations.items()
+        }
         for path, operations in document["paths"].items()
         if path.startswith("/api/")
     }
@@ -116,12 +135,32 @@ def refuse_unknown_parameters(request: Request) -> None:
             raise ProblemError(422, f"query.{name[:80]}: there is no such parameter here. {remedy}")
 
 
-def _with_errors(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+def _with_errors(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
     """The operation with the errors that it can answer, in the form that they have."""
-    statuses = {status: text for status, text in _ERRORS.items() if status != "404" or "{" in path}
-    answered = {status: row for status, row in operation["responses"].items() if not status.startswith("4")}
-    problems = {status: {"description": text, "content": _AS_PROBLEM} for status, text in statuses.items()}
+    declared = operation["responses"]
+    answered = {status: row for status, row in declared.items() if status not in _ERRORS}
+    statuses = _statuses(path, method, operation) | (declared.keys() & _ERRORS.keys())
+    problems = {status: {"description": _ERRORS[status], "content": _AS_PROBLEM} for status in sorted(statuses)}
+    if not path.startswith(PREFIX):  # Health has its own form, also when it is bad.
+        problems = {status: {**declared[status], "description": _ERRORS[status]} for status in problems}
     return {**operation, "responses": {**answered, **problems}}
+
+
+def _statuses(path: str, method: str, operation: dict[str, Any]) -> set[str]:
+    """The errors that follow from what an operation takes; `common.also` declares the others at the route."""
+    parameters = operation.get("parameters", [])
+    found = set[str]()
+    if path.startswith(PREFIX):
+        found |= {"422", "503"}
+    if not path.startswith(_PUBLIC):
+        found |= {"400", "401"} if method == "get" else {"400", "401", "403"}
+    if "requestBody" in operation:
+        found |= {"400", "413"}
+    if any(row["in"] == "path" and row["name"] not in _NEVER_UNKNOWN for row in parameters):
+        found.add("404")
+    if any(row["name"] == _IDEMPOTENT for row in parameters):
+        found.add("409")
+    return found
 
 
 @router.get(SCHEMA)

@@ -19,7 +19,7 @@ from zk_pipeline.decisions.partners import PartnerFilter, State
 from zk_pipeline.domain.mapping_lines import Kind, LineProblem
 from zk_pipeline.domain.people import Way
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Search, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Search, Wanted, also
 from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import BodyBudget, TooLargeError, TooSlowError, read_body
@@ -193,14 +193,14 @@ OfState = Annotated[
 ]
 
 
-@router.get("/unmapped", summary="What has no mapping")
+@router.get("/unmapped", summary="What has no mapping", responses=also(409))
 def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[UnmappedItem]:
     """With the number of entries that wait for it, and suggestions."""
     found = mappings.unmapped_page(ready, None, limit=paging.size, offset=paging.offset)
     return paging.of(list(found.rows), sum(found.totals.values()))
 
 
-@router.get("/partners/{collection}", summary="Who is who")
+@router.get("/partners/{collection}", summary="Who is who", responses=also(409))
 def list_partners(
     _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, search: Search = "", state: OfState = None
 ) -> PartnersPage:
@@ -212,7 +212,10 @@ def list_partners(
 
 
 @router.get(
-    "/export", summary="All mappings as CSV", response_class=Response, responses={200: {"content": {"text/csv": {}}}}
+    "/export",
+    summary="All mappings as CSV",
+    response_class=Response,
+    responses=also(409) | {200: {"content": {"text/csv": {}}}},
 )
 def export_mappings(_actor: Viewer, ready: Ready, csv_dialect: CsvDialect = CsvFormat.PLAIN) -> Response:
     """The file can be imported again. What a spreadsheet would take for a formula begins with an apostrophe."""
@@ -220,7 +223,9 @@ def export_mappings(_actor: Viewer, ready: Ready, csv_dialect: CsvDialect = CsvF
     return Response(mappings.export_csv(ready, csv_dialect), media_type="text/csv", headers=name)
 
 
-@router.post("/import", summary="Set the mappings of a CSV file", openapi_extra=_FILE)
+@router.post(
+    "/import", summary="Set the mappings of a CSV file", openapi_extra=_FILE, responses=also(408, 409, 415, 502)
+)
 def import_mappings(
     actor: Operator, ready: Ready, content: File, *, dry_run: DryRun = False, shared: Shared = False
 ) -> ImportView:
@@ -230,7 +235,7 @@ def import_mappings(
     return _imported(mappings.check_content(ready, actor, content, shared=shared), dry_run=True)
 
 
-@router.get("/{collection}", summary="A page of mappings")
+@router.get("/{collection}", summary="A page of mappings", responses=also(409))
 def list_mappings(
     _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, search: Search = "", known: Known = None
 ) -> Page[MappingRow]:
@@ -240,20 +245,20 @@ def list_mappings(
     return paging.of(rows, total)
 
 
-@router.post("/{collection}", status_code=201, summary="Map something")
+@router.post("/{collection}", status_code=201, summary="Map something", responses=also(502))
 def create_mapping(actor: Operator, ready: Ready, collection: Collection, body: NewMapping) -> OutcomeView:
     """The days with entries that waited for it are asked for. 409 if it is mapped elsewhere already."""
     outcome = mappings.create(ready, actor, collection.kind, body.zammad, body.kimai, shared=body.shared)
     return OutcomeView.model_validate(outcome.to_json())
 
 
-@router.get("/{collection}/{key}", summary="One mapping")
+@router.get("/{collection}/{key}", summary="One mapping", responses=also(409))
 def get_mapping(_actor: Viewer, ready: Ready, collection: Collection, key: Key) -> MappingRow:
     """With the names of both sides as they were last read."""
     return mappings.one(ready, collection.kind, key)
 
 
-@router.put("/{collection}/{key}", summary="Change a mapping")
+@router.put("/{collection}/{key}", summary="Change a mapping", responses=also(502))
 def change_mapping(actor: Operator, ready: Ready, collection: Collection, key: Key, body: MappingChange) -> OutcomeView:
     """409 if somebody else changed it since `seen`. Time sheets that were written stay as they are."""
     outcome = mappings.change(ready, actor, collection.kind, key, body.kimai, seen=body.seen, shared=body.shared)

@@ -11,7 +11,7 @@ from zk_pipeline.billing.credit_list import Credit
 from zk_pipeline.billing.invoices import InvoiceComparison
 from zk_pipeline.billing.months import MonthProgress
 from zk_pipeline.billing.periods import ClosedMonth, Period
-from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted, also
 from zk_pipeline.web.authentication import Admin, Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -77,7 +77,7 @@ def progress(_actor: Viewer, ready: Ready, month: Month) -> MonthProgress:
     return months.progress(ready, month)
 
 
-@router.post("/periods/{month}/reviews", summary="Record that a customer was reviewed")
+@router.post("/periods/{month}/reviews", summary="Record that a customer was reviewed", responses=also(404))
 def review(actor: Operator, ready: Ready, month: Month, body: Reviewing) -> MonthProgress:
     """409 if the customer's time changed since. Closing does not need reviews; `withdraw` takes one back."""
     return months.review(ready, actor, month, {body.customer: body.hash}, withdraw=body.withdraw)
@@ -94,7 +94,7 @@ def close(actor: Admin, ready: Ready, month: Month, body: Closing) -> ClosedMont
     return periods.close_and_tag(ready, actor, month, with_waiting=body.with_waiting, tag=body.tag)
 
 
-@router.post("/periods/{month}/tags", summary="Tag the time sheets of a closed month")
+@router.post("/periods/{month}/tags", summary="Tag the time sheets of a closed month", responses=also(502))
 def tag(actor: Admin, ready: Ready, month: Month) -> Tagging:
     """May be repeated: a time sheet that has the tag is left alone. 409 while the month is open."""
     return Tagging(tag_run_id=periods.launch_tagging(ready, actor, month))
@@ -129,11 +129,11 @@ def settle(
 
 @router.get("/invoices", summary="Compare exports with invoices")
 def compared(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[InvoiceComparison]:
-    """As the last comparison found it (the nightly deep check makes one), the customers whose amounts differ first."""
+    """As the last comparison found it (the nightly check makes one), the customers whose amounts differ first."""
     return paging.among(invoices.list_comparisons(ready))
 
 
-@router.post("/invoices/acceptances", summary="Accept a difference")
+@router.post("/invoices/acceptances", summary="Accept a difference", responses=also(404))
 def accept(actor: Operator, ready: Ready, body: Acceptance) -> InvoiceComparison:
     """Answers 409 when the difference has changed. The acceptance ends as soon as the amount changes."""
     return invoices.accept(

@@ -37,7 +37,7 @@ def _filter(
 def list_lines(
     _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[LineFilter, Depends(_filter)]
 ) -> Page[PlanRow]:
-    """`agent`, `customer` and `ticket` are given in full: e-mail or name, organization, `#50001` or `50001`."""
+    """`agent` and `customer` are parts of e-mail or name; `ticket` is a whole number, `#50001` or `50001`."""
     lines, total = comparison.page(ready, wanted, paging.size, paging.offset)
     return paging.of(list(lines), total)
 

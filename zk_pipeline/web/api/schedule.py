@@ -1,4 +1,4 @@
-"""`/api/v1/schedules`: when the catch-up and the deep check run, and how far they look back."""
+"""`/api/v1/schedules`: when the regular sync and the nightly check run, and how far they look back."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal

@@ -12,7 +12,7 @@ from zk_pipeline.identity.queries import User
 from zk_pipeline.identity.sign_in import SignedIn
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web import authentication
-from zk_pipeline.web.api.common import PREFIX, Body, Ready, SecretBody
+from zk_pipeline.web.api.common import PREFIX, Body, Ready, SecretBody, also
 from zk_pipeline.web.api.users import Name, UserRow
 from zk_pipeline.web.authentication import (
     CHALLENGE,
@@ -109,7 +109,7 @@ class Tokens(BaseModel):
     role: Role
 
 
-@router.post("/login", summary="Sign in")
+@router.post("/login", summary="Sign in", responses=also(401, 403, 429))
 def login(given: Credentials, request: Request, response: Response, ready: Ready, known: Recognizing) -> Tokens:
     """Begin a session. Answers 401 to wrong credentials, and 429 with Retry-After to too many of them."""
     if given.cookies:
@@ -126,7 +126,7 @@ def login(given: Credentials, request: Request, response: Response, ready: Ready
     return _answer(ready, response, signed_in, in_cookies=given.cookies)
 
 
-@router.post("/refresh", summary="Renew a session")
+@router.post("/refresh", summary="Renew a session", responses=also(401, 403))
 def refresh(
     request: Request, response: Response, ready: Ready, known: Recognizing, given: RefreshToken | None = None
 ) -> Tokens:
@@ -142,7 +142,7 @@ def refresh(
     return _answer(ready, response, signed_in, in_cookies=cookie is not None)
 
 
-@router.post("/logout", status_code=204, summary="Sign out")
+@router.post("/logout", status_code=204, summary="Sign out", responses=also(403))
 def logout(
     request: Request, response: Response, ready: Ready, known: Recognizing, given: RefreshToken | None = None
 ) -> None:
@@ -151,7 +151,7 @@ def logout(
     authentication.clear_session(response, ready.settings)
 
 
-@router.post("/confirm", status_code=204, summary="Confirm the password")
+@router.post("/confirm", status_code=204, summary="Confirm the password", responses=also(429))
 def confirm(given: Proof, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> None:
     """For five minutes the session may create API tokens and change accounts.
 
@@ -170,7 +170,7 @@ def me(actor: Viewer, ready: Ready) -> UserRow:
         return UserRow.of(users.user_by_id(connection, actor.user_id or 0))
 
 
-@router.patch("/me", summary="Change your name or password")
+@router.patch("/me", summary="Change your name or password", responses=also(429))
 def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> UserRow:
     """Change what is given. A new password ends all one's sessions, this one too, and all one's API tokens.
 
@@ -190,7 +190,7 @@ def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, k
         return UserRow.of(users.change(connection, actor, actor.user_id or 0, name=given.name))
 
 
-@router.post("/second-factor", summary="Begin to set up a second factor")
+@router.post("/second-factor", summary="Begin to set up a second factor", responses=also(409))
 def offer_second_factor(response: Response, actor: Viewer, _: Confirmed, ready: Ready) -> OfferedFactor:
     """What an app needs to make codes; it counts once one of them was sent to `/activate`. Needs the password again."""
     response.headers["Cache-Control"] = "no-store"
@@ -198,7 +198,7 @@ def offer_second_factor(response: Response, actor: Viewer, _: Confirmed, ready: 
     return OfferedFactor(secret=offered.secret, address=offered.address)
 
 
-@router.post("/second-factor/activate", summary="Activate a second factor")
+@router.post("/second-factor/activate", summary="Activate a second factor", responses=also(409, 429))
 def activate_second_factor(
     given: CodeBody, request: Request, response: Response, actor: Viewer, _: Confirmed, ready: Ready, known: Recognizing
 ) -> RecoveryCodes:
@@ -209,7 +209,7 @@ def activate_second_factor(
     return RecoveryCodes(recovery_codes=list(codes))
 
 
-@router.post("/second-factor/recovery-codes", summary="Create new recovery codes")
+@router.post("/second-factor/recovery-codes", summary="Create new recovery codes", responses=also(409, 429))
 def renew_recovery_codes(
     given: ProofWithCode, request: Request, response: Response, actor: Viewer, ready: Ready, known: Recognizing
 ) -> RecoveryCodes:
@@ -221,7 +221,7 @@ def renew_recovery_codes(
     return RecoveryCodes(recovery_codes=list(codes))
 
 
-@router.post("/second-factor/remove", status_code=204, summary="Remove your second factor")
+@router.post("/second-factor/remove", status_code=204, summary="Remove your second factor", responses=also(409, 429))
 def remove_second_factor(
     given: ProofWithCode, request: Request, actor: Viewer, ready: Ready, known: Recognizing
 ) -> None:

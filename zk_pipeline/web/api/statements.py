@@ -13,7 +13,7 @@ from zk_pipeline.billing.files.data import StatementView, to_view
 from zk_pipeline.billing.files.style import document_style
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.languages import Language
-from zk_pipeline.web.api.common import PREFIX, CsvDialect, Ready
+from zk_pipeline.web.api.common import PREFIX, CsvDialect, Ready, also
 from zk_pipeline.web.api.periods import Month
 from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
@@ -29,7 +29,9 @@ class Refreshing(BaseModel):
     run_id: str
 
 
-@router.get("/{month}", summary="The statement of a month", response_model=StatementView, responses={**FILES})
+@router.get(
+    "/{month}", summary="The statement of a month", response_model=StatementView, responses=FILES | also(404, 409)
+)
 def statement(
     _actor: Viewer,
     ready: Ready,
@@ -58,7 +60,7 @@ def statement(
     return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": disposition})
 
 
-@router.post("/refresh", summary="Make the statements again", status_code=202)
+@router.post("/refresh", summary="Make the statements again", status_code=202, responses=also(502))
 def refresh(actor: Operator, ready: Ready) -> Refreshing:
     """Has Dagster build the marts of the days that changed; its run is answered before it is through."""
     return Refreshing(run_id=statements.launch_refresh(ready, actor))

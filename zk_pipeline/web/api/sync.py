@@ -13,7 +13,7 @@ from zk_pipeline.decisions.undo import UndoPlan, UndoRun
 from zk_pipeline.operate import runs, sync
 from zk_pipeline.operate.runs import RunDetails, StartedRun
 from zk_pipeline.operate.sync import LONGEST_REQUEST, CancelledRun, HeldDays, SyncRequest, SyncSummary
-from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted, also
 from zk_pipeline.web.authentication import Admin, Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -78,7 +78,7 @@ def request_state(_actor: Viewer, ready: Ready, request_id: Annotated[int, Path(
     return sync.request_state(ready, request_id)
 
 
-@router.post("/plans", summary="Make the plan of a range", status_code=202)
+@router.post("/plans", summary="Preview a range", status_code=202, responses=also(502))
 def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[StartedRun, ...]:
     """Starts runs that read both systems and write nothing to Kimai; the plan is there when they have ended."""
     return plans.launch(ready, actor, body.first, body.last)
@@ -115,7 +115,9 @@ def objections(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last:
     return paging.among(sync.limit_violations(ready, first, last))
 
 
-@router.post("/overrides", summary="Run a range of days with the limits overridden", status_code=202)
+@router.post(
+    "/overrides", summary="Run a range of days with the limits overridden", status_code=202, responses=also(502)
+)
 def override(actor: Admin, ready: Ready, body: DayRange) -> tuple[StartedRun, ...]:
     """Starts the runs at once; the audit trail names who overrode the limits."""
     return sync.launch_overriding_limits(ready, actor, body.first, body.last)
@@ -134,19 +136,19 @@ def run(_actor: Viewer, ready: Ready, run_id: RunId) -> RunDetails:
     return runs.one(ready, run_id)
 
 
-@router.get("/runs/{run_id}/undo", summary="What undoing a run would do now")
+@router.get("/runs/{run_id}/undo", summary="What undoing a run would do now", responses=also(403, 409, 502))
 def undo_plan(_actor: Operator, ready: Ready, run_id: RunId) -> UndoPlan:
     """Reads Kimai and writes nothing; what is billed or was edited since is left, each with the reason."""
     return undo.plan(ready, run_id)
 
 
-@router.post("/runs/{run_id}/undo", summary="Undo a run", status_code=202)
+@router.post("/runs/{run_id}/undo", summary="Undo a run", status_code=202, responses=also(502))
 def undo_run(actor: Operator, ready: Ready, run_id: RunId) -> UndoRun:
     """Starts a run that judges each write again; when it has ended, the plan says what was left."""
     return undo.launch(ready, actor, run_id)
 
 
-@router.post("/runs/{run_id}/cancel", summary="Cancel a run", status_code=202)
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run", status_code=202, responses=also(502))
 def cancel_run(actor: Operator, ready: Ready, run_id: RunId) -> CancelledRun:
     """The run stops within a second, and its remaining days are held until somebody decides; 409 when it has ended."""
     return sync.cancel(ready, actor, run_id)

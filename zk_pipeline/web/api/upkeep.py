@@ -8,7 +8,7 @@ from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.observe.about import About, about
 from zk_pipeline.observe.alert_delivery import AddressTest, alert_addresses, try_addresses
 from zk_pipeline.observe.doctor.examinations import examined
-from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted, also
 from zk_pipeline.web.authentication import Admin, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -38,7 +38,7 @@ class ReportView(BaseModel):
     sections: list[SectionView]
 
 
-@router.get("/alerts", summary="Where alerts are sent")
+@router.get("/alerts", summary="Where alerts are sent", responses=also(403))
 def list_addresses(_actor: Admin, ready: Ready, paging: Wanted) -> Page[AddressView]:
     """Set in ZK_ALERT_URLS."""
     addresses = alert_addresses(ready.settings)

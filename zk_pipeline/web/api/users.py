@@ -11,7 +11,7 @@ from zk_pipeline.identity import users as accounts
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.identity.queries import User
 from zk_pipeline.identity.users import Invitation, NewUser
-from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, SecretBody, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, SecretBody, Wanted, also
 from zk_pipeline.web.authentication import Admin, Confirmed
 from zk_pipeline.web.once import KeyedRoute
 
@@ -83,7 +83,7 @@ class PasswordBody(SecretBody):
     password: Password
 
 
-@router.get("", summary="List users")
+@router.get("", summary="List users", responses=also(403))
 def list_users(_: Admin, ready: Ready, paging: Wanted) -> Page[UserRow]:
     """Users by e-mail."""
     with ready.database.transaction() as connection:
@@ -106,7 +106,7 @@ def invite_user(given: InvitationBody, actor: Admin, _: Confirmed, ready: Ready)
         return InvitationView.made(accounts.invite(connection, actor, given.email, given.role, given.name))
 
 
-@router.get("/{user_id}", summary="Show a user")
+@router.get("/{user_id}", summary="Show a user", responses=also(403))
 def show_user(user_id: Number, _: Admin, ready: Ready) -> UserRow:
     """One user."""
     with ready.database.transaction() as connection:

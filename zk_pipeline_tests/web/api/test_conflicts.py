@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.domain.entries import SyncStatus
+from zk_pipeline.domain.resolutions import MEANT, Choice
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.domain.builders import DAY, entry, excluded
 from zk_pipeline_tests.web.api.conftest import AsRole
@@ -235,7 +236,8 @@ def test_of_two_operators_the_first_holds_and_the_second_is_told_whose_decision_
         )
     first, second = sorted(answers, key=lambda answer: answer.status_code)
     assert first.status_code == 200
-    refused(second, 409, f"is no longer open (decided, {first.json()['choice']} by ")
+    decided = MEANT[Choice(first.json()["choice"])]
+    refused(second, 409, f"decided to {decided}.")
     assert "user:" not in second.json()["detail"], "it says the name"
     assert web.rows("SELECT count(*) FROM sync.conflicts WHERE resolution_status = 'decided'") == [(1,)]
 

@@ -59,5 +59,5 @@ def test_the_story_of_a_booking_is_told(viewer: httpx.Client, web: Web) -> None:
     assert story["entry"]["ticket_number"] == "#50"
     assert story["ledger"]["state"] == "confirmed"
     assert viewer.get("/api/v1/entries/kimai:109/trace").json()["items"] == [story]
-    refused(viewer.get("/api/v1/entries/999/trace"), 404, "Nothing is known about 999")
+    refused(viewer.get("/api/v1/entries/999/trace"), 404, "No booking 999. Sync its day")
     refused(viewer.get("/api/v1/entries/x/trace"), 422, "path.source_id")

@@ -202,7 +202,7 @@ def test_the_plan_from_before_an_undo_is_nobodys_plan(operator: httpx.Client, we
     refused(
         operator.post(f"{PATH}/approvals", json=body),
         409,
-        "Make the plan of 2025-08-16 again: it is from before an undo",
+        "Preview 2025-08-16 again: the plan is from before an undo",
     )
     lines = operator.get("/api/v1/reconciliation", params={"view": "matches"}).json()
     assert lines["items"] == [], "Kimai has no longer what the line says"
