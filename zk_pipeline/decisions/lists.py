@@ -15,8 +15,8 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Row,
+    ScalarSelect,
     Select,
-    Text,
     any_,
     case,
     exists,
@@ -270,24 +270,22 @@ def is_named(name: str, *columns: ColumnElement[str | None]) -> ColumnElement[bo
     return or_(*(func.lower(column) == name.lower() for column in columns))
 
 
-def has_part(connection: Connection, part: str, *columns: ColumnElement[str | None]) -> ColumnElement[bool]:
+def has_part(part: str, *columns: ColumnElement[str | None]) -> ColumnElement[bool]:
     """Whether one of the columns of `normalized_entries` contains this, ignoring case."""
-    # The planner has to know the names: it would take a few for many, and read every line of the plan.
-    found = {column: list(connection.execute(_names_with(part, column)).scalars()) for column in columns}
-    return or_(*(func.lower(column) == any_(literal(names, ARRAY(Text))) for column, names in found.items()))
+    return or_(*(func.lower(column) == any_(func.array(_names_with(part, column))) for column in columns))
 
 
-def _names_with(part: str, column: ColumnElement[str | None]) -> Select[Any]:
+def _names_with(part: str, column: ColumnElement[str | None]) -> ScalarSelect[Any]:
     """The different names in a column that contain this, in lower case.
 
     They are read from the column's index, one after the other: few people and customers have many bookings, and to
     search every booking would take long.
     """
     name = func.lower(column)
-    seen = select(func.min(name).label("name")).cte("seen", recursive=True)
+    seen = select(func.min(name).label("name")).cte(f"seen_{column.key}", recursive=True)
     following = select(func.min(name)).where(name > seen.c.name).correlate(seen).scalar_subquery()
     seen = seen.union_all(select(following).where(seen.c.name.is_not(None)))
-    return select(seen.c.name).where(seen.c.name.contains(part.lower(), autoescape=True))
+    return select(seen.c.name).where(seen.c.name.contains(part.lower(), autoescape=True)).scalar_subquery()
 
 
 # Lists of plan lines.
@@ -356,7 +354,7 @@ def page(
 ) -> list[Row[Any]]:
     """One page of lines, newest day first, with booking, time sheet and open conflict."""
     newest_first = (results.c.entry_date.desc(), results.c.key.desc())
-    keys = _narrowed_lines(connection, select(results.c.entry_date, results.c.key), names, wanted)
+    keys = _narrowed_lines(select(results.c.entry_date, results.c.key), names, wanted)
     return list(
         connection.execute(
             _with_details(keys.order_by(*newest_first).limit(limit).offset(offset), names).order_by(*newest_first)
@@ -383,7 +381,7 @@ def lines_to_write(
 
 def count(connection: Connection, names: ActiveConnectors, wanted: LineFilter) -> int:
     """The number of matching lines."""
-    return connection.execute(_narrowed_lines(connection, select(func.count()), names, wanted)).scalar_one()
+    return connection.execute(_narrowed_lines(select(func.count()), names, wanted)).scalar_one()
 
 
 def _with_details(keys: Select[Any], names: ActiveConnectors, columns: Sequence[str] = _LINE) -> Select[Any]:
@@ -422,16 +420,15 @@ def _with_details(keys: Select[Any], names: ActiveConnectors, columns: Sequence[
     ).select_from(joined)
 
 
-def _narrowed_lines(
-    connection: Connection, query: Select[Any], names: ActiveConnectors, wanted: LineFilter
-) -> Select[Any]:
-    """The query, restricted to the matching lines; bookings are joined only if the filter needs them."""
-    query = query.where(results.c.connector == names.target, *_of_line(wanted))
-    of_entry = _of_entry(connection, wanted)
+def _narrowed_lines(query: Select[Any], names: ActiveConnectors, wanted: LineFilter) -> Select[Any]:
+    """The query, restricted to the matching lines; bookings are looked up only if the filter needs them."""
+    query = query.select_from(results).where(results.c.connector == names.target, *_of_line(wanted))
+    of_entry = _of_entry(wanted)
     if not of_entry:
-        return query.select_from(results)
-    found = bookings_where(names.source, of_entry)
-    return query.select_from(results.join(found, found.c.source_id == results.c.source_id))
+        return query
+    found = select(bookings_where(names.source, of_entry).c.source_id).scalar_subquery()
+    # As an array, its lines come from their index; of a join, the planner would read every line.
+    return query.where(results.c.source_id == any_(func.array(found)))
 
 
 def _of_line(wanted: LineFilter) -> list[ColumnElement[bool]]:
@@ -454,13 +451,13 @@ def _of_line(wanted: LineFilter) -> list[ColumnElement[bool]]:
     return narrowed
 
 
-def _of_entry(connection: Connection, wanted: LineFilter) -> list[ColumnElement[bool]]:
+def _of_entry(wanted: LineFilter) -> list[ColumnElement[bool]]:
     entry = normalized_entries.c
     narrowed: list[ColumnElement[bool]] = []
     if wanted.agent:
-        narrowed.append(has_part(connection, wanted.agent, entry.user_email, entry.user_name))
+        narrowed.append(has_part(wanted.agent, entry.user_email, entry.user_name))
     if wanted.customer:
-        narrowed.append(has_part(connection, wanted.customer, entry.organization_name, entry.customer_name))
+        narrowed.append(has_part(wanted.customer, entry.organization_name, entry.customer_name))
     if wanted.ticket:
         narrowed.append(entry.ticket_number == f"#{wanted.ticket.removeprefix('#')}")
     return narrowed

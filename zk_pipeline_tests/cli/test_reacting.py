@@ -4,9 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,7 +71,6 @@ class Place:
     up: Up
     desk: Desk
     office: Office
-    variables: dict[str, str]
     booked: list[int] = field(default_factory=list)
 
     def book(self, minutes: int = 15) -> int:
@@ -115,7 +112,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                     "INSERT INTO sync.activity_mappings (type_id, kimai_activity_id) VALUES (%s, %s)",
                     [desk.support, office.activity],
                 )
-            yield Place(up, desk, office, variables)
+            yield Place(up, desk, office)
 
 
 @pytest.fixture
@@ -319,37 +316,3 @@ def test_stopping_everything_in_a_run_is_no_cancel(place: Place, slow_kimai: Non
     canceling = f"SELECT count(*) FROM event_logs WHERE run_id = '{run_id}'"
     assert place.value(f"{canceling} AND dagster_event_type LIKE 'PIPELINE_CANCEL%'", DAGSTER_DATABASE) == 0
     assert place.value("SELECT count(DISTINCT day) FROM sync.day_requests WHERE claimed_by_run IS NULL") == 1
-
-
-def cut_power(home: Path) -> None:
-    """Kill everything of a home, its database and what is being started meanwhile too."""
-    while pids := processes_of(home):
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def test_a_power_cut_among_sixty_bookings_is_made_up_for_by_the_next_start_alone(place: Place) -> None:
-    """Above, everything was stopped. The run that the cut killed must hold up nothing."""
-    bookings, written = 60, 16
-    home, creates = place.up.home, {"method": "POST", "path": "/api/timesheets$"}
-    with zk_up(home, place.variables, free_port()) as place.up:
-        place.up.wait_for("Press Ctrl-C")
-        assert place.is_at_rest()
-        before = place.office.creates_sent()
-        place.office.control.add_fault("delay", **creates, times=1000, seconds=0.5)
-        for _ in range(bookings):
-            place.book()
-        assert wait_until(lambda: place.office.creates_sent() >= before + written, SECONDS)
-        run_id = place.value("SELECT run_id FROM runs WHERE status = 'STARTED'", DAGSTER_DATABASE)
-        cut_power(home)
-    assert place.office.creates_sent() < before + bookings
-    place.office.control.clear_faults()
-    with zk_up(home, place.variables, free_port()) as place.up:
-        place.up.wait_for("Press Ctrl-C")
-        ready = time.monotonic()
-        assert place.has_arrived(*place.booked[-bookings:])
-        assert place.is_at_rest()
-        assert time.monotonic() - ready < SECONDS
-        assert place.each_once()
-        assert status(place, run_id) == "FAILURE"
