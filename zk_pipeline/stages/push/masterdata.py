@@ -31,7 +31,6 @@ class MasterData:
         self._run_id = run_id
         self._project_ids: dict[str, int] = {}
         self._customer_ids: dict[str, int] = {}
-        self._made: set[int] = set()
         self._refusals: dict[str, str] = {}
         self._tags: set[str] = set()
         self.created = PushReport()
@@ -83,8 +82,8 @@ class MasterData:
     def _create(self, plan: ProjectPlan) -> None:
         try:
             customer_id = plan.customer.id or self._customer(plan)
-            # A customer that was just made has no projects, and a number taken elsewhere is refused: no need to look.
-            found = None if customer_id in self._made else self._connector.find_project(plan.number)
+            # Where an administrator allows duplicate numbers, only the look prevents a second project.
+            found = self._connector.find_project(plan.number)
             project = found or self._connector.create_project(
                 name=plan.name, number=plan.number, customer_id=customer_id
             )
@@ -102,8 +101,6 @@ class MasterData:
             found = self._connector.find_customer(customer.number)
             made = found or self._connector.create_customer(name=customer.name, number=customer.number)
             self._customer_ids[customer.number] = made.id
-            if found is None:
-                self._made.add(made.id)
             self._keep(made, new=found is None)
         return self._customer_ids[customer.number]
 
