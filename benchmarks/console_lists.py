@@ -77,7 +77,8 @@ def _looks() -> list[Look]:
 def _timed(client: httpx.Client, look: Look, times: int) -> Iterator[float]:
     """Seconds for each page, the first ones not counted."""
     for number in range(-2, times):
-        parameters = {"page": str(1 + number % look.pages), **look.parameters}
+        page = {"page": str(1 + number % look.pages)} if look.pages > 1 else {}  # Figures have no pages.
+        parameters = {**page, **look.parameters}
         started = time.perf_counter()
         answer = client.get(look.path, params=parameters)
         seconds = time.perf_counter() - started

@@ -15,9 +15,9 @@ from zk_pipeline.operate.home import Home
 from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.settings import PushMode
-from zk_pipeline.web.console import causes, charts, held_days, widgets
+from zk_pipeline.web.console import causes, charts, widgets
 from zk_pipeline.web.console.causes import Cause, causes_of
-from zk_pipeline.web.console.run_actions import show_runs
+from zk_pipeline.web.console.run_actions import show_held, show_runs
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Panel, Tone
@@ -67,7 +67,7 @@ class Dashboard:
         with widgets.box("zk-note zk-warn zk-stack"):
             widgets.text("h3", words("held.title"), "zk-card-title")
             for row in held:
-                held_days.show(self._visit, row, self._held.refresh)
+                show_held(self._visit, row, self._held.refresh)
 
     def _load(self) -> Loaded:
         runtime = self._visit.runtime

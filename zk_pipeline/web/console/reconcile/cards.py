@@ -22,12 +22,13 @@ from zk_pipeline.operate import sync
 from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.stages.push.mending import MendRequest
-from zk_pipeline.web.console import feedback, held_days, widgets
+from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.causes import title_of
 from zk_pipeline.web.console.mappings import forms
 from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.reconcile.bulk import Bulk
 from zk_pipeline.web.console.reconcile.pane import Pane
+from zk_pipeline.web.console.run_actions import show_held
 from zk_pipeline.web.console.sync_dialog import SyncDialog
 from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column, Panel
@@ -312,7 +313,7 @@ class Cards:
     def _held(self, row: HeldDays) -> None:
         with widgets.box("zk-card zk-cause", "article"):
             widgets.text("h3", self._visit.words("held.title"), "zk-cause-name")
-            held_days.show(self._visit, row, self.refresh)
+            show_held(self._visit, row, self.refresh)
 
     def _approval(self, found: WaitingPlans) -> None:
         words, visit = self._visit.words, self._visit
