@@ -53,7 +53,7 @@ class Place:
         if not source:
             return self.stack.enter_context(client_of(url, headers))
         transport = httpx.HTTPTransport(verify=NO_CERTIFICATES, local_address=source)
-        client = httpx.Client(base_url=url, headers=headers, transport=transport, timeout=30, trust_env=False)
+        client = httpx.Client(base_url=url, headers=headers, transport=transport, timeout=120, trust_env=False)
         return self.stack.enter_context(client)
 
     def signed_in(self, role: Role, email: str = "") -> httpx.Client:

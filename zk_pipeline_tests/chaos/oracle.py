@@ -17,6 +17,7 @@ from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline_tests.chaos.place import Place, slowness
 from zk_pipeline_tests.defs.oracle import copies_by_us, minutes_kept, unaccounted
 from zk_pipeline_tests.defs.reckoning import reckoned
+from zk_pipeline_tests.defs.world import ZONE
 
 SECONDS_WITHOUT_PROGRESS = 120
 """Two minutes: when what is left to do has not changed for so long, nothing more will come of it."""
@@ -27,7 +28,13 @@ SECONDS_TO_CATCH_UP = 300
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_OF_A_TRANSACTION = 10
 
-UNCLAIMED = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL"
+UNCLAIMED = f"""
+    SELECT DISTINCT day, reason FROM sync.day_requests
+    WHERE claimed_by_run IS NULL AND day <= (now() AT TIME ZONE '{ZONE.key}')::date
+    ORDER BY day, reason
+"""
+"""Days that have not begun wait until they do: the catch-up asks for them while the clock is ahead."""
+
 UNFINISHED = "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 LOOKED_AT = """
     SELECT min((value ->> 'read_at')::timestamptz) FROM sync.cursors
@@ -76,8 +83,9 @@ def _unfinished(place: Place, calm: datetime) -> list[Difference]:
     Nothing is finished before both systems were looked at since all is `calm`: what happened last may wait for that.
     """
     try:
-        asked, unfinished = _count(place, UNCLAIMED), _count(place, UNFINISHED, DAGSTER_DATABASE)
-        waiting = [f"{asked} requests for days are open."] if asked else []
+        asked = ", ".join(f"{day} ({reason})" for day, reason in place.rows(UNCLAIMED))
+        unfinished = place.rows(UNFINISHED, DAGSTER_DATABASE)[0][0]
+        waiting = [f"Requests for days are open: {asked}."] if asked else []
         waiting += [f"{unfinished} runs are unfinished."] if unfinished else []
         looked_at = place.rows(LOOKED_AT)[0][0]
         waiting += ["Zammad and Kimai were not looked at since."] if looked_at is None or looked_at < calm else []
@@ -99,10 +107,6 @@ def _wrong_in_kimai(place: Place) -> list[Difference]:
     """What Kimai has otherwise than it must; what the last plan says of it is that of before the writes."""
     wrong = reckoned(place.world, place.people, place.weeks).wrong
     return [*_of_minutes(place), *(Difference(sentence, key) for key, sentence in wrong.items())]
-
-
-def _count(place: Place, query: str, database: str = DATABASE) -> int:
-    return place.rows(query, database)[0][0]
 
 
 def _of_minutes(place: Place) -> Iterator[Difference]:

@@ -160,7 +160,7 @@ def test_a_version_that_is_too_old_is_named(settled: World, version: str, system
         ({"ZK_KIMAI_TOKEN": "wrong"}, ["Kimai: GET", "401", "new API token"]),
         ({"ZK_ZAMMAD_TOKEN": "wrong"}, ["Zammad: GET", "401", "new token"]),
         ({"ZK_KIMAI_TOKEN": "two words"}, ["token", "'kimai'", "Copy it again"]),
-        ({"ZK_KIMAI_URL": "http://kimai.example/?page=1"}, ["'kimai'", "query", "scheme, host and path"]),
+        ({"ZK_KIMAI_URL": "http://kimai.example/?page=1"}, ["address of kimai", "query", "scheme, host and path"]),
         ({"ZK_KIMAI_URL": "", "ZK_KIMAI_TOKEN": ""}, ["no target connector", "ZK_KIMAI_URL and ZK_KIMAI_TOKEN"]),
         ({"ZK_ZAMMAD_URL": "", "ZK_ZAMMAD_TOKEN": ""}, ["no source connector", "ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN"]),
     ],

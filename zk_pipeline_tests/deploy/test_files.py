@@ -393,7 +393,7 @@ def test_the_logs_of_the_proxy_have_no_query_and_no_page_that_somebody_came_from
     with proxy.proxy(tmp_path, ports) as trust:
         for url, status in ((f"https://127.0.0.1:{ports['https']}", 502), (f"http://127.0.0.1:{ports['http']}", 308)):
             told = {"referer": f"{url}/audit?text={secret}"}
-            with httpx.Client(base_url=url, verify=trust, headers=told, trust_env=False) as client:
+            with httpx.Client(base_url=url, verify=trust, headers=told, timeout=60, trust_env=False) as client:
                 # Nothing listens behind the proxy, which nginx tells in its log of errors.
                 assert client.get("/sign-in/oidc/callback", params={"code": secret}).status_code == status
     logged = (tmp_path / proxy.ACCESS_LOG).read_text()

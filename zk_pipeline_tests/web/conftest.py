@@ -79,7 +79,7 @@ class Web:
 
 def client_of(url: httpx.URL | str, headers: dict[str, str] | None = None) -> httpx.Client:
     """A client of a web app without TLS; reading the machine's certificates takes longer than most of the tests."""
-    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, verify=NO_CERTIFICATES)
+    return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False, verify=NO_CERTIFICATES)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ class RealProvider:
 
     url: str
     rows: Path
-    browser: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False))
+    browser: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False))
 
     def sends_back_to(self, address: str) -> None:
         """Register where it may send people."""
@@ -76,6 +76,6 @@ def running(folder: Path, port: int) -> Iterator[RealProvider]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/.well-known/openid-configuration", trust_env=False).is_success
+        return httpx.get(f"{url}/.well-known/openid-configuration", timeout=60, trust_env=False).is_success
     except httpx.HTTPError:
         return False

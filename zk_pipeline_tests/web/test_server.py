@@ -30,7 +30,7 @@ def start(home: Path, **variables: str) -> subprocess.Popen[str]:
 
 def is_healthy(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/api/health", trust_env=False).is_success
+        return httpx.get(f"{url}/api/health", timeout=60, trust_env=False).is_success
     except httpx.ConnectError:
         return False
 
@@ -38,10 +38,12 @@ def is_healthy(url: str) -> bool:
 def asked_with(secret: str, url: str) -> None:
     """Ask for pages, for what is not there and for a socket, with this in the query of the address."""
     for path in ("/sign-in", "/sign-in/oidc/callback", "/api/v1/entries", "/not/there", "/"):
-        httpx.get(f"{url}{path}", params={"code": secret, "next": f"/{secret}"}, trust_env=False)
+        httpx.get(f"{url}{path}", params={"code": secret, "next": f"/{secret}"}, timeout=60, trust_env=False)
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     upgrade["sec-websocket-key"] = "x" * 24
-    httpx.get(f"{url}/_nicegui_ws/socket.io/", params={"client_id": secret}, headers=upgrade, trust_env=False)
+    httpx.get(
+        f"{url}/_nicegui_ws/socket.io/", params={"client_id": secret}, headers=upgrade, timeout=60, trust_env=False
+    )
 
 
 def test_it_serves_where_the_settings_say_until_it_is_stopped_and_logs_no_query(

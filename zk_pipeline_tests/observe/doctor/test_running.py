@@ -56,7 +56,7 @@ def web_server(home: Home, **variables: str) -> Iterator[str]:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, trust_env=False).status_code == 200
+        return httpx.get(url, timeout=60, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 

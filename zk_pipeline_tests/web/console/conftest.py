@@ -15,6 +15,7 @@ from zk_pipeline_tests.web.console.site import (
     LAST,
     Site,
     Visitor,
+    keep_pictures,
     sign_in,
     standing,
     window,
@@ -25,6 +26,11 @@ Visit = Callable[..., Visitor]
 
 # A page on a busy machine may take its time; what never comes is told as well after 15 seconds as after five.
 expect.set_options(timeout=15_000)
+
+
+def pytest_exception_interact() -> None:
+    """What a test saw when it failed is worth a look. Pictures of all others cost a third of a second each."""
+    keep_pictures()
 
 
 # No longer than a file: while it is open, its event loop runs, and others in this process could not run theirs.

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
@@ -48,6 +48,7 @@ _FOR_DIALOGS = {**_FOR_PAGES, "rules": {"color-contrast": {"enabled": False}}}
 """axe takes the backdrop for what lies behind a dialog's buttons, so that their contrast is reckoned here."""
 
 SCREENSHOTS = Path(__file__).parents[3] / ".zk-screenshots"
+_open_pages: dict[str, Page] = {}
 SECRET = "zammad-test-key"
 PASSWORD = "correct horse battery"
 FIRST, LAST = "2025-10-01", "2025-10-03"
@@ -117,6 +118,7 @@ def timesheets(kimai_url: str, token: str, first: str, last: str) -> dict[int, d
         f"{kimai_url}/api/timesheets",
         params={"begin": f"{first}T00:00:00", "end": f"{last}T23:59:59", "user": "all", "size": 500},
         headers={"authorization": f"Bearer {token}"},
+        timeout=60,
         trust_env=False,
     )
     return {row["id"]: row for row in answer.raise_for_status().json()}
@@ -214,23 +216,35 @@ def standing(home: Path, systems: SandboxProcess, ranges: Sequence[tuple[str, st
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/favicon.ico", trust_env=False).is_success
+        return httpx.get(f"{url}/favicon.ico", timeout=60, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
 
 @contextmanager
 def window(browser: Browser, site: Site, *, width: int = DESK, locale: str = "en-GB", name: str) -> Iterator[Visitor]:
-    """A fresh browser window; what it showed last is kept as a picture."""
+    """A fresh browser window."""
     context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale, reduced_motion="reduce")
     context.set_default_timeout(15_000)
-    page = context.new_page()
-    try:
+    with closing(context), watched(context.new_page(), name) as page:
         yield Visitor(site, context, page)
+
+
+@contextmanager
+def watched(page: Page, name: str) -> Iterator[Page]:
+    """The page, of which a picture is kept if the test fails."""
+    _open_pages[name] = page
+    try:
+        yield page
     finally:
-        SCREENSHOTS.mkdir(exist_ok=True)
+        del _open_pages[name]
+
+
+def keep_pictures() -> None:
+    """Keep what the open windows show, each by its name."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for name, page in _open_pages.items():
         page.screenshot(path=SCREENSHOTS / f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}.png")
-        context.close()
 
 
 def sign_in(visitor: Visitor, email: str) -> None:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from zk_pipeline_tests.cli.test_up import Up, free_port, zk_up
-from zk_pipeline_tests.web.console.site import PASSWORD, SCREENSHOTS, as_admin, connect_demo, timesheets, written
+from zk_pipeline_tests.web.console.site import PASSWORD, as_admin, connect_demo, timesheets, watched, written
 from zk_sandbox.demo import demo_mappings_csv
 from zk_sandbox.server import SandboxProcess
 
@@ -47,18 +48,15 @@ SYNCED = re.compile(r"The sync is done\.|Not everything was written: Kimai refus
 
 @pytest.fixture
 def page(up: Up, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    page.goto(f"{up.web_url}/")
-    page.get_by_label("E-mail").fill(ADMIN)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="Home")).to_be_visible()
-    yield page
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{request.node.name}.png")
-    context.close()
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB", reduced_motion="reduce")
+    with closing(context), watched(context.new_page(), request.node.name) as page:
+        page.set_default_timeout(20_000)
+        page.goto(f"{up.web_url}/")
+        page.get_by_label("E-mail").fill(ADMIN)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Home")).to_be_visible()
+        yield page
 
 
 def notice(page: Page, part: str | re.Pattern[str]) -> None:

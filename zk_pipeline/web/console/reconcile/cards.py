@@ -261,28 +261,34 @@ class Cards:
         visit, words = self._visit, self._visit.words
         await visit.ask(mapping_names.ensure_read, visit.runtime)
         with self._pane.showing(words("todo.map.title", name=cause.name)):
-            text = widgets.search(words("mappings.search"), lambda: self._list(cause, text, found))
+            text = widgets.search(words("mappings.search"), lambda: self._list(cause, text, found, shown))
             found = widgets.box("zk-options").props("role=list")
-        await self._list(cause, text, found)
+        shown: dict[str, Element] = {}
+        await self._list(cause, text, found, shown)
 
-    async def _list(self, cause: Cause, text: ui.input, found: Element) -> None:
+    async def _list(self, cause: Cause, text: ui.input, found: Element, shown: dict[str, Element]) -> None:
+        """List what fits the text. What is `shown` and still fits stays: a click on it meanwhile must not be lost."""
         visit, wanted = self._visit, (text.value or "").strip()
         with visit.showing_errors():
             options = await visit.ask(mapping_names.kimai_options, visit.runtime, cause.maps or Kind.USER, wanted)
             if wanted != (text.value or "").strip():  # typed on meanwhile: the next answer is the one to show
                 return
-            found.clear()
-            with found:
-                for option in options:
-                    self._option(cause, option)
+            for value in shown.keys() - {option.value for option in options}:
+                shown.pop(value).delete()
+            for place, option in enumerate(options):
+                if option.value not in shown:
+                    with found:
+                        shown[option.value] = self._option(cause, option)
+                shown[option.value].move(found, place)
 
-    def _option(self, cause: Cause, option: MappingOption) -> None:
+    def _option(self, cause: Cause, option: MappingOption) -> Element:
         words = self._visit.words
         unused = "" if option.usable else words("mappings.unused")
         label = " · ".join(filter(None, (option.name, option.note, unused)))
-        with widgets.box("").props("role=listitem"):
+        with widgets.box("").props("role=listitem") as line:
             button = widgets.open_button(label, lambda: None)
             button.on_click(self._visit.act(Role.OPERATOR, partial(self._map, cause, option.value, button)))
+        return line
 
     def _mend(self, cause: Cause, request: MendRequest) -> None:
         words = self._visit.words
