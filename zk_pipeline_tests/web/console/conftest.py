@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -64,8 +65,8 @@ def visit(browser: Browser, site: Site, request: pytest.FixtureRequest) -> Itera
     """Opens browser windows: `visit(Role.OPERATOR)` is signed in, `visit()` is not."""
     with ExitStack() as stack:
 
-        def begin(role: Role | None = None, *, email: str = "", width: int = 1280, locale: str = "en-GB") -> Visitor:
-            visitor = stack.enter_context(window(browser, site, width=width, locale=locale, name=request.node.name))
+        def begin(role: Role | None = None, *, email: str = "", **options: Any) -> Visitor:
+            visitor = stack.enter_context(window(browser, site, name=request.node.name, **options))
             if role is not None:
                 sign_in(visitor, email or site.email(role))
             return visitor

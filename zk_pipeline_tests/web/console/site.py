@@ -5,11 +5,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
@@ -49,6 +50,7 @@ _FOR_DIALOGS = {**_FOR_PAGES, "rules": {"color-contrast": {"enabled": False}}}
 
 SCREENSHOTS = Path(__file__).parents[3] / ".zk-screenshots"
 _open_pages: dict[str, Page] = {}
+_idle_windows: WeakKeyDictionary[Browser, dict[str, list[Page]]] = WeakKeyDictionary()
 SECRET = "zammad-test-key"
 PASSWORD = "correct horse battery"
 FIRST, LAST = "2025-10-01", "2025-10-03"
@@ -222,12 +224,42 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def window(browser: Browser, site: Site, *, width: int = DESK, locale: str = "en-GB", name: str) -> Iterator[Visitor]:
-    """A fresh browser window."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale, reduced_motion="reduce")
+def window(
+    browser: Browser, site: Site, *, width: int = DESK, locale: str = "en-GB", name: str, own: bool = False
+) -> Iterator[Visitor]:
+    """A browser window that nobody has been signed in to.
+
+    The first page of a new one costs three seconds of a processor, most of them to compile the scripts. So windows are
+    used again, unless a test changes its `own` for good.
+    """
+    idle = _idle_windows.setdefault(browser, {}).setdefault(locale, [])
+    page = idle.pop() if idle and not own else _new_window(browser, locale)
+    page.set_viewport_size({"width": width, "height": 900})
+    with watched(page, name):
+        yield Visitor(site, page.context, page)
+    if own or page.is_closed():
+        page.context.close()
+    else:
+        _clean(page)
+        idle.append(page)
+
+
+def _new_window(browser: Browser, locale: str) -> Page:
+    context = browser.new_context(locale=locale, reduced_motion="reduce")
     context.set_default_timeout(15_000)
-    with closing(context), watched(context.new_page(), name) as page:
-        yield Visitor(site, context, page)
+    return context.new_page()
+
+
+def _clean(page: Page) -> None:
+    """Take everything out of a window that a test left in it."""
+    for other in page.context.pages:
+        if other is not page:
+            other.close()
+    page.unroute_all()
+    page.evaluate("try { localStorage.clear(); sessionStorage.clear() } catch {}")
+    page.goto("about:blank")
+    page.context.clear_cookies()
+    page.emulate_media(media="null", forced_colors="null", color_scheme="null", reduced_motion="reduce")
 
 
 @contextmanager

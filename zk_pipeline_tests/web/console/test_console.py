@@ -365,6 +365,7 @@ def test_a_cancelled_run_asks_whether_to_sync_again_and_one_click_answers(visit:
     page = visit(Role.OPERATOR).open("/dashboard")
     page.get_by_role("button", name="Sync again").first.click()
     notice(page, "Days queued")
+    expect(page.get_by_role("button", name="Leave it")).to_have_count(1)
     page.get_by_role("button", name="Leave it").click()
     notice(page, "Left as they are.")
     expect(page.get_by_text("Cancelled: sync again?")).to_have_count(0)

@@ -101,7 +101,7 @@ def counting(page: Page) -> Callable[[], int]:
 
 
 def test_from_nothing_waits_to_the_closed_month_takes_few_clicks_and_no_terminal(visit: Visit, site: Site):
-    visitor = visit(Role.ADMIN)
+    visitor = visit(Role.ADMIN, own=True)
     clicks = counting(visitor.page)
     page = visitor.open("/")
     page.get_by_role("link", name="Month", exact=True).click()

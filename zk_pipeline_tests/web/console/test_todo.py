@@ -170,7 +170,10 @@ WebSocket.prototype.send = function (data) {
 
 
 def test_a_click_on_what_is_drawn_again_meanwhile_still_counts(browser: Browser, month: Site):
-    with window(browser, month, name="slow line") as slow, window(browser, month, name="colleague") as colleague:
+    with (
+        window(browser, month, name="slow line", own=True) as slow,
+        window(browser, month, name="colleague") as colleague,
+    ):
         for visitor in (slow, colleague):
             sign_in(visitor, month.email(Role.OPERATOR))
         slow.page.add_init_script(SLOW_LINE)
