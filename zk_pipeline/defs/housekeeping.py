@@ -42,7 +42,7 @@ def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
         found = audit.verify(connection, anchors.stored_anchors(zk.runtime))
     if found.broken_at is not None:
         sentence = audit.broken_sentence(found)
-        link = alert_about(zk.runtime.settings, context.run_id)
+        link = alert_about(zk.runtime.settings, context.run.run_id)
         alert_failure(zk.runtime, Failure(VERIFY, sentence, sentence, (), link))
         raise dg.Failure(description=sentence, metadata={"broken_at": found.broken_at})
     with stopping_on_system_errors():
@@ -66,7 +66,7 @@ def prune(context: dg.OpExecutionContext, zk: ZkResource) -> None:
                 removed[name] = _in_batches(zk.runtime.database, remove, zk.now() - timedelta(days=days))
             removed["dagster_logs"] = _dagster_logs(zk)
         finally:
-            _record(zk.runtime, removed, actor, context.run_id)
+            _record(zk.runtime, removed, actor, context.run.run_id)
     context.add_output_metadata(removed)
 
 

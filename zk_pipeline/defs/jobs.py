@@ -70,7 +70,7 @@ def requested_by(context: dg.OpExecutionContext, zk: ZkResource, about: str = ""
     """
     token, job = context.run_tags.get(REQUEST_TAG, ""), context.job_name
     with zk.runtime.database.transaction() as connection:
-        actor = runs.spend(connection, token, job, about, context.run_id)
+        actor = runs.spend(connection, token, job, about, context.run.run_id)
     if actor is None:
         raise dg.Failure(
             description=f"Nothing was done. {job} is asked for in the console or with `zk`, or launched by an admin in "
@@ -119,7 +119,7 @@ def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     with stopping_on_system_errors():
         before = zk.target.requests
         try:
-            done = BilledTagger(zk.runtime.database, zk.target, zk.runtime.settings.zone, context.run_id).carry_out(
+            done = BilledTagger(zk.runtime.database, zk.target, zk.runtime.settings.zone, context.run.run_id).carry_out(
                 month
             )
         except MonthOpenError as error:
@@ -131,7 +131,7 @@ def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
         f"{name}_write": after.writes - before.writes,
     }
     with zk.runtime.database.transaction() as connection:
-        runs.add(connection, context.run_id, month, last_day(month), counts)
+        runs.add(connection, context.run.run_id, month, last_day(month), counts)
     _report_tags(context, done)
 
 
@@ -175,14 +175,14 @@ def change_in_target(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     with stopping_on_system_errors():
         before = zk.target.requests
         try:
-            found = Mender(zk.runtime.database, zk.target, context.run_id).carry_out(request)
+            found = Mender(zk.runtime.database, zk.target, context.run.run_id).carry_out(request)
         except (NothingToMendError, NotFoundError, PermissionDeniedError, ValidationFailedError) as error:
             raise dg.Failure(description=str(error), allow_retries=False) from error
     after, name = zk.target.requests, zk.target.endpoint.name
     counts = {f"{name}_read": after.reads - before.reads, f"{name}_write": after.writes - before.writes}
     with zk.runtime.database.transaction() as connection:
         day_requests.ask(connection, days, day_requests.PERSON)
-        runs.add(connection, context.run_id, None, None, {"mended": 1, **counts})
+        runs.add(connection, context.run.run_id, None, None, {"mended": 1, **counts})
     context.add_output_metadata({"name": found.name, "days": len(days)})
 
 
@@ -207,12 +207,12 @@ def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource
     requested_by(context, zk, config.run_id)
     with stopping_on_system_errors():
         undone_run = _named(zk, config.run_id)
-        undoing = UndoExecutor(zk.runtime.database, zk.target, undo_settings(zk.runtime, zk.now()), context.run_id)
+        undoing = UndoExecutor(zk.runtime.database, zk.target, undo_settings(zk.runtime, zk.now()), context.run.run_id)
         steps: list[UndoStep] = []
         try:
             steps = undoing.carry_out(undone_run)
         finally:
-            _add_counts(context.run_id, zk, steps)
+            _add_counts(context.run.run_id, zk, steps)
     left = [step.to_json() for step in steps if step.reversal is Reversal.LEAVE]
     for line in left:
         context.log.warning("%s of %s left: %s", line["operation"], line["kimai_id"], line["text"])

@@ -127,7 +127,7 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     def metadata(day: date, pushed: Pushed) -> Metadata:
         return {
             "hours_written": plotted(pushed.minutes),
-            **_state_of(shown, day, context.run_id),
+            **_state_of(shown, day, context.run.run_id),
             "mode": pushed.mode,
             "rows_written": pushed.carried_out,
             **pushed.counts,

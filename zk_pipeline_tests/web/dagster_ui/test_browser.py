@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,6 +88,11 @@ class Visitor:
         self.page.on("console", lambda said: self._note_refusal(said.text))
         self.page.on("websocket", self._listen_to)
 
+    def forget(self) -> None:
+        """Begin with nothing noted."""
+        for noted in (self.sent, self.wrong, self.heard):
+            noted.clear()
+
     def run_id(self) -> str:
         """The run whose page is shown."""
         self.page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"), timeout=60_000)
@@ -111,27 +115,35 @@ class Visitor:
         socket.on("framereceived", lambda frame: self.heard.append(str(frame)))
 
 
+@pytest.fixture(scope="module")
+def windows(browser: Browser, up: Up) -> dict[Role, Visitor]:
+    """A window for each role. They are few, since a new one compiles the scripts of Dagster's UI for ten seconds."""
+    return {role: _signed_in(browser, up, role) for role in (Role.OPERATOR, Role.VIEWER, Role.ADMIN)}
+
+
 @pytest.fixture
-def visit(browser: Browser, up: Up) -> Iterator[Callable[[Role], Visitor]]:
-    """Signs in at Dagster's own address."""
-    with ExitStack() as stack:
-        yield lambda role: stack.enter_context(_visitor(browser, up, role))
+def visit(windows: dict[Role, Visitor]) -> Iterator[Callable[[Role], Visitor]]:
+    """The window of a role, with nothing heard or sent yet."""
+    for visitor in windows.values():
+        visitor.forget()
+    yield lambda role: windows[role]
+    for visitor in windows.values():
+        visitor.page.goto("about:blank")
+    assert [line for visitor in windows.values() for line in visitor.wrong] == []
 
 
-@contextmanager
-def _visitor(browser: Browser, up: Up, role: Role) -> Iterator[Visitor]:
+def _signed_in(browser: Browser, up: Up, role: Role) -> Visitor:
     context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
     visitor = Visitor(context.new_page(), up.url)
     visitor.listen()
-    page = visitor.open("/assets")
-    assert page.url == f"{up.url}/sign-in?next=/assets"
+    page = visitor.open("/runs")
+    assert page.url == f"{up.url}/sign-in?next=/runs"
     page.fill("input[name=email]", email(role))
     page.fill("input[name=password]", PASSWORD)
     page.click("button[type=submit]")
-    page.wait_for_url(f"{up.url}/assets")
-    yield visitor
-    assert visitor.wrong == []
-    context.close()
+    page.wait_for_url(f"{up.url}/runs")
+    page.goto("about:blank")
+    return visitor
 
 
 def email(role: Role) -> str:
