@@ -27,7 +27,7 @@ def make_roles(
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 

@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterServer]:
 
 def test_a_run_over_days_is_started_and_followed_to_its_end(server: DagsterServer) -> None:
     run_id = server.launch("plan", range_tags(FIRST, LAST, "api"))
-    assert wait_until(lambda: server.run_statuses([run_id])[run_id] in {"SUCCESS", "FAILURE"}, 60)
+    assert wait_until(lambda: server.run_statuses([run_id])[run_id] in {"SUCCESS", "FAILURE"}, 90)
     assert server.run_statuses([run_id, "unknown"]) == {run_id: "SUCCESS"}
 
 

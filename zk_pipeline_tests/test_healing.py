@@ -193,6 +193,6 @@ def test_the_code_server_outlives_an_error_of_the_database_while_it_looks_after_
 
 def test_a_code_server_whose_runs_nobody_looks_after_ends_itself(tmp_path: Path) -> None:
     """In a process of its own: the lock of all runs is kept for good."""
-    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
     assert "have not been looked after" in done.stderr

@@ -84,7 +84,7 @@ def variables(**given: str) -> dict[str, str]:
 def called(*command: str | Path, cwd: Path, **given: str) -> str:
     """What a program printed; it must succeed."""
     done = subprocess.run(
-        command, cwd=cwd, env=variables(**given), check=False, capture_output=True, text=True, timeout=60
+        command, cwd=cwd, env=variables(**given), check=False, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -163,7 +163,7 @@ def test_the_printed_sign_in_opens_the_console_that_is_printed(demo: Up):
     address = printed(demo, "Web app")
     assert address.rstrip("/") == demo.web_url
     email, password = printed(demo, "Sign in as").split(" / ")
-    with httpx.Client(base_url=address, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=address, trust_env=False, timeout=120) as client:
         assert client.get("/dashboard").status_code == 303, "nobody comes in without it"
         signed_in = client.post(
             "/api/v1/auth/login",
@@ -179,7 +179,7 @@ def test_the_printed_sign_in_opens_the_console_that_is_printed(demo: Up):
 def test_the_printed_sign_in_opens_dagsters_ui_as_well(demo: Up):
     address = printed(demo, "Dagster's UI")
     email, password = printed(demo, "Sign in as").split(" / ")
-    with httpx.Client(base_url=address, headers={"origin": address}, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=address, headers={"origin": address}, trust_env=False, timeout=120) as client:
         assert client.get("/server_info").status_code == 401
         assert client.post("/sign-in", data={"email": email, "password": password}).status_code == 303
         assert client.get("/server_info").status_code == 200
@@ -220,5 +220,5 @@ def test_dagsters_pages_look_alive(demo: Up):
 def test_it_ends_as_a_whole(demo: Up):
     assert processes_of(demo.home) != {}
     demo.process.send_signal(signal.SIGINT)
-    demo.process.wait(60)
-    assert wait_until(lambda: processes_of(demo.home) == {}, 10), processes_of(demo.home)
+    demo.process.wait(90)
+    assert wait_until(lambda: processes_of(demo.home) == {}, 90), processes_of(demo.home)

@@ -40,7 +40,7 @@ def preloader(folder: Path) -> Iterator[Preloader]:
     """A process that has imported everything."""
     with (folder / "preloaded.log").open("ab") as log:
         started = Preloader({"PYTHONPATH": str(folder), "PLACE": "here"}, log)
-    assert wait_until(lambda: started.is_settled, 60)
+    assert wait_until(lambda: started.is_settled, 90)
     yield started
     started.close()
 
@@ -94,11 +94,11 @@ def test_what_is_no_module_of_this_python_is_started_as_usual(preloader: Preload
 def test_without_the_forking_process_what_it_forked_goes_on_and_nothing_more_is_forked(folder: Path) -> None:
     with (folder / "preloaded.log").open("ab") as log:
         own = Preloader({"PYTHONPATH": str(folder), "PLACE": "here"}, log)
-    assert wait_until(lambda: own.is_settled, 60)
+    assert wait_until(lambda: own.is_settled, 90)
     os.kill(own.pid, signal.SIGTERM)  # As a service manager does to all processes of a service.
     process = forked(own, "wait")
     os.kill(own.pid, signal.SIGKILL)
-    assert wait_until(lambda: own.start((sys.executable, "-m", "part_of_a_test", "0"), None) is None, 10)
+    assert wait_until(lambda: own.start((sys.executable, "-m", "part_of_a_test", "0"), None) is None, 90)
     assert Path(f"/proc/{process.pid}").exists()
     process.terminate()
     assert process.wait() == preloaded.UNKNOWN_EXIT_CODE
@@ -110,7 +110,7 @@ def test_a_process_that_cannot_import_forks_nothing(tmp_path: Path) -> None:
     log = tmp_path / "preloaded.log"
     with log.open("ab") as output:
         broken = Preloader({"PYTHONPATH": str(tmp_path)}, output)
-    assert wait_until(lambda: broken.is_settled, 60)
+    assert wait_until(lambda: broken.is_settled, 90)
     assert broken.start((sys.executable, "-m", "part_of_a_test", "0"), None) is None
     assert "RuntimeError: broken" in log.read_text()
     broken.close()

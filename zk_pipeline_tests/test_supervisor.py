@@ -134,7 +134,7 @@ def test_output_goes_to_a_log_for_each_part(held: HomeLock, tmp_path: Path) -> N
 def test_output_is_shown_as_well_when_asked_for(held: HomeLock, tmp_path: Path) -> None:
     told = Told()
     supervise(held, told, [serving(tmp_path / "journal", "web", 1)], echo=True)
-    assert wait_until(lambda: told.lines == [("web", "hello from web")], 5)
+    assert wait_until(lambda: told.lines == [("web", "hello from web")], 90)
     assert (tmp_path / "logs" / "web.log").read_text() == "hello from web\n"
 
 
@@ -206,7 +206,7 @@ def test_the_keeper_ends_what_a_killed_supervisor_left(held: HomeLock) -> None:
         with subprocess.Popen([*KEEPER, str(held.home)], stdin=subprocess.PIPE) as watchdog:
             assert watchdog.stdin is not None
             watchdog.stdin.close()
-            assert left.wait(20) == -signal.SIGTERM
+            assert left.wait(90) == -signal.SIGTERM
 
 
 def test_what_is_left_when_the_keeper_was_killed_too_is_ended_by_the_next_supervisor(tmp_path: Path) -> None:

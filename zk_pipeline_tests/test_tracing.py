@@ -39,7 +39,7 @@ def test_an_address_with_a_password_is_refused_without_showing_it(variables: pyt
 
 
 def test_without_a_collector_nothing_of_opentelemetry_is_loaded():
-    done = subprocess.run([sys.executable, "-c", LOADED], check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", LOADED], check=True, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]"
 
 
@@ -53,7 +53,7 @@ def test_without_the_packages_the_sentence_names_the_remedy(variables: pytest.Mo
 
 def test_a_collector_gets_what_waits_when_the_process_ends():
     with pytest.MonkeyPatch.context() as patch, collecting(patch) as collector:
-        subprocess.run([sys.executable, "-c", _program(collector)], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", _program(collector)], check=True, timeout=120)
         assert [span.name for span in collector.spans()] == ["outer"]
 
 

@@ -1,4 +1,4 @@
-"""Programs of the machine that tests need: without them people skip those tests, and CI fails."""
+"""The machine of the tests: programs that it may lack, and how busy it is."""
 
 import os
 from typing import NoReturn
@@ -11,3 +11,11 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{what} In CI nothing is skipped for that.")
     pytest.skip(what)
+
+
+SLOWEST = 5.0
+
+
+def slowness() -> float:
+    """How many times longer everything takes than on a quiet machine, since there is more to do than processors."""
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), SLOWEST)

@@ -16,8 +16,9 @@ from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.operate import sync
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.store.database import DatabaseUnavailableError
-from zk_pipeline_tests.chaos.place import SECRET, Place, slowness
+from zk_pipeline_tests.chaos.place import SECRET, Place
 from zk_pipeline_tests.chaos.schedule import Event, Kind
+from zk_pipeline_tests.tools import slowness
 
 ADMIN = Actor("cli:admin", Role.ADMIN)
 SECONDS_TO_DELIVER = 2.0

@@ -14,10 +14,11 @@ from zk_pipeline.audit import trail
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.runtime.embedded import DAGSTER_DATABASE, DATABASE
 from zk_pipeline.store.database import DatabaseUnavailableError
-from zk_pipeline_tests.chaos.place import Place, slowness
+from zk_pipeline_tests.chaos.place import Place
 from zk_pipeline_tests.defs.oracle import copies_by_us, minutes_kept, unaccounted
 from zk_pipeline_tests.defs.reckoning import reckoned
 from zk_pipeline_tests.defs.world import ZONE
+from zk_pipeline_tests.tools import slowness
 
 SECONDS_WITHOUT_PROGRESS = 120
 """Two minutes: when what is left to do has not changed for so long, nothing more will come of it."""

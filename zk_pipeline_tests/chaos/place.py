@@ -42,7 +42,6 @@ from zk_sandbox.server import ServerThread
 from zk_sandbox.zammad import ZammadServer
 
 SECRET = "signature-token-of-the-fault-matrix"
-SLOWEST = 5.0
 SECONDS_TO_START = 300
 SECONDS_TO_END = 60
 DAYS_BEFORE = timedelta(days=30)
@@ -59,11 +58,6 @@ QUICK = {
     "ZK_KIMAI_TIME_LIMIT": str(2 * LATEST_EFFECT),
     "ZK_WEBHOOK_SECRET": SECRET,
 }
-
-
-def slowness() -> float:
-    """How many times longer everything takes than on a quiet machine, since there is more to do than processors."""
-    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), SLOWEST)
 
 
 class InTurn:

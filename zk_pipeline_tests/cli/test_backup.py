@@ -57,7 +57,7 @@ def contents(home: Home) -> dict[str, list[str]]:
 def kimai_of(home: Home) -> httpx.Client:
     """Kimai as a person with its API would use it."""
     headers = {"authorization": f"Bearer {home.variables['ZK_KIMAI_TOKEN']}"}
-    return httpx.Client(base_url=home.variables["ZK_KIMAI_URL"], headers=headers, timeout=30, trust_env=False)
+    return httpx.Client(base_url=home.variables["ZK_KIMAI_URL"], headers=headers, timeout=120, trust_env=False)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def test_help_speaks_the_language_of_the_setting(language: str, sentence: str, t
     code = "import sys; from zk_pipeline.cli.app import main; sys.argv = ['zk', 'sync', '--help']; main()"
     variables = {"PATH": os.environ["PATH"], "ZK_LANGUAGE": language, "COLUMNS": "100"}
     shown = subprocess.run(
-        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True, timeout=120
     ).stdout
     assert sentence in re.sub(r"\s+", " ", shown.replace("│", " "))
     assert title in shown

@@ -26,10 +26,11 @@ from zk_pipeline.runtime.embedded import embedded_server
 from zk_pipeline.store.encryption import KEY_FILE, TokenCipher
 from zk_pipeline_tests.connectors.test_plugins import BROKEN, broken_package
 from zk_pipeline_tests.store.embedded_users import server_pid
+from zk_pipeline_tests.tools import slowness
 from zk_sandbox.server import SandboxProcess
 
 SECRET = "zammad-test-key"
-SECONDS_TO_START = 90
+SECONDS_TO_START = 300
 SECONDS_TO_STOP = 15
 DAY = "2025-10-14"
 MANY_ATTACKS, WIDTH_OF_THE_TABLE = 55, 100
@@ -79,7 +80,7 @@ class Up:
 
     def ask(self, query: str, **variables: Any) -> Any:
         asked = {"query": query, "variables": variables}
-        answer = httpx.post(f"{self.url}/graphql", json=asked, headers=self.service, timeout=30)
+        answer = httpx.post(f"{self.url}/graphql", json=asked, headers=self.service, timeout=120)
         return answer.raise_for_status().json()["data"]
 
     def launch(self, job: str, day: str) -> str:
@@ -101,7 +102,7 @@ class Up:
     def stop(self) -> float:
         began = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
+        self.process.wait(90)
         return time.monotonic() - began
 
 
@@ -265,7 +266,7 @@ def test_no_attack_breaks_anything(running: Up, systems: dict[str, str]) -> None
 
 def test_a_run_launched_in_the_ui_reads_the_systems_and_plans_the_day(running: Up) -> None:
     run_id = running.launch("plan", DAY)
-    assert wait_until(lambda: running.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, 40)
+    assert wait_until(lambda: running.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, 90)
     assert running.status(run_id) == "SUCCESS"
     with embedded_server(running.home) as server, psycopg.connect(**server.parameters()) as connection:
         query = "SELECT count(*) FROM sync.normalized_entries WHERE entry_date = %s"
@@ -277,15 +278,15 @@ def test_a_killed_daemon_is_started_again(running: Up) -> None:
     killed = running.child("processes.daemon")
     os.kill(killed, signal.SIGKILL)
     running.wait_for("The daemon ended by signal 9; it is restarted in 1 s.")
-    assert wait_until(lambda: any("processes.daemon" in line for line in processes_of(running.home).values()), 10)
+    assert wait_until(lambda: any("processes.daemon" in line for line in processes_of(running.home).values()), 90)
     assert running.child("processes.daemon") != killed
 
 
 def test_a_killed_database_is_started_again_with_nobody_doing_anything(running: Up) -> None:
     os.kill(server_pid(running.home), signal.SIGKILL)
     running.wait_for("The database ended; it is restarted in 1 s, and everything else waits for it.")
-    running.wait_for("The database is back after", 60)
-    assert wait_until(lambda: httpx.get(f"{running.web_url}/api/health").status_code == 200, 20)
+    running.wait_for("The database is back after", 60 * slowness())
+    assert wait_until(lambda: httpx.get(f"{running.web_url}/api/health").status_code == 200, 90)
 
 
 @pytest.mark.timeout(240)
@@ -293,11 +294,11 @@ def test_a_code_server_that_lives_and_does_not_answer_is_replaced_within_a_minut
     stopped = running.child("processes.code_server")
     os.kill(stopped, signal.SIGSTOP)
     began = time.monotonic()
-    running.wait_for("The code server does not answer; it is killed and restarted.", 75)
+    running.wait_for("The code server does not answer; it is killed and restarted.", 75 * slowness())
     assert time.monotonic() - began < 60
-    assert wait_until(lambda: any("processes.code_server" in line for line in processes_of(running.home).values()), 20)
+    assert wait_until(lambda: any("processes.code_server" in line for line in processes_of(running.home).values()), 90)
     run_id = launched_at_last(running)
-    assert wait_until(lambda: running.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, 60)
+    assert wait_until(lambda: running.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, 90)
     assert running.status(run_id) == "SUCCESS"
 
 
@@ -312,13 +313,13 @@ def launched_at_last(up: Up) -> str:
             return False
         return True
 
-    assert wait_until(launches, 60)
+    assert wait_until(launches, 90)
     return launched[0]
 
 
 def test_a_second_one_on_the_same_home_is_told_where_the_first_is(running: Up) -> None:
     with zk_up(running.home, {}, free_port()) as second:
-        assert second.process.wait(20) == 1
+        assert second.process.wait(90) == 1
     told = f"Use or stop (Ctrl-C) the `zk up` that already runs on {running.home} at {running.url}."
     assert second.lines[-1] == f"Error: {told}\n"
 
@@ -326,7 +327,7 @@ def test_a_second_one_on_the_same_home_is_told_where_the_first_is(running: Up) -
 def test_a_taken_port_is_one_sentence_and_leaves_nothing(running: Up, tmp_path: Path) -> None:
     port = int(running.web_url.rpartition(":")[2])
     with zk_up(tmp_path, {"ZK_WEB_PORT": str(port)}, free_port()) as up:
-        assert up.process.wait(30) == 1
+        assert up.process.wait(90) == 1
     assert f"Error: Stop what uses port {port} (Address already in use)" in up.output
     assert processes_of(tmp_path) == {}
 
@@ -336,12 +337,12 @@ def test_killed_it_leaves_nothing_and_the_next_one_lets_a_run_finish_before_it_s
 ) -> None:
     home = running.home
     running.process.kill()
-    assert wait_until(lambda: processes_of(home) == {}, 20)
+    assert wait_until(lambda: processes_of(home) == {}, 90)
     with zk_up(home, {**systems, "NOTIFY_SOCKET": service_manager.getsockname()}, free_port()) as up:
         up.wait_for("Press Ctrl-C")
         run_id = up.launch("plan", DAY)
-        assert wait_until(lambda: up.status(run_id) == "STARTED", 30)
-        assert up.stop() < SECONDS_TO_STOP
+        assert wait_until(lambda: up.status(run_id) == "STARTED", 90)
+        assert up.stop() < SECONDS_TO_STOP * slowness()
     assert [service_manager.recv(100) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
     assert up.process.returncode == 0
     assert up.lines[-1] == "Stopped. Nothing is running any more.\n"

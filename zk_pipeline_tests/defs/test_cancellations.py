@@ -199,8 +199,8 @@ def test_a_command_whose_run_is_cancelled_writes_no_further_day(settled: Watch) 
     with ThreadPoolExecutor(1) as pool:
         with database.lock(push_lock("kimai", MONDAY)):
             syncing = pool.submit(settled.world.sync, MONDAY, TUESDAY)
-            assert wait_until(lambda: settled.world.value(planned) != before, 20)
-            assert wait_until(lambda: settled.world.value(WAITING_FOR_LOCKS) == 1, 20), "Monday's push has begun"
+            assert wait_until(lambda: settled.world.value(planned) != before, 90)
+            assert wait_until(lambda: settled.world.value(WAITING_FOR_LOCKS) == 1, 90), "Monday's push has begun"
             (run,) = settled.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
             settled.instance.report_run_canceling(run)
             settled.tick()

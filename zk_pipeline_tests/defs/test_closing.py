@@ -211,7 +211,7 @@ def test_two_runs_that_plan_a_day_at_once_make_one_adjustment(books: Books) -> N
 
     def plan(run: str) -> None:
         reconciliation = Reconciliation(runtime, datetime.now(UTC))
-        together.wait(20)
+        together.wait(90)
         reconciliation.day(MONDAY, run)
 
     with ThreadPoolExecutor(2) as pool:

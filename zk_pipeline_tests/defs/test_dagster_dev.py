@@ -21,7 +21,7 @@ from zk_pipeline_tests.cli.test_up import free_port
 from zk_pipeline_tests.defs.world import MONDAY, World
 
 BIN = Path(sys.executable).parent
-SECONDS_TO_START = 90
+SECONDS_TO_START = 300
 DAGSTER = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -90,7 +90,7 @@ def dev(folder: Path, variables: dict[str, str]) -> Iterator[str]:
 
 
 def ask(address: str, query: str) -> dict[str, Any]:
-    return httpx.post(address, json={"query": query}, timeout=30, trust_env=False).json()["data"]
+    return httpx.post(address, json={"query": query}, timeout=120, trust_env=False).json()["data"]
 
 
 def locations(address: str) -> list[str]:
@@ -114,7 +114,7 @@ def test_dagsters_commands_work_with_an_empty_environment(clone: Path, tmp_path:
         assert locations(address) == ["zk_pipeline"]
         nodes = ask(address, "{assetNodes{assetKey{path}}}")["assetNodes"]
         assert ["zammad", "time_accountings"] in [node["assetKey"]["path"] for node in nodes]
-    assert wait_until(lambda: not (tmp_path / "home" / "postgres" / "postmaster.pid").exists(), 20), (
+    assert wait_until(lambda: not (tmp_path / "home" / "postgres" / "postmaster.pid").exists(), 90), (
         "it was ours to end"
     )
 

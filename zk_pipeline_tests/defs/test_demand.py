@@ -346,7 +346,7 @@ def test_a_request_that_comes_during_a_run_is_not_claimed_by_it(settled: Watch) 
     with ThreadPoolExecutor(1) as pool:
         with database.lock(f"zk:push:kimai:{MONDAY}"):
             carried_out = pool.submit(settled.carry_out, wanted)
-            assert wait_until(lambda: settled.world.value(taken_on) == 1, 20)
+            assert wait_until(lambda: settled.world.value(taken_on) == 1, 90)
             with database.transaction() as connection:
                 day_requests.ask(connection, [MONDAY], "person")
         assert carried_out.result() == [True]

@@ -55,7 +55,7 @@ def test_a_create_whose_commit_found_no_room_is_taken_over_afterwards(
                 World(desk, office, environment).map_types()
             booking = desk.book(60)
             child = Child(MONDAY, waits_at="before the commit")
-            assert child.reached.wait(60)
+            assert child.reached.wait(90)
             assert office.minutes() == {booking: [60]}
             filler = fill(disk)
             with pytest.raises(psycopg.OperationalError):

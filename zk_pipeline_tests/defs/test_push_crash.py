@@ -150,7 +150,7 @@ def test_two_runs_of_the_same_day_at_once_write_each_booking_once(
     other = Child(MONDAY, waits_at="before its turn")
     with monkeypatch.context() as patch:
         patch.setattr(Pusher, "day", Pusher.day)
-        before(Pusher, "day", lambda *_: (other.reached.wait(60), other.go.set()))
+        before(Pusher, "day", lambda *_: (other.reached.wait(90), other.go.set()))
         report = world.sync()
     assert other.ended() == 0
     assert world.office.minutes() == expected
@@ -163,7 +163,7 @@ def test_a_booking_edited_between_the_plans_of_two_runs_at_once_is_not_created_t
 ) -> None:
     booking = world.desk.book(30)
     other = Child(MONDAY, waits_at="before the intent")
-    assert other.reached.wait(60)
+    assert other.reached.wait(90)
     world.desk.server.edit(booking, units=45)
     with monkeypatch.context() as patch:
         patch.setattr(Pusher, "day", Pusher.day)
@@ -178,7 +178,7 @@ def test_a_booking_edited_between_the_plans_of_two_runs_at_once_is_not_created_t
 def test_a_run_that_lost_its_turn_with_its_connection_sends_nothing(world: World) -> None:
     expected = three_bookings(world)
     other = Child(MONDAY, waits_at="before its turn is proven")
-    assert other.reached.wait(60)
+    assert other.reached.wait(90)
     world.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
         "WHERE locktype = 'advisory' AND datname = current_database()"

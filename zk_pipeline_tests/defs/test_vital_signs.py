@@ -99,19 +99,19 @@ def test_what_is_wrong_is_told_by_all_and_once(
 ) -> None:
     title = f"zk_pipeline: {vital_figures.TITLES.get(sign, sign.capitalize())}"
     with serving(create_app(scene.runtime)) as client:
-        assert wait_until(lambda: set(levels(client).values()) == {"ok"}, 10), body(client)
+        assert wait_until(lambda: set(levels(client).values()) == {"ok"}, 90), body(client)
         assert scene.report().ok
         with cause(scene):
-            assert wait_until(lambda: levels(client)[sign] == "fail", 10), body(client)
+            assert wait_until(lambda: levels(client)[sign] == "fail", 90), body(client)
             answer = client.get(health.PATH)
             assert (answer.status_code, answer.json()["status"], answer.json()["database"]) == (200, "fail", "ok")
             assert metric(client, sign) == 2
             assert not scene.report().ok
             assert scene.findings()[title.rpartition(": ")[2].lower()].level is Level.FAIL
-            assert wait_until(lambda: receiver.titles.count(f"{title}: fails") > 0, 10)
+            assert wait_until(lambda: receiver.titles.count(f"{title}: fails") > 0, 90)
             scene.tell()
-        assert wait_until(lambda: levels(client)[sign] == "ok", 10), body(client)
-        assert wait_until(lambda: f"{title}: good again" in receiver.titles, 10)
+        assert wait_until(lambda: levels(client)[sign] == "ok", 90), body(client)
+        assert wait_until(lambda: f"{title}: good again" in receiver.titles, 90)
         scene.tell()
     assert receiver.titles == [f"{title}: fails", f"{title}: good again"]
     assert receiver.messages[0]["message"].endswith("https://dagster.example.com")
@@ -132,18 +132,18 @@ def test_a_database_that_is_down_is_told_past_the_book_once_for_each_outage(scen
     url = scene.runtime.settings.database_url
     assert url is not None
     with serving(create_app(scene.runtime)) as client:
-        assert wait_until(lambda: set(levels(client).values()) == {"ok"}, 10), body(client)
+        assert wait_until(lambda: set(levels(client).values()) == {"ok"}, 90), body(client)
         for outage in (1, 2):
             with without(url.get_secret_value()):
-                assert wait_until(lambda: client.get(health.PATH).status_code == 503, 10)
+                assert wait_until(lambda: client.get(health.PATH).status_code == 503, 90)
                 answer = client.get(health.PATH)
                 assert (answer.json()["status"], answer.json()["database"]) == ("fail", "fail")
                 assert metric(client, "database") == 2
                 assert scene.findings()["database"].level is Level.FAIL
-                assert wait_until(lambda: len(receiver.messages) == 2 * outage - 1, 10)  # noqa: B023
+                assert wait_until(lambda: len(receiver.messages) == 2 * outage - 1, 90)  # noqa: B023
                 time.sleep(3 * PROMPT)  # Nothing more may come.
-            assert wait_until(lambda: client.get(health.PATH).status_code == 200, 10)
-            assert wait_until(lambda: len(receiver.messages) == 2 * outage, 10)  # noqa: B023
+            assert wait_until(lambda: client.get(health.PATH).status_code == 200, 90)
+            assert wait_until(lambda: len(receiver.messages) == 2 * outage, 90)  # noqa: B023
     assert receiver.titles == ["zk_pipeline: Database: fails", "zk_pipeline: Database: good again"] * 2
 
 
@@ -154,16 +154,16 @@ def test_a_full_disk_is_told(scene: Scene, receiver: Receiver, tmp_path: Path, m
     with small_disk(tmp_path, "40m") as disk:
         scene.world = replace(scene.world, environment=at_home(scene.world.environment, disk))
         with serving(create_app(scene.runtime)) as client:
-            assert wait_until(lambda: levels(client)["disk"] == "ok", 10), body(client)
+            assert wait_until(lambda: levels(client)["disk"] == "ok", 90), body(client)
             filler = fill(disk, left=5 * vital_figures.MEGABYTE)
-            assert wait_until(lambda: levels(client)["disk"] == "fail", 10)
+            assert wait_until(lambda: levels(client)["disk"] == "fail", 90)
             assert str(disk) not in client.get(health.PATH).text, "health is for everybody"
             assert metric(client, "disk") == 2
             assert not scene.report().ok
             assert str(disk) in scene.findings()["disk space"].text
-            assert wait_until(lambda: receiver.titles == ["zk_pipeline: Disk space: fails"], 10)
+            assert wait_until(lambda: receiver.titles == ["zk_pipeline: Disk space: fails"], 90)
             filler.unlink()
-            assert wait_until(lambda: receiver.titles[1:] == ["zk_pipeline: Disk space: good again"], 10)
+            assert wait_until(lambda: receiver.titles[1:] == ["zk_pipeline: Disk space: good again"], 90)
 
 
 @pytest.mark.usefixtures("prompt")
@@ -171,10 +171,10 @@ def test_a_measurement_that_hangs_stops_nothing_but_itself(scene: Scene, monkeyp
     monkeypatch.setattr(vital_signs, "NOT_MEASURED_AFTER", timedelta(seconds=2))
     monkeypatch.setattr(measurements, "LONGEST_QUERY", 600_000)
     with serving(create_app(scene.runtime)) as client:
-        assert wait_until(lambda: set(levels(client).values()) == {"ok"}, 10), body(client)
+        assert wait_until(lambda: set(levels(client).values()) == {"ok"}, 90), body(client)
         with scene.runtime.database.transaction() as connection:
             connection.execute(text("LOCK sync.day_requests"))
-            assert wait_until(lambda: levels(client)["day_requests"] == "fail", 10)
+            assert wait_until(lambda: levels(client)["day_requests"] == "fail", 90)
             began = time.monotonic()
             answer = client.get(health.PATH)
             assert time.monotonic() - began < 1
@@ -183,7 +183,7 @@ def test_a_measurement_that_hangs_stops_nothing_but_itself(scene: Scene, monkeyp
             assert found["day_requests"]["age_seconds"] >= 2
             assert {found[name]["status"] for name in ("database", "disk", "daemons", "queue")} == {"ok"}
             assert answer.status_code == 200
-        assert wait_until(lambda: levels(client)["day_requests"] == "ok", 10)
+        assert wait_until(lambda: levels(client)["day_requests"] == "ok", 90)
 
 
 def test_a_dead_daemon_is_told_and_not_all_that_follows_from_it(scene: Scene, receiver: Receiver) -> None:

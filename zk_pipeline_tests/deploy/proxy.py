@@ -40,12 +40,12 @@ def proxy(folder: Path, ports: Mapping[str, int]) -> Iterator[ssl.SSLContext]:
     with (folder / ACCESS_LOG).open("w") as access_log:
         process = subprocess.Popen(command(folder), stdout=access_log, stderr=subprocess.PIPE, text=True)
     try:
-        assert wait_until(lambda: listens(ports["https"]) or process.poll() is not None, 20)
+        assert wait_until(lambda: listens(ports["https"]) or process.poll() is not None, 90)
         assert process.poll() is None, process.communicate()[1]
         yield trust
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(90)
 
 
 def command(folder: Path) -> list[str]:

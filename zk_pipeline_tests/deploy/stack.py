@@ -18,7 +18,7 @@ from zk_pipeline_tests.deploy.network import HOST, answers, free_ports, listens
 from zk_pipeline_tests.deploy.proxy import proxy
 
 PREFIX = "/dagster"
-SECONDS_TO_START = 150.0
+SECONDS_TO_START = 300
 SECONDS_TO_STOP = 20.0
 PASSWORD = "a-long-enough-password"
 
@@ -76,7 +76,9 @@ class Stack:
     @contextmanager
     def client(self, **headers: str) -> Iterator[httpx.Client]:
         """A client from outside, which follows no redirect."""
-        with httpx.Client(base_url=self.url, verify=self.trust, headers=headers, timeout=30, trust_env=False) as client:
+        with httpx.Client(
+            base_url=self.url, verify=self.trust, headers=headers, timeout=120, trust_env=False
+        ) as client:
             yield client
 
     @contextmanager

@@ -178,7 +178,7 @@ def test_an_empty_volume_is_all_that_the_stack_needs(stack: Stack):
 @pytest.mark.parametrize("host", [None, "evil.example", "evil.example:80"])
 def test_plain_http_is_sent_to_tls_under_our_own_name(stack: Stack, host: str | None):
     headers = {} if host is None else {"host": host}
-    answer = httpx.get(f"{stack.plain_url}/dashboard?a=b", headers=headers, timeout=60, trust_env=False)
+    answer = httpx.get(f"{stack.plain_url}/dashboard?a=b", headers=headers, timeout=120, trust_env=False)
     assert (answer.status_code, answer.headers["location"]) == (308, f"{stack.url}/dashboard?a=b")
 
 
@@ -227,7 +227,7 @@ def test_answers_carry_the_headers_that_browsers_obey(stranger: httpx.Client):
 
 
 def test_a_program_without_tls_is_not_led_there_but_refused(stack: Stack):
-    assert httpx.get(f"{stack.plain_url}/api/v1/kpi", timeout=60, trust_env=False).status_code == 403
+    assert httpx.get(f"{stack.plain_url}/api/v1/kpi", timeout=120, trust_env=False).status_code == 403
 
 
 def test_a_body_that_is_too_large_is_refused_at_the_door(stranger: httpx.Client):

@@ -283,7 +283,7 @@ def test_compose_itself_accepts_the_files(tmp_path: Path):
 
 def test_the_image_is_built_as_the_linter_wants_it():
     linter = Path(sys.executable).with_name("hadolint")
-    told = subprocess.run([linter, DEPLOY / "Dockerfile"], check=False, capture_output=True, text=True, timeout=60)
+    told = subprocess.run([linter, DEPLOY / "Dockerfile"], check=False, capture_output=True, text=True, timeout=120)
     assert told.returncode == 0, told.stdout
 
 
@@ -383,7 +383,7 @@ def test_missing_programs_fail_in_ci_and_are_skipped_elsewhere(monkeypatch: pyte
 def test_the_proxy_accepts_the_template(tmp_path: Path):
     ports: dict[str, int] = dict(zip(("web", "dagster", "http", "https"), free_ports(4), strict=True))
     proxy.configure(tmp_path, ports)
-    told = subprocess.run([*proxy.command(tmp_path), "-t"], check=False, capture_output=True, text=True, timeout=30)
+    told = subprocess.run([*proxy.command(tmp_path), "-t"], check=False, capture_output=True, text=True, timeout=120)
     assert told.returncode == 0, told.stderr
 
 
@@ -393,7 +393,7 @@ def test_the_logs_of_the_proxy_have_no_query_and_no_page_that_somebody_came_from
     with proxy.proxy(tmp_path, ports) as trust:
         for url, status in ((f"https://127.0.0.1:{ports['https']}", 502), (f"http://127.0.0.1:{ports['http']}", 308)):
             told = {"referer": f"{url}/audit?text={secret}"}
-            with httpx.Client(base_url=url, verify=trust, headers=told, timeout=60, trust_env=False) as client:
+            with httpx.Client(base_url=url, verify=trust, headers=told, timeout=120, trust_env=False) as client:
                 # Nothing listens behind the proxy, which nginx tells in its log of errors.
                 assert client.get("/sign-in/oidc/callback", params={"code": secret}).status_code == status
     logged = (tmp_path / proxy.ACCESS_LOG).read_text()
@@ -422,5 +422,5 @@ def docker(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
     command = ["docker", *arguments]
     return subprocess.run(
-        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=60
+        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=120
     )

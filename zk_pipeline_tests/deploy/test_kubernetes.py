@@ -58,7 +58,7 @@ def test_backups_in_kubernetes_outlive_the_runs_that_make_them():
 
 def test_the_manifests_are_what_kubernetes_takes():
     command = [sys.executable, "-m", "kubernetes_validate", "--strict", "--quiet", str(MANIFESTS), str(POLICIES)]
-    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert told.returncode == 0, told.stdout + told.stderr
 
 

@@ -120,7 +120,7 @@ class Firm:
     def own(self, path: str) -> str:
         """What the web app answers on its own machine."""
         port = self.stack.variables["ZK_WEB_PORT"]
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=60, trust_env=False).text
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=120, trust_env=False).text
 
     def sign(self, name: str) -> dict[str, str]:
         """What health tells of one vital sign."""

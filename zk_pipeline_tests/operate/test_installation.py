@@ -88,7 +88,7 @@ def test_a_web_app_that_is_started_by_itself_is_refused_as_well(zk: Zk, zk_home:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
     assert done.returncode == 1
     assert re.search(REFUSED, done.stderr)
@@ -113,5 +113,5 @@ def test_an_installation_that_gives_no_sign_any_more_is_out_within_seconds(
             require_unused_database(named(runtime, "second"))
         process.send_signal(signal.SIGSTOP)
         with Database(zk_home.variables["ZK_DATABASE_URL"]).kept_lock(LOCK, "second") as taken:
-            assert taken.wait(20)
+            assert taken.wait(90)
         process.kill()

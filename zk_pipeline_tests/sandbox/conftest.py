@@ -20,7 +20,7 @@ class ZammadApi(httpx.Client):
 
     def as_token(self, value: str) -> "ZammadApi":
         """The same client with another token."""
-        return ZammadApi(base_url=self.base_url, headers=headers(value), timeout=30, trust_env=False)
+        return ZammadApi(base_url=self.base_url, headers=headers(value), timeout=120, trust_env=False)
 
     def rows(self, path: str, **params: Any) -> Any:
         """The JSON of a successful GET."""
@@ -58,5 +58,5 @@ def zammad(zammad_service: tuple[ZammadServer, str]) -> ZammadServer:
 def api(zammad: ZammadServer, zammad_service: tuple[ZammadServer, str]) -> Iterator[ZammadApi]:
     """The API with the service user's token."""
     _, url = zammad_service
-    with ZammadApi(base_url=f"{url}/api/v1", headers=headers(READER_TOKEN), timeout=30, trust_env=False) as client:
+    with ZammadApi(base_url=f"{url}/api/v1", headers=headers(READER_TOKEN), timeout=120, trust_env=False) as client:
         yield client

@@ -182,7 +182,7 @@ def test_a_month_that_ends_today_has_nothing_in_the_future():
 
 
 def test_the_process_serves_both_systems_with_its_tokens_and_ends_with_its_parent():
-    with SandboxProcess("demo") as sandbox, httpx.Client(timeout=60, trust_env=False) as http:
+    with SandboxProcess("demo") as sandbox, httpx.Client(timeout=120, trust_env=False) as http:
         accountings = http.get(
             f"{sandbox.zammad_url}/api/v1/time_accountings",
             headers={"Authorization": f"Token token={sandbox.zammad_token}"},
@@ -191,4 +191,4 @@ def test_the_process_serves_both_systems_with_its_tokens_and_ends_with_its_paren
         assert len(accountings.json()) > 340
         assert me.json()["username"] == "zk-sync"
     with pytest.raises(httpx.ConnectError):
-        httpx.get(sandbox.zammad_url, timeout=60, trust_env=False)
+        httpx.get(sandbox.zammad_url, timeout=120, trust_env=False)

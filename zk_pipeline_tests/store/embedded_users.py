@@ -62,7 +62,7 @@ class User:
         return DatabaseEndpoint(**answer)
 
     def leave(self) -> None:
-        self.process.communicate("leave\n", timeout=30)
+        self.process.communicate("leave\n", timeout=120)
         assert self.process.returncode == 0
 
     def kill(self) -> None:

@@ -231,7 +231,7 @@ def test_a_home_removed_under_a_user_is_made_anew_beside_the_old_server(home: Pa
     old = user.endpoint()
     old_pid = server_pid(home)
     # The server goes on writing, also into a directory that is being emptied.
-    assert wait_until(lambda: is_removed(home), 30)
+    assert wait_until(lambda: is_removed(home), 90)
     with embedded_server(home) as new:
         assert new != old
         user.leave()

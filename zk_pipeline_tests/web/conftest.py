@@ -79,7 +79,7 @@ class Web:
 
 def client_of(url: httpx.URL | str, headers: dict[str, str] | None = None) -> httpx.Client:
     """A client of a web app without TLS; reading the machine's certificates takes longer than most of the tests."""
-    return httpx.Client(base_url=url, headers=headers, timeout=60, trust_env=False, verify=NO_CERTIFICATES)
+    return httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False, verify=NO_CERTIFICATES)
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def serving(app: FastAPI) -> Iterator[httpx.Client]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
-        assert server.listening.wait(20)
+        assert server.listening.wait(90)
         try:
             with client_of(url) as client:
                 yield client

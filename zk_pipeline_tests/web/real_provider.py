@@ -23,7 +23,7 @@ class RealProvider:
 
     url: str
     rows: Path
-    browser: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False))
+    browser: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120, trust_env=False))
 
     def sends_back_to(self, address: str) -> None:
         """Register where it may send people."""
@@ -65,17 +65,17 @@ def running(folder: Path, port: int) -> Iterator[RealProvider]:
         process = subprocess.Popen(command, env=given, stdout=log, stderr=log)
     try:
         provider = RealProvider(f"{origin}/o", rows)
-        assert wait_until(lambda: _answers(provider.url) or process.poll() is not None, 60)
+        assert wait_until(lambda: _answers(provider.url) or process.poll() is not None, 90)
         assert process.poll() is None, (folder / "provider.log").read_text()
         yield provider
         provider.browser.close()
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(90)
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/.well-known/openid-configuration", timeout=60, trust_env=False).is_success
+        return httpx.get(f"{url}/.well-known/openid-configuration", timeout=120, trust_env=False).is_success
     except httpx.HTTPError:
         return False

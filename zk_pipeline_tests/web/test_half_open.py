@@ -30,7 +30,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     server = uvicorn.Server(uvicorn.Config(app, port=port, http=limits.InTimeProtocol, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    assert wait_until(lambda: server.started, 10)
+    assert wait_until(lambda: server.started, 90)
     yield port
     server.should_exit = True
     thread.join(10)

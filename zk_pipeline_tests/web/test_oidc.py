@@ -39,7 +39,7 @@ def web(database: Database, provider: OidcProvider) -> Iterator[Web]:
 def way_back(web: Web) -> httpx.URL:
     """Go to the provider and let it send us back: the address of the callback."""
     there = web.client.get("/sign-in/oidc", params={"next": "/audit"})
-    return httpx.URL(httpx.get(there.headers["location"], timeout=60, trust_env=False).headers["location"])
+    return httpx.URL(httpx.get(there.headers["location"], timeout=120, trust_env=False).headers["location"])
 
 
 def come_back(web: Web) -> httpx.Response:

@@ -42,7 +42,7 @@ def own_server(home: Path, settings: Settings) -> Iterator[Web]:
 def stop(home: Path) -> None:
     pid_file = home / "postgres" / "postmaster.pid"
     os.kill(int(pid_file.read_text().split("\n", 1)[0]), signal.SIGINT)
-    assert wait_until(lambda: not pid_file.exists(), 30)
+    assert wait_until(lambda: not pid_file.exists(), 90)
 
 
 def named(number: int) -> dict[str, str]:
@@ -56,7 +56,7 @@ def test_a_restarted_database_costs_senders_a_retry_and_no_delivery(tmp_path: Pa
         answer = web.post(PAYLOAD, named(2))
         refused(answer, 503, "could not be stored just now")
         assert answer.headers["retry-after"] == "5"
-        assert wait_until(lambda: web.client.get("/api/health").status_code == 503, 10)
+        assert wait_until(lambda: web.client.get("/api/health").status_code == 503, 90)
         down = web.client.get("/api/health").json()
         assert (down["status"], down["database"]) == ("fail", "fail")
         refused(web.post(PAYLOAD, {"x-hub-signature": ""}), 401, "X-Hub-Signature")
@@ -77,7 +77,7 @@ def test_a_restart_amid_a_burst_loses_and_doubles_nothing(tmp_path: Path, settin
         attempts = [senders.submit(deliver, number) for number in range(DELIVERIES)]
         attempts[DELIVERIES // 4].result()
         stop(tmp_path)
-        assert wait_until(lambda: not web.client.get("/api/health").is_success, 10)
+        assert wait_until(lambda: not web.client.get("/api/health").is_success, 90)
         with embedded_server(tmp_path):
             assert sum(attempt.result() for attempt in attempts) > DELIVERIES
             assert {row[1] for row in web.stored()} == {f"delivery-{number}" for number in range(DELIVERIES)}
@@ -104,8 +104,8 @@ def test_what_waits_together_is_stored_in_one_transaction(web: Web, database: Da
             waiting = (
                 "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'sync.webhook_deliveries'::regclass"
             )
-            assert wait_until(lambda: web.rows(waiting) == [(1,)], 10)
-            assert wait_until(lambda: web.client.get("/api/health").is_success, 10)
+            assert wait_until(lambda: web.rows(waiting) == [(1,)], 90)
+            assert wait_until(lambda: web.client.get("/api/health").is_success, 90)
         assert [answer.result().status_code for answer in answers] == [202] * SENDERS
     ((transactions,),) = web.rows("SELECT count(DISTINCT xmin::text) FROM sync.webhook_deliveries")
     assert transactions < SENDERS

@@ -30,7 +30,7 @@ def start(home: Path, **variables: str) -> subprocess.Popen[str]:
 
 def is_healthy(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/api/health", timeout=60, trust_env=False).is_success
+        return httpx.get(f"{url}/api/health", timeout=120, trust_env=False).is_success
     except httpx.ConnectError:
         return False
 
@@ -38,11 +38,11 @@ def is_healthy(url: str) -> bool:
 def asked_with(secret: str, url: str) -> None:
     """Ask for pages, for what is not there and for a socket, with this in the query of the address."""
     for path in ("/sign-in", "/sign-in/oidc/callback", "/api/v1/entries", "/not/there", "/"):
-        httpx.get(f"{url}{path}", params={"code": secret, "next": f"/{secret}"}, timeout=60, trust_env=False)
+        httpx.get(f"{url}{path}", params={"code": secret, "next": f"/{secret}"}, timeout=120, trust_env=False)
     upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     upgrade["sec-websocket-key"] = "x" * 24
     httpx.get(
-        f"{url}/_nicegui_ws/socket.io/", params={"client_id": secret}, headers=upgrade, timeout=60, trust_env=False
+        f"{url}/_nicegui_ws/socket.io/", params={"client_id": secret}, headers=upgrade, timeout=120, trust_env=False
     )
 
 
@@ -54,19 +54,19 @@ def test_it_serves_where_the_settings_say_until_it_is_stopped_and_logs_no_query(
     variables = {"ZK_DATABASE_URL": endpoint.url(), "ZK_ENCRYPTION_KEY": generate_key(), "ZK_WEB_PORT": str(port)}
     with start(tmp_path, **variables) as process:
         try:
-            assert wait_until(lambda: is_healthy(f"http://127.0.0.1:{port}") or process.poll() is not None, 30)
+            assert wait_until(lambda: is_healthy(f"http://127.0.0.1:{port}") or process.poll() is not None, 90)
             assert process.poll() is None
             asked_with("the-code-of-a-sign-in", f"http://127.0.0.1:{port}")
         finally:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(20) in {0, -signal.SIGTERM}
+        assert process.wait(90) in {0, -signal.SIGTERM}
         assert process.stderr is not None
         assert "the-code-of-a-sign-in" not in process.stderr.read()
 
 
 def test_without_a_database_it_ends_with_one_sentence(tmp_path: Path):
     with start(tmp_path) as process:
-        assert process.wait(20) == 1
+        assert process.wait(90) == 1
         assert process.stderr is not None
         assert process.stderr.read() == "There is no database. Start everything with `zk up`, or set ZK_DATABASE_URL.\n"
 
@@ -80,9 +80,9 @@ def served(endpoint: DatabaseEndpoint, home: Path, **variables: str) -> str:
         port = unused.getsockname()[1]
     given = {"ZK_DATABASE_URL": endpoint.url(), "ZK_ENCRYPTION_KEY": generate_key(), "ZK_WEB_PORT": str(port)}
     with start(home, **given, **variables) as process:
-        wait_until(lambda: is_healthy(f"http://127.0.0.1:{port}") or process.poll() is not None, 30)
+        wait_until(lambda: is_healthy(f"http://127.0.0.1:{port}") or process.poll() is not None, 90)
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(90)
         assert process.stderr is not None
         return process.stderr.read()
 

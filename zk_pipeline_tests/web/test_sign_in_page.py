@@ -32,7 +32,7 @@ def wait(web: Web, minutes: int) -> None:
 
 def shown(web: Web, cookie: str, path: str = ME) -> httpx.Response:
     """What another browser with this cookie is answered."""
-    return httpx.get(web.client.base_url.join(path), cookies={"zk_session": cookie}, timeout=60, trust_env=False)
+    return httpx.get(web.client.base_url.join(path), cookies={"zk_session": cookie}, timeout=120, trust_env=False)
 
 
 def test_the_form_leads_on_to_where_somebody_wanted_to_go(web: Web):

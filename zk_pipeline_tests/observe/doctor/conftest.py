@@ -87,7 +87,7 @@ def kimai(home: Home, method: str, path: str, body: Any) -> Any:
         home.variables["ZK_KIMAI_URL"] + path,
         json=body,
         headers={"Authorization": f"Bearer {KIMAI_TOKEN}"},
-        timeout=60,
+        timeout=120,
         trust_env=False,
     )
     return answer.raise_for_status().json()

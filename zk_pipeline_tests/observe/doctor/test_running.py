@@ -47,16 +47,16 @@ def web_server(home: Home, **variables: str) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert wait_until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 30)
+        assert wait_until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 90)
         yield port
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(90)
 
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=60, trust_env=False).status_code == 200
+        return httpx.get(url, timeout=120, trust_env=False).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -19,7 +19,7 @@ def test_the_script_of_the_page_does_what_the_page_shows(web: Web, ids: dict[str
     ((script,), (shown,)) = ([block.text for block in blocks(page, kind)] for kind in ("python", "text"))
     given = {**os.environ, "API_URL": str(web.client.base_url), "API_TOKEN": token_of(web.database, Role.OPERATOR)}
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, check=False, env=given, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, env=given, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1, done.stderr
     answer = (done.stdout + done.stderr).replace("operator@example.com", "anna.berger@example.com")
     assert is_shown(answer.replace("operator@example.com", "anna.berger@example.com"), tuple(shown.splitlines())), (

@@ -26,7 +26,7 @@ from zk_sandbox.server import SandboxProcess
 Visit = Callable[..., Visitor]
 
 # A page on a busy machine may take its time; what never comes is told as well after 15 seconds as after five.
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 def pytest_exception_interact() -> None:

@@ -54,7 +54,7 @@ _idle_windows: WeakKeyDictionary[Browser, dict[str, list[Page]]] = WeakKeyDictio
 SECRET = "zammad-test-key"
 PASSWORD = "correct horse battery"
 FIRST, LAST = "2025-10-01", "2025-10-03"
-SECONDS_TO_START = 60
+SECONDS_TO_START = 300
 PHONE, DESK = 390, 1280
 
 
@@ -120,7 +120,7 @@ def timesheets(kimai_url: str, token: str, first: str, last: str) -> dict[int, d
         f"{kimai_url}/api/timesheets",
         params={"begin": f"{first}T00:00:00", "end": f"{last}T23:59:59", "user": "all", "size": 500},
         headers={"authorization": f"Bearer {token}"},
-        timeout=60,
+        timeout=120,
         trust_env=False,
     )
     return {row["id"]: row for row in answer.raise_for_status().json()}
@@ -129,7 +129,7 @@ def timesheets(kimai_url: str, token: str, first: str, last: str) -> dict[int, d
 @contextmanager
 def as_admin(web_url: str, email: str) -> Iterator[httpx.Client]:
     """The REST API, signed in."""
-    with httpx.Client(base_url=f"{web_url}/api/v1", trust_env=False, timeout=60) as client:
+    with httpx.Client(base_url=f"{web_url}/api/v1", trust_env=False, timeout=120) as client:
         token = client.post("/auth/login", json={"email": email, "password": PASSWORD}).json()["access_token"]
         client.headers["authorization"] = f"Bearer {token}"
         yield client
@@ -182,7 +182,7 @@ def serving(variables: dict[str, str], log: Path) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(90)
 
 
 @contextmanager
@@ -218,7 +218,7 @@ def standing(home: Path, systems: SandboxProcess, ranges: Sequence[tuple[str, st
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/favicon.ico", timeout=60, trust_env=False).is_success
+        return httpx.get(f"{url}/favicon.ico", timeout=120, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 
@@ -246,7 +246,7 @@ def window(
 
 def _new_window(browser: Browser, locale: str) -> Page:
     context = browser.new_context(locale=locale, reduced_motion="reduce")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     return context.new_page()
 
 

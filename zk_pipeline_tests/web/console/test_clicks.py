@@ -68,7 +68,7 @@ def test_twenty_clicks_from_the_sign_in_leave_nothing_of_ninety_one(
 ) -> None:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-GB")
     page, hand, begun = context.new_page(), Hand(), time.monotonic()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     pane = page.locator(".zk-pane")
     page.goto(f"{synced.web_url}/")
     page.get_by_label("E-mail").fill(ADMIN)

@@ -37,7 +37,7 @@ def decision_of(site: Site, conflict_id: int) -> tuple[str, str, str]:
 
 
 def notice(page: Page, part: str) -> None:
-    expect(page.get_by_role("alert").filter(has_text=part).first).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("alert").filter(has_text=part).first).to_be_visible(timeout=60_000)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -117,7 +117,7 @@ def test_axe_finds_nothing_in_either_theme_nor_with_text_of_twice_the_size(
 def test_the_page_speaks_the_language_of_the_browser(visit: Visit, locale: str, title: str):
     page = visit(Role.ADMIN, locale=locale).open("/dashboard")
     expect(page.get_by_role("heading", level=2).first).to_contain_text(title)
-    assert page.locator("html").get_attribute("lang", timeout=5000).startswith(locale[:2])
+    assert page.locator("html").get_attribute("lang", timeout=60_000).startswith(locale[:2])
 
 
 def test_a_chosen_language_and_colour_are_remembered(visit: Visit):
@@ -201,7 +201,7 @@ def test_a_decision_stands_in_the_audit_trail_without_a_reload(visit: Visit, sit
     page.get_by_role("button", name="Leave out: ").click()
     expect(page.locator(".zk-snack")).to_be_visible()
     newest = trail.locator(".zk-table tbody tr").first
-    expect(newest).to_contain_text("Conflict decided", timeout=15_000)
+    expect(newest).to_contain_text("Conflict decided", timeout=60_000)
     expect(newest).to_contain_text("Operator")
 
 

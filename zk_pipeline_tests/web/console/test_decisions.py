@@ -69,7 +69,7 @@ def page(browser: Browser, synced: Site, request: pytest.FixtureRequest) -> Iter
 def kimai(site: Site, method: str, path: str, body: dict[str, Any] | None = None) -> None:
     headers = {"authorization": f"Bearer {site.variables['ZK_KIMAI_TOKEN']}"}
     address = f"{site.variables['ZK_KIMAI_URL']}/api{path}"
-    httpx.request(method, address, json=body, headers=headers, timeout=60, trust_env=False).raise_for_status()
+    httpx.request(method, address, json=body, headers=headers, timeout=120, trust_env=False).raise_for_status()
 
 
 def lengthen(site: Site, row: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ NAMED = {
 def clients(site: Site) -> Iterator[dict[Role, httpx.Client]]:
     def client(role: Role) -> httpx.Client:
         headers = {"authorization": f"Bearer {token_of(site.database, role)}"}
-        return httpx.Client(base_url=site.url, headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(base_url=site.url, headers=headers, timeout=120, trust_env=False)
 
     opened = {role: client(role) for role in Role}
     yield opened

@@ -22,7 +22,7 @@ from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site, Vi
 
 
 def get(site: Site, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(site.url + path, headers=headers, timeout=60, trust_env=False)
+    return httpx.get(site.url + path, headers=headers, timeout=120, trust_env=False)
 
 
 def session_cookie(site: Site) -> str:
@@ -30,7 +30,7 @@ def session_cookie(site: Site) -> str:
         f"{site.url}/api/v1/auth/login",
         json={"email": site.email(Role.VIEWER), "password": PASSWORD, "cookies": True},
         headers={"origin": site.url},
-        timeout=60,
+        timeout=120,
         trust_env=False,
     )
     return f"zk_session={answer.cookies['zk_session']}"
@@ -130,7 +130,7 @@ def test_a_socket_drives_pages_of_its_own_session_alone(site: Site):
     assert refused.startswith("44")
     assert "another session" in refused
     upload = f"/_nicegui/client/{page}/upload/1"
-    answer = httpx.post(site.url + upload, headers={"cookie": theirs, "origin": site.url}, timeout=60, trust_env=False)
+    answer = httpx.post(site.url + upload, headers={"cookie": theirs, "origin": site.url}, timeout=120, trust_env=False)
     assert answer.status_code == 401
     handshake = f"420{json.dumps(['handshake', about])}"
     assert said(site, mine, page, handshake)[1] == "430[true]"
@@ -151,7 +151,7 @@ def test_behind_the_console_the_intake_stores_deliveries_before_it_answers(site:
     body = b'{"ticket":{"id":1}}'
     headers = {"content-type": "application/json", "x-hub-signature": signature(SECRET, body)}
     answer = httpx.post(
-        f"{site.url}/api/v1/webhooks/zammad", content=body, headers=headers, timeout=60, trust_env=False
+        f"{site.url}/api/v1/webhooks/zammad", content=body, headers=headers, timeout=120, trust_env=False
     )
     assert answer.is_success
     with site.database.transaction() as connection:

@@ -50,7 +50,7 @@ SYNCED = re.compile(r"The sync is done\.|Not everything was written: Kimai refus
 def page(up: Up, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB", reduced_motion="reduce")
     with closing(context), watched(context.new_page(), request.node.name) as page:
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         page.goto(f"{up.web_url}/")
         page.get_by_label("E-mail").fill(ADMIN)
         page.get_by_label("Password").fill(PASSWORD)

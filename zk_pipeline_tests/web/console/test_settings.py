@@ -53,7 +53,7 @@ def shown_once(page: Page) -> str:
 def signed_in(site: Site, email: str, password: str) -> int:
     """The status of a sign-in."""
     given = {"email": email, "password": password}
-    return httpx.post(f"{site.url}/api/v1/auth/login", json=given, timeout=60, trust_env=False).status_code
+    return httpx.post(f"{site.url}/api/v1/auth/login", json=given, timeout=120, trust_env=False).status_code
 
 
 def events(site: Site, event: str) -> int:
@@ -134,7 +134,7 @@ def test_a_token_is_made_shown_once_used_and_revoked(visit: Visit, site: Site):
 
     def status() -> int:
         bearer = {"authorization": f"Bearer {token}"}
-        return httpx.get(f"{site.url}/api/v1/auth/me", headers=bearer, timeout=60, trust_env=False).status_code
+        return httpx.get(f"{site.url}/api/v1/auth/me", headers=bearer, timeout=120, trust_env=False).status_code
 
     assert status() == 200
     page.get_by_role("button", name="Revoke: Month-end script").click()

@@ -104,7 +104,7 @@ def test_one_customer_is_picked_and_the_files_are_of_that_customer(visit: Visit)
     first = page.get_by_role("cell").first.inner_text()
     pick(page, first)
     expect(page.locator(".zk-equation")).not_to_have_text(whole)
-    link = page.get_by_role("link", name="Save as CSV").get_attribute("href", timeout=5000)
+    link = page.get_by_role("link", name="Save as CSV").get_attribute("href", timeout=60_000)
     answer = page.request.get(f"{page.url.removesuffix('/statement')}{link}")
     assert answer.ok
     cells = {cell for row in csv.reader(answer.text().splitlines()) for cell in row}

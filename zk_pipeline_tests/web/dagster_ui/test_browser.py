@@ -168,7 +168,7 @@ def launch(visitor: Visitor, job: str, day: str = "") -> None:
             page.wait_for_timeout(500)
             return partition.input_value() == day
 
-        assert wait_until(is_taken, 30)
+        assert wait_until(is_taken, 90)
     button = page.get_by_role("button", name="Launch Run")
     expect(button).to_be_enabled()
     button.click()

@@ -104,7 +104,7 @@ def test_an_identity_provider_leads_back_to_the_page_of_dagsters_own_port(dagste
             with serving(guarded(runtime, dagster)) as ui:
                 left = ui.get("/sign-in/oidc?next=/runs?q%3Da")
                 web.client.cookies.update(ui.cookies)  # As a browser does, which tells hosts apart and no ports.
-                back = httpx.get(left.headers["location"], timeout=60, trust_env=False).headers["location"]
+                back = httpx.get(left.headers["location"], timeout=120, trust_env=False).headers["location"]
                 page = web.client.get(back)
                 assert 'content="0;url=http://127.0.0.1:3999/runs?q=a"' in page.text
                 ui.cookies.update(web.client.cookies)
