@@ -49,7 +49,7 @@ _FOR_DIALOGS = {**_FOR_PAGES, "rules": {"color-contrast": {"enabled": False}}}
 """axe takes the backdrop for what lies behind a dialog's buttons, so that their contrast is reckoned here."""
 
 SCREENSHOTS = Path(__file__).parents[3] / ".zk-screenshots"
-_open_pages: dict[str, Page] = {}
+_open_pages: dict[Page, str] = {}
 _idle_windows: WeakKeyDictionary[Browser, dict[str, list[Page]]] = WeakKeyDictionary()
 SECRET = "zammad-test-key"
 PASSWORD = "correct horse battery"
@@ -240,7 +240,7 @@ def window(
     if own or page.is_closed():
         page.context.close()
     else:
-        _clean(page)
+        _clean(page, site)
         idle.append(page)
 
 
@@ -250,14 +250,14 @@ def _new_window(browser: Browser, locale: str) -> Page:
     return context.new_page()
 
 
-def _clean(page: Page) -> None:
-    """Take everything out of a window that a test left in it."""
+def _clean(page: Page, site: Site) -> None:
+    """Take everything out of a window that a test left in it, but stay at the site, whose scripts are compiled."""
     for other in page.context.pages:
         if other is not page:
             other.close()
     page.unroute_all()
     page.evaluate("try { localStorage.clear(); sessionStorage.clear() } catch {}")
-    page.goto("about:blank")
+    page.goto(f"{site.url}/favicon.ico")
     page.context.clear_cookies()
     page.emulate_media(media="null", forced_colors="null", color_scheme="null", reduced_motion="reduce")
 
@@ -265,18 +265,18 @@ def _clean(page: Page) -> None:
 @contextmanager
 def watched(page: Page, name: str) -> Iterator[Page]:
     """The page, of which a picture is kept if the test fails."""
-    _open_pages[name] = page
+    _open_pages[page] = name
     try:
         yield page
     finally:
-        del _open_pages[name]
+        del _open_pages[page]
 
 
 def keep_pictures() -> None:
     """Keep what the open windows show, each by its name."""
     SCREENSHOTS.mkdir(exist_ok=True)
-    for name, page in _open_pages.items():
-        page.screenshot(path=SCREENSHOTS / f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}.png")
+    for number, (page, name) in enumerate(_open_pages.items()):
+        page.screenshot(path=SCREENSHOTS / f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}-{number}.png")
 
 
 def sign_in(visitor: Visitor, email: str) -> None:

@@ -128,7 +128,7 @@ def visit(windows: dict[Role, Visitor]) -> Iterator[Callable[[Role], Visitor]]:
         visitor.forget()
     yield lambda role: windows[role]
     for visitor in windows.values():
-        visitor.page.goto("about:blank")
+        visitor.open("/server_info")
     assert [line for visitor in windows.values() for line in visitor.wrong] == []
 
 
@@ -142,7 +142,6 @@ def _signed_in(browser: Browser, up: Up, role: Role) -> Visitor:
     page.fill("input[name=password]", PASSWORD)
     page.click("button[type=submit]")
     page.wait_for_url(f"{up.url}/runs")
-    page.goto("about:blank")
     return visitor
 
 
