@@ -15,6 +15,7 @@ gc.disable()
 TESTS = Path(__file__).parent
 SLOW = (
     "chaos/test_chaos.py",
+    "chaos/test_power_cut.py",
     "cli/test_reacting.py",
     "defs/marts/test_balance.py",
     "defs/test_push_crash.py",
