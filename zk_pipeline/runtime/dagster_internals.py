@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from dagster._core.workspace.permissions import LOCATION_SCOPED_PERMISSIONS as LOCATION_SCOPED_PERMISSIONS
     from dagster._core.workspace.permissions import PermissionResult as PermissionResult
     from dagster._core.workspace.permissions import Permissions as Permissions
+    from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import (
+        QueuedRunCoordinatorDaemon as QueuedRunCoordinatorDaemon,
+    )
     from dagster._grpc.server import DagsterApiServer as DagsterApiServer
     from dagster._utils.log import create_console_logger as create_console_logger
     from dagster._utils.schedules import has_out_of_range_cron_interval as has_out_of_range_cron_interval
@@ -67,6 +70,7 @@ class Part:
 
 _DEAD_RUNS = "telling Dagster that the process of a run died (defs/run_launcher.py)"
 _CLOCK = "sensors that tick again after the clock was set back (processes/daemon.py)"
+_QUEUE = "looking into an empty queue with one query (processes/daemon.py)"
 _CRON = "checking the cron of a schedule and showing its next times (runtime/schedules.py)"
 _CONNECTIONS = "keeping connections to Dagster's database (runtime/dagster_storage.py)"
 _WEB = "Dagster's pages behind our sign-in (web/dagster_ui/server.py)"
@@ -88,8 +92,11 @@ PARTS: Mapping[str, Part] = {
     ),
     "DagsterPostgresException": Part("dagster_postgres.utils", _CLOCK),
     "PostgresEventLogStorage": Part("dagster_postgres.event_log", _CONNECTIONS, ("_engine",)),
-    "PostgresRunStorage": Part("dagster_postgres.run_storage", _CONNECTIONS, ("_engine",)),
+    "PostgresRunStorage": Part("dagster_postgres.run_storage", _CONNECTIONS, ("_engine", "has_run_stats_index_cols")),
     "PostgresScheduleStorage": Part("dagster_postgres.schedule_storage", _CONNECTIONS, ("_engine",)),
+    "QueuedRunCoordinatorDaemon": Part(
+        "dagster._daemon.run_coordinator.queued_run_coordinator_daemon", _QUEUE, ("run_iteration",)
+    ),
     "has_out_of_range_cron_interval": Part("dagster._utils.schedules", _CRON),
     "is_valid_cron_string": Part("dagster._utils.schedules", _CRON),
     "schedule_execution_time_iterator": Part("dagster._utils.schedules", _CRON),
@@ -113,6 +120,7 @@ REPLACED: Mapping[tuple[str, str], str] = {
     ("dagster._core.definitions.instigation_logger", "create_console_logger"): (
         "sensors and schedules that print JSON with ZK_LOG_FORMAT=json (defs/run_log.py)"
     ),
+    ("dagster._daemon.controller", "QueuedRunCoordinatorDaemon"): _QUEUE,
     ("dagster._grpc.server", "DagsterApiServer"): "serving our own code server (processes/code_server.py)",
 }
 """What of Dagster's modules is replaced by something of ours, as module and name, with what for."""
@@ -174,6 +182,11 @@ def replace_api_server(server: type) -> None:
     _replace("DagsterApiServer", server)
 
 
+def replace_queue_daemon(daemon: type) -> None:
+    """Have the queue be looked into by our class, a subclass of `QueuedRunCoordinatorDaemon`."""
+    _replace("QueuedRunCoordinatorDaemon", daemon)
+
+
 def _replace(name: str, ours: Any) -> None:
     """Put something of ours in the place of a name, wherever `REPLACED` lists it."""
     for (module, replaced), used_for in REPLACED.items():
@@ -191,6 +204,18 @@ def keep_connections(storage: "DagsterPostgresStorage") -> None:
     parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
     for part in parts:
         part._engine = _kept_engine(storage.postgres_url, os.getpid())  # noqa: SLF001
+    # Before each list of runs, Dagster asks PostgreSQL for the columns of their table, with three queries.
+    parts[0].has_run_stats_index_cols = partial(_has_run_stats, storage.postgres_url, type(parts[0]), parts[0])
+
+
+def _has_run_stats(url: str, kind: Any, storage: Any) -> bool:
+    """Whether the table of runs has the columns of their statistics, which none loses."""
+    if url not in _WITH_RUN_STATS and kind.has_run_stats_index_cols(storage):
+        _WITH_RUN_STATS.add(url)
+    return url in _WITH_RUN_STATS
+
+
+_WITH_RUN_STATS = set[str]()
 
 
 @lru_cache(maxsize=8)

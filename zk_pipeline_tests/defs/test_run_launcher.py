@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -26,12 +26,19 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.storage.dagster_run import RunOpConcurrency
 from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
+from sqlalchemy import event
 
 from zk_pipeline.defs import run_launcher
 from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
 from zk_pipeline.observe.vital_signs import RUN_WAITS_AFTER
 from zk_pipeline.processes import daemon
-from zk_pipeline.processes.daemon import StuckRuns, WatchedClock, end_runs_of_the_future, forget_ticks_of_the_future
+from zk_pipeline.processes.daemon import (
+    QueueDaemon,
+    StuckRuns,
+    WatchedClock,
+    end_runs_of_the_future,
+    forget_ticks_of_the_future,
+)
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.store import day_requests
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
@@ -118,6 +125,41 @@ def living(settled: Watch, begun: dg.DagsterRun) -> Iterator[subprocess.Popen[st
 
 def test_the_instance_of_dagster_yaml_has_the_launcher(settled: Watch) -> None:
     assert isinstance(settled.instance.run_launcher, LocalRunLauncher)
+
+
+def test_an_empty_queue_costs_one_query_and_a_run_in_it_is_found(
+    settled: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    queue = QueueDaemon(interval_seconds=1)
+    monkeypatch.setattr(queue, "_dequeue_run", lambda _1, _2, run, *_, **__: found.append(run.run_id))
+    list(queue.run_iteration(_Process(settled.instance)))
+    with statements(settled.instance) as asked:
+        list(queue.run_iteration(_Process(settled.instance)))
+    assert (len(asked), found) == (1, [])
+    run = stuck(settled, dg.DagsterRunStatus.QUEUED)
+    list(queue.run_iteration(_Process(settled.instance)))
+    assert found == [run.run_id]
+
+
+def test_the_columns_of_runs_are_looked_up_once_and_not_before_each_list(settled: Watch) -> None:
+    settled.instance.get_run_records(limit=1)
+    with statements(settled.instance) as asked:
+        settled.instance.get_run_records(limit=1)
+    assert len(asked) == 1
+
+
+@contextmanager
+def statements(instance: dg.DagsterInstance) -> Iterator[list[str]]:
+    """The statements that Dagster sends to its database meanwhile."""
+    engine, asked = instance.run_storage._engine, list[str]()  # type: ignore[attr-defined]
+
+    def note(_1: object, _2: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(engine, "before_cursor_execute", note)
 
 
 def test_a_run_whose_process_died_is_failed_by_dagsters_own_monitoring(
