@@ -12,7 +12,7 @@ times of a cron, seven times slower, and another 29 February.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,8 +73,22 @@ _CLOCK = "sensors that tick again after the clock was set back (processes/daemon
 _QUEUE = "looking into an empty queue with one query (processes/daemon.py)"
 _CRON = "checking the cron of a schedule and showing its next times (runtime/schedules.py)"
 _CONNECTIONS = "keeping connections to Dagster's database (runtime/dagster_storage.py)"
+_TABLES = "making Dagster's tables as a whole (runtime/dagster_storage.py)"
+_TABLES_OF = ("RunStorageSqlMetadata", "SqlEventLogStorageMetadata", "ScheduleStorageSqlMetadata")
 _WEB = "Dagster's pages behind our sign-in (web/dagster_ui/server.py)"
 _ROLES = "offering in Dagster's pages what a role may do (web/dagster_ui/server.py)"
+
+_OF_RUNS = (
+    "has_backfill_id_column",
+    "has_backfill_tags_table",
+    "has_built_index",
+    "has_bulk_action_job_name_column",
+    "has_bulk_actions_selector_cols",
+    "has_run_stats_index_cols",
+)
+_OF_EVENTS = ("has_asset_key_col", "has_table")
+_OF_SCHEDULES = ("has_built_index", "has_instigators_table", "has_secondary_index_table")
+"""What the storages are asked about tables, columns and indexes."""
 
 PARTS: Mapping[str, Part] = {
     "CheckRunHealthResult": Part("dagster._core.launcher", _DEAD_RUNS),
@@ -91,12 +105,22 @@ PARTS: Mapping[str, Part] = {
         "dagster._core.scheduler.instigation", _CLOCK, ("last_tick_timestamp", "last_tick_start_timestamp")
     ),
     "DagsterPostgresException": Part("dagster_postgres.utils", _CLOCK),
-    "PostgresEventLogStorage": Part("dagster_postgres.event_log", _CONNECTIONS, ("_engine",)),
+    "PostgresEventLogStorage": Part(
+        "dagster_postgres.event_log", _CONNECTIONS, ("_engine", "reindex_assets", "reindex_events", *_OF_EVENTS)
+    ),
     "PostgresRunStorage": Part("dagster_postgres.run_storage", _CONNECTIONS, ("_engine", "has_run_stats_index_cols")),
-    "PostgresScheduleStorage": Part("dagster_postgres.schedule_storage", _CONNECTIONS, ("_engine",)),
+    "PostgresScheduleStorage": Part(
+        "dagster_postgres.schedule_storage", _CONNECTIONS, ("_engine", "migrate", "optimize", *_OF_SCHEDULES)
+    ),
     "QueuedRunCoordinatorDaemon": Part(
         "dagster._daemon.run_coordinator.queued_run_coordinator_daemon", _QUEUE, ("run_iteration",)
     ),
+    "RunStorageSqlMetadata": Part("dagster._core.storage.runs.schema", _TABLES, ("create_all", "sorted_tables")),
+    "ScheduleStorageSqlMetadata": Part("dagster._core.storage.schedules.schema", _TABLES),
+    "SqlEventLogStorageMetadata": Part("dagster._core.storage.event_log.schema", _TABLES),
+    "check_alembic_revision": Part("dagster._core.storage.sql", _TABLES),
+    "pg_alembic_config": Part("dagster_postgres.utils", _TABLES),
+    "stamp_alembic_rev": Part("dagster._core.storage.sql", _TABLES),
     "has_out_of_range_cron_interval": Part("dagster._utils.schedules", _CRON),
     "is_valid_cron_string": Part("dagster._utils.schedules", _CRON),
     "schedule_execution_time_iterator": Part("dagster._utils.schedules", _CRON),
@@ -204,18 +228,59 @@ def keep_connections(storage: "DagsterPostgresStorage") -> None:
     parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
     for part in parts:
         part._engine = _kept_engine(storage.postgres_url, os.getpid())  # noqa: SLF001
-    # Before each list of runs, Dagster asks PostgreSQL for the columns of their table, with three queries.
-    parts[0].has_run_stats_index_cols = partial(_has_run_stats, storage.postgres_url, type(parts[0]), parts[0])
+    for part, questions in zip(parts, (_OF_RUNS, _OF_EVENTS, _OF_SCHEDULES), strict=True):
+        for question in questions:
+            setattr(part, question, partial(_remembered, storage.postgres_url, question, type(part), part))
 
 
-def _has_run_stats(url: str, kind: Any, storage: Any) -> bool:
-    """Whether the table of runs has the columns of their statistics, which none loses."""
-    if url not in _WITH_RUN_STATS and kind.has_run_stats_index_cols(storage):
-        _WITH_RUN_STATS.add(url)
-    return url in _WITH_RUN_STATS
+_IS_THERE = set[tuple[Any, ...]]()
 
 
-_WITH_RUN_STATS = set[str]()
+def _remembered(url: str, question: str, kind: Any, part: Any, *about: str) -> bool:
+    """Whether a table, column or index is there, which none ceases to be. Dagster asks before nearly each query."""
+    key = (url, question, kind, *about)
+    if key not in _IS_THERE and getattr(kind, question)(part, *about):
+        _IS_THERE.add(key)
+    return key in _IS_THERE
+
+
+def complete_tables(storage: "DagsterPostgresStorage") -> None:
+    """Make Dagster's tables, or those that are missing because it was interrupted while they were made.
+
+    Dagster takes one of them for the sign that all are there, and makes each in a transaction of its own. After a power
+    cut between two of them no run ever began. Their version is stored last here, and so says that all is done.
+    """
+    kinds = [__getattr__(name) for name in _TABLES_OF]
+    names = [table.name for kind in kinds for table in kind.sorted_tables]
+    with storage.run_storage._engine.connect() as connection:  # noqa: SLF001
+        if _are_complete(connection, names):
+            return
+        connection.execute(text("SELECT pg_advisory_lock(hashtextextended('zk:dagster_tables', 0))"))
+        try:
+            made_by = import_module(type(storage.run_storage).__module__).__file__
+            config = __getattr__("pg_alembic_config")(made_by)
+            version, newest = __getattr__("check_alembic_revision")(config, connection)
+            if version not in {None, newest}:  # Dagster's own migrations make what is missing.
+                return
+            for kind in kinds:
+                kind.create_all(connection)
+            storage.run_storage.migrate()
+            storage.run_storage.optimize()
+            storage.event_log_storage.reindex_events()
+            storage.event_log_storage.reindex_assets()
+            storage.schedule_storage.migrate()
+            storage.schedule_storage.optimize()
+            __getattr__("stamp_alembic_rev")(config, connection)
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(hashtextextended('zk:dagster_tables', 0))"))
+
+
+def _are_complete(connection: Connection, names: Collection[str]) -> bool:
+    there = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = ANY(:names)"
+    wanted = {*names, "alembic_version"}
+    if connection.execute(text(there), {"names": sorted(wanted)}).scalar_one() < len(wanted):
+        return False
+    return connection.execute(text("SELECT EXISTS (SELECT FROM alembic_version)")).scalar_one()
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,7 @@ from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 
-from zk_pipeline.runtime.dagster_internals import keep_connections
+from zk_pipeline.runtime.dagster_internals import complete_tables, keep_connections
 from zk_pipeline.runtime.environment import shared_environment
 
 
@@ -21,13 +21,14 @@ class Storage(DagsterPostgresStorage):
         if not os.environ.get("ZK_DAGSTER_URL"):
             shared_environment()
         url = os.environ["ZK_DAGSTER_URL"]
-        # Each tick of a sensor makes an instance. Dagster would ask each time whether its tables are there.
-        config: Any = {**config_value, "postgres_url": url, "should_autocreate_tables": url not in _MADE}
+        config: Any = {**config_value, "postgres_url": url, "should_autocreate_tables": False}
         storage = super().from_config_value(inst_data, config)
-        _MADE.add(url)
+        if url not in _COMPLETE:  # Each tick of a sensor makes an instance.
+            complete_tables(storage)
+            _COMPLETE.add(url)
         keep_connections(storage)
         return storage
 
 
-_MADE = set[str]()
-"""The databases in which this process has seen Dagster's tables."""
+_COMPLETE = set[str]()
+"""The databases in which this process has seen all of Dagster's tables."""

@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 
@@ -11,6 +12,9 @@ import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickData, TickStatus
 from dagster._core.storage.dagster_run import RunOpConcurrency
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._daemon.monitoring import run_monitoring
 from dagster_shared.error import SerializableErrorInfo
@@ -19,12 +23,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.processes.preloaded import OF_ALL
 from zk_pipeline.runtime import dagster_internals as internals
+from zk_pipeline.runtime import dagster_storage
 from zk_pipeline.runtime.dagster_internals import DagsterChangedError
+from zk_pipeline.runtime.dagster_storage import Storage
 from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline_tests.defs.causing import ORIGIN
 
 pytestmark = pytest.mark.dagster
+
+TABLES = {
+    table.name
+    for metadata in (RunStorageSqlMetadata, SqlEventLogStorageMetadata, ScheduleStorageSqlMetadata)
+    for table in metadata.sorted_tables
+}
 
 
 @pytest.fixture
@@ -83,6 +95,59 @@ def test_the_tables_answer(tables: Connection) -> None:
         except SQLAlchemyError as error:
             broken.append(f"Dagster's tables ({read}) changed. They are read for {used_for}. {error}")
     assert broken == []
+
+
+INTERRUPTED = {
+    "between two tables": ["DROP TABLE run_tags", "DROP TABLE kvs", "DROP TABLE alembic_version"],
+    "between the tables and their version": ["TRUNCATE alembic_version, secondary_indexes"],
+    "by Dagster itself, which stores the version thrice": ["DROP TABLE run_tags", "TRUNCATE secondary_indexes"],
+    "before the first": [f"DROP TABLE {', '.join(sorted(TABLES))}, alembic_version"],
+}
+
+
+@pytest.mark.parametrize("left", INTERRUPTED.values(), ids=INTERRUPTED.keys())
+def test_the_next_start_makes_what_an_interrupted_one_left_out(
+    surroundings: pytest.MonkeyPatch, instance: dg.DagsterInstance, left: list[str]
+) -> None:
+    assert instance.get_runs_count() == 0
+    before = state_of_tables()
+    change_tables(*left)
+    surroundings.setattr(dagster_storage, "_COMPLETE", set())
+    surroundings.setattr(internals, "_IS_THERE", set())
+    with ThreadPoolExecutor(3) as starting:  # As the processes of a start do, all at once.
+        list(starting.map(lambda _: Storage.from_config_value(None, {}), range(3)))
+    assert state_of_tables() == before
+    with dg.DagsterInstance.get() as next_one:
+        assert next_one.get_runs_count(dg.RunsFilter(tags={"zk/reason": "change"})) == 0
+
+
+def test_the_tables_of_another_version_are_left_to_its_migrations(
+    surroundings: pytest.MonkeyPatch, instance: dg.DagsterInstance
+) -> None:
+    assert instance.get_runs_count() == 0
+    change_tables("UPDATE alembic_version SET version_num = '7cba9eeaaf1d'", "DROP TABLE kvs")
+    surroundings.setattr(dagster_storage, "_COMPLETE", set())
+    Storage.from_config_value(None, {})
+    assert "kvs" not in state_of_tables()[0]
+
+
+def change_tables(*statements: str) -> None:
+    with internals.opened(os.environ["ZK_DAGSTER_URL"]) as database, database.transaction() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def state_of_tables() -> tuple[set[str], list[str], set[str]]:
+    """The names of Dagster's tables, their version, and the indexes that are built."""
+    with internals.opened(os.environ["ZK_DAGSTER_URL"]) as database, database.transaction() as connection:
+        return _state_of(connection)
+
+
+def _state_of(tables: Connection) -> tuple[set[str], list[str], set[str]]:
+    names = tables.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars()
+    version = tables.execute(text("SELECT version_num FROM alembic_version")).scalars()
+    built = tables.execute(text("SELECT name FROM secondary_indexes WHERE migration_completed IS NOT NULL")).scalars()
+    return set(names), list(version), set(built)
 
 
 def test_ticks_and_pools_are_stored_where_the_queries_look(tables: Connection, instance: dg.DagsterInstance) -> None:
