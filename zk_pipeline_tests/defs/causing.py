@@ -27,7 +27,7 @@ from sqlalchemy import make_url
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.resources import resources_of_settings
-from zk_pipeline.defs.sensors import alerts
+from zk_pipeline.defs.sensors import alerts, changed_days
 from zk_pipeline.observe.doctor import data
 from zk_pipeline.observe.doctor.report import DoctorReport, Examination, Installation, examine
 from zk_pipeline.runtime.runtime import Runtime
@@ -73,7 +73,9 @@ class Scene:
         for daemon in set(self.instance.get_required_daemon_types()) - set(but):
             self.instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - ago, daemon, "this"))
 
-    def tick(self, sensor: str, status: TickStatus = TickStatus.SKIPPED, ago: float = 0.0) -> None:
+    def tick(
+        self, sensor: str, status: TickStatus = TickStatus.SKIPPED, ago: float = 0.0, skip_reason: str | None = None
+    ) -> None:
         """A tick as the daemon records it."""
         origin = ORIGIN.get_instigator_origin(sensor)
         data = TickData(
@@ -85,7 +87,7 @@ class Scene:
             selector_id=origin.get_selector().get_id(),
         )
         error = SerializableErrorInfo("No such column.", [], "ProgrammingError")
-        told = {"error": error} if status is TickStatus.FAILURE else {}
+        told = {"error": error} if status is TickStatus.FAILURE else {"skip_reason": skip_reason}
         self.instance.update_tick(self.instance.create_tick(data).with_status(status, **told))
 
     def declare(self, sensor: str, status: InstigatorStatus = InstigatorStatus.DECLARED_IN_CODE) -> None:
@@ -150,6 +152,11 @@ class Scene:
         with dg.build_sensor_context(self.instance, resources=self.resources, last_sensor_start_time=1.0) as context:
             return alerts.evaluate_tick(context).skip_message or ""
 
+    def demand(self) -> str:
+        """Why a tick of the sensor that runs changed days requests none."""
+        with dg.build_sensor_context(self.instance, resources=self.resources, last_sensor_start_time=1.0) as context:
+            return changed_days.evaluate_tick(context).skip_message or ""
+
 
 # ---- Causes ----
 
@@ -178,6 +185,19 @@ def failing_ticks(scene: Scene) -> Iterator[None]:
     )
     yield
     scene.tick("demand")
+
+
+@contextmanager
+def ticks_that_the_database_fails(scene: Scene) -> Iterator[None]:
+    scene.in_dagster('UPDATE job_ticks SET "timestamp" = "timestamp" - interval \'2 minutes\'')
+    # A table that a query names is not there, as after a start that a power cut interrupted.
+    scene.in_dagster("ALTER TABLE run_tags RENAME TO gone")
+    reason = scene.demand()
+    scene.in_dagster("ALTER TABLE gone RENAME TO run_tags")
+    for ago in (90, 60, 30):
+        scene.tick("demand", ago=ago, skip_reason=reason)
+    yield
+    scene.tick("demand", skip_reason="No days are requested.")
 
 
 @contextmanager
@@ -317,6 +337,7 @@ CAUSES: dict[str, tuple[str, Callable[[Scene], AbstractContextManager[None]]]] =
     "one dead daemon": ("daemons", one_dead_daemon),
     "Dagster's database is down": ("daemons", dagsters_database_is_down),
     "failing ticks": ("automations", failing_ticks),
+    "ticks that the database fails": ("automations", ticks_that_the_database_fails),
     "silent sensor": ("automations", silent_sensor),
     "queued run": ("queue", lambda scene: run_that_waits(scene, dg.DagsterRunStatus.QUEUED)),
     "starting run": ("queue", lambda scene: run_that_waits(scene, dg.DagsterRunStatus.STARTING)),
