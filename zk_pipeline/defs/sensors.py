@@ -43,7 +43,8 @@ from zk_pipeline.store.runs import note_failure
 LONGEST_WAIT = 25.0
 """Seconds of a tick; Dagster gives up after a minute, and ending the daemon should not take long."""
 
-SECONDS_BETWEEN_LOOKS, SECONDS_WHILE_BUSY = 5.0, 1.0
+SECONDS_BETWEEN_LOOKS, SECONDS_WHILE_BUSY = 10.0, 1.0
+"""Of the tick that waits. It is woken by what is requested; changes are due when their settings say so."""
 
 AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
 """These runs go before a waiting backfill. Dagster does not retry them, because their requests do."""
@@ -94,13 +95,15 @@ def _wait_for_runs(context: dg.SensorEvaluationContext, zk: ZkResource) -> tuple
     with zk.runtime.database.transaction() as connection:
         # A tick of a daemon that died may still wait; nobody would get its runs.
         day_requests.wake(connection, day_requests.END)
+    settings = zk.runtime.settings
+    pause = min(SECONDS_BETWEEN_LOOKS, settings.poll_seconds, settings.kimai_poll_seconds)
     with zk.runtime.database.listening(day_requests.CHANNEL) as changes:
         while True:
             wanted, reason, is_busy = _look(context, zk)
             left = ends_at - time.monotonic()
             if wanted or left <= 0:
                 return wanted, reason
-            if changes.wait(min(left, SECONDS_WHILE_BUSY if is_busy else SECONDS_BETWEEN_LOOKS)) == day_requests.END:
+            if changes.wait(min(left, SECONDS_WHILE_BUSY if is_busy else pause)) == day_requests.END:
                 return (), reason
 
 
@@ -185,7 +188,7 @@ RUNS_LOOKED_AT = 50
     name="failed_runs",
     description="Notes why a run failed, for the console and for the alerts.",
     monitor_all_code_locations=True,
-    minimum_interval_seconds=10,
+    minimum_interval_seconds=20,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
@@ -213,7 +216,7 @@ def _note_failed_run(context: dg.RunFailureSensorContext, runtime: Runtime) -> N
 @dg.sensor(
     name="alerts",
     description="Alerts people to failed runs, to what stands still, and to billed time that changed.",
-    minimum_interval_seconds=10,
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason:

@@ -145,6 +145,9 @@ REPLACED: Mapping[tuple[str, str], str] = {
         "sensors and schedules that print JSON with ZK_LOG_FORMAT=json (defs/run_log.py)"
     ),
     ("dagster._daemon.controller", "QueuedRunCoordinatorDaemon"): _QUEUE,
+    ("dagster._grpc.server_watcher", "WATCH_INTERVAL"): (
+        "asking the code server less often whether it is a new one (processes/daemon.py, web/dagster_ui/server.py)"
+    ),
     ("dagster._grpc.server", "DagsterApiServer"): "serving our own code server (processes/code_server.py)",
 }
 """What of Dagster's modules is replaced by something of ours, as module and name, with what for."""
@@ -209,6 +212,11 @@ def replace_api_server(server: type) -> None:
 def replace_queue_daemon(daemon: type) -> None:
     """Have the queue be looked into by our class, a subclass of `QueuedRunCoordinatorDaemon`."""
     _replace("QueuedRunCoordinatorDaemon", daemon)
+
+
+def watch_code_server(seconds: float) -> None:
+    """Have this process ask the code server so often whether it is a new one; Dagster asks each second."""
+    _replace("WATCH_INTERVAL", seconds)
 
 
 def _replace(name: str, ours: Any) -> None:
