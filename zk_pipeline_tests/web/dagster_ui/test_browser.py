@@ -95,7 +95,7 @@ class Visitor:
 
     def run_id(self) -> str:
         """The run whose page is shown."""
-        self.page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"), timeout=60_000)
+        self.page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"), timeout=180_000)
         return self.page.url.rpartition("/runs/")[2][:36]
 
     def _note_mutation(self, request: Request) -> None:
