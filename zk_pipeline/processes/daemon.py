@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -93,7 +93,9 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
     Dagster's own begins with all unfinished runs. Twice a second, that was half of the daemon's processor time.
     """
 
-    def run_iteration(self, workspace_process_context: Any, fixed_iteration_time: float | None = None) -> Iterator[Any]:
+    def run_iteration(
+        self, workspace_process_context: Any, fixed_iteration_time: float | None = None
+    ) -> Generator[Any, None, None]:
         """One look into the queue."""
         if workspace_process_context.instance.get_runs_count(_QUEUED):
             yield from super().run_iteration(workspace_process_context, fixed_iteration_time)

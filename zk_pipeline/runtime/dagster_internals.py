@@ -260,7 +260,8 @@ def complete_tables(storage: "DagsterPostgresStorage") -> None:
     """
     kinds = [__getattr__(name) for name in _TABLES_OF]
     names = [table.name for kind in kinds for table in kind.sorted_tables]
-    with storage.run_storage._engine.connect() as connection:  # noqa: SLF001
+    runs: Any = storage.run_storage
+    with runs._engine.connect() as connection:  # noqa: SLF001
         if _are_complete(connection, names):
             return
         connection.execute(text("SELECT pg_advisory_lock(hashtextextended('zk:dagster_tables', 0))"))
