@@ -35,7 +35,7 @@ from zk_pipeline.runtime.dagster_internals import (
     opened,
     orchestration,
     replace_queue_daemon,
-    watch_code_server,
+    watch_code_server_less,
 )
 from zk_pipeline.runtime.run_tags import TARGET_POOL
 from zk_pipeline.runtime.settings import load_settings
@@ -52,9 +52,6 @@ time."""
 SECONDS_OF_SUSPICION = 60.0
 """For so long a run must be seen stuck before it is ended: after a pause of the daemon, the database or the whole
 machine the queue moves again by itself."""
-
-SECONDS_TO_NOTICE_A_RESTART = 3.0
-"""Of the code server; what asks it meanwhile is tried again."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _PASSING = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
@@ -106,7 +103,7 @@ def main() -> None:
     time.time = clock = WatchedClock()
     threading.Thread(target=watch, args=(clock, threading.Event()), name="clock", daemon=True).start()
     replace_queue_daemon(QueueDaemon)
-    watch_code_server(SECONDS_TO_NOTICE_A_RESTART)
+    watch_code_server_less()
     # Dagster tells of the database by `logging.warning`, which from then on would print every line twice.
     logging.getLogger().addHandler(logging.NullHandler())
     reader, writer = socket.socketpair()

@@ -12,7 +12,7 @@ times of a cron, seven times slower, and another 29 February.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -214,9 +214,12 @@ def replace_queue_daemon(daemon: type) -> None:
     _replace("QueuedRunCoordinatorDaemon", daemon)
 
 
-def watch_code_server(seconds: float) -> None:
-    """Have this process ask the code server so often whether it is a new one; Dagster asks each second."""
-    _replace("WATCH_INTERVAL", seconds)
+def watch_code_server_less() -> None:
+    """Have this process ask the code server every three seconds whether it is a new one; Dagster asks each second.
+
+    What is asked of it before that is noticed is tried again.
+    """
+    _replace("WATCH_INTERVAL", 3.0)
 
 
 def _replace(name: str, ours: Any) -> None:
@@ -236,6 +239,12 @@ def keep_connections(storage: "DagsterPostgresStorage") -> None:
     parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
     for part in parts:
         part._engine = _kept_engine(storage.postgres_url, os.getpid())  # noqa: SLF001
+
+
+def remember_tables(storage: "DagsterPostgresStorage") -> None:
+    """Have the storage ask only once whether a table, column or index is there. Dagster asks before nearly each query,
+    and PostgreSQL looks through its catalog each time."""
+    parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
     for part, questions in zip(parts, (_OF_RUNS, _OF_EVENTS, _OF_SCHEDULES), strict=True):
         for question in questions:
             setattr(part, question, partial(_remembered, storage.postgres_url, question, type(part), part))
@@ -245,7 +254,7 @@ _IS_THERE = set[tuple[Any, ...]]()
 
 
 def _remembered(url: str, question: str, kind: Any, part: Any, *about: str) -> bool:
-    """Whether a table, column or index is there, which none ceases to be. Dagster asks before nearly each query."""
+    """What the storage's own class answers; what is there does not go away."""
     key = (url, question, kind, *about)
     if key not in _IS_THERE and getattr(kind, question)(part, *about):
         _IS_THERE.add(key)
@@ -258,35 +267,31 @@ def complete_tables(storage: "DagsterPostgresStorage") -> None:
     Dagster takes one of them for the sign that all are there, and makes each in a transaction of its own. After a power
     cut between two of them no run ever began. Their version is stored last here, and so says that all is done.
     """
-    kinds = [__getattr__(name) for name in _TABLES_OF]
-    names = [table.name for kind in kinds for table in kind.sorted_tables]
     runs: Any = storage.run_storage
     with runs._engine.connect() as connection:  # noqa: SLF001
-        if _are_complete(connection, names):
+        if _are_complete(connection):
             return
+        # Held until the connection ends, whatever happens to this process.
         connection.execute(text("SELECT pg_advisory_lock(hashtextextended('zk:dagster_tables', 0))"))
-        try:
-            made_by = import_module(type(storage.run_storage).__module__).__file__
-            config = __getattr__("pg_alembic_config")(made_by)
-            version, newest = __getattr__("check_alembic_revision")(config, connection)
-            if version not in {None, newest}:  # Dagster's own migrations make what is missing.
-                return
-            for kind in kinds:
-                kind.create_all(connection)
-            storage.run_storage.migrate()
-            storage.run_storage.optimize()
-            storage.event_log_storage.reindex_events()
-            storage.event_log_storage.reindex_assets()
-            storage.schedule_storage.migrate()
-            storage.schedule_storage.optimize()
-            __getattr__("stamp_alembic_rev")(config, connection)
-        finally:
-            connection.execute(text("SELECT pg_advisory_unlock(hashtextextended('zk:dagster_tables', 0))"))
+        config = __getattr__("pg_alembic_config")(import_module(type(runs).__module__).__file__)
+        version, newest = __getattr__("check_alembic_revision")(config, connection)
+        if version not in {None, newest} or _are_complete(connection):
+            return  # Dagster's own migrations make what is missing, or another process has made it meanwhile.
+        for name in _TABLES_OF:
+            __getattr__(name).create_all(connection)
+        runs.migrate()
+        runs.optimize()
+        storage.event_log_storage.reindex_events()
+        storage.event_log_storage.reindex_assets()
+        storage.schedule_storage.migrate()
+        storage.schedule_storage.optimize()
+        __getattr__("stamp_alembic_rev")(config, connection)
 
 
-def _are_complete(connection: Connection, names: Collection[str]) -> bool:
+def _are_complete(connection: Connection) -> bool:
+    """Whether all tables are there, and their version is stored."""
+    wanted = {"alembic_version", *(table.name for name in _TABLES_OF for table in __getattr__(name).sorted_tables)}
     there = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = ANY(:names)"
-    wanted = {*names, "alembic_version"}
     if connection.execute(text(there), {"names": sorted(wanted)}).scalar_one() < len(wanted):
         return False
     return connection.execute(text("SELECT EXISTS (SELECT FROM alembic_version)")).scalar_one()

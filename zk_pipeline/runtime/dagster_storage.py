@@ -5,7 +5,7 @@ from typing import Any
 
 from dagster_postgres import DagsterPostgresStorage
 
-from zk_pipeline.runtime.dagster_internals import complete_tables, keep_connections
+from zk_pipeline.runtime.dagster_internals import complete_tables, keep_connections, remember_tables
 from zk_pipeline.runtime.environment import shared_environment
 
 
@@ -27,6 +27,7 @@ class Storage(DagsterPostgresStorage):
             complete_tables(storage)
             _COMPLETE.add(url)
         keep_connections(storage)
+        remember_tables(storage)
         return storage
 
 

@@ -14,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.requests import BOUNDS, Traffic
 from zk_pipeline.domain.vital_figures import SEVERITY, System, VitalSign
 from zk_pipeline.identity.actors import Role
@@ -216,12 +217,13 @@ class _Stored(Collector):
 
 def _ours(runtime: Runtime) -> Iterator[Metric]:
     """Our database's figures; while it does not answer, the vital signs alone."""
+    settings, now = runtime.settings, datetime.now(UTC)
     try:
         with runtime.database.transaction() as connection:
-            found = measurements.figures(connection)
+            found = measurements.figures(connection, settings.start_date, local_day(now, settings.zone))
             sent = request_log.totals(connection)
             systems = request_log.systems(connection)
-            synced_at = runs.last_carried_out(connection, runtime.settings.timezone)
+            synced_at = runs.last_carried_out(connection, settings.timezone)
     except OUTAGES as error:
         _log.warning("There are no figures: %s", outage_line(error))
         return
@@ -229,7 +231,7 @@ def _ours(runtime: Runtime) -> Iterator[Metric]:
     yield of_traffic(sent)
     yield of_tokens(systems)
     if synced_at is not None:
-        lag = max(0.0, (datetime.now(UTC) - synced_at).total_seconds())
+        lag = max(0.0, (now - synced_at).total_seconds())
         yield gauge("zk_lag_seconds", "Since the last sync that reached its own day.", lag)
 
 

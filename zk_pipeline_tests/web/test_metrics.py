@@ -46,6 +46,8 @@ def busy(web: Web, fresh: None) -> Web:
             " ('kimai', '2026-01-01', '2', 'unmapped_user', '', '', '', now())"
         ),
         "INSERT INTO sync.day_requests (day, reason) VALUES ('2026-01-01', 'a'), ('2026-01-01', 'b')",
+        # Asked for while the clock was ahead: it cannot run yet, and is not late.
+        "INSERT INTO sync.day_requests (day, reason) VALUES (current_date + 2, 'a')",
         "INSERT INTO sync.webhook_deliveries (connector, delivery_id, ticket_id, body) VALUES ('zammad', '1', 1, '')",
         "INSERT INTO sync.failed_logins (account_hash, address) VALUES ('a', '10.0.0.7')",
         "INSERT INTO sync.sync_runs (run_id, counts, started_at) VALUES ('r', '{\"created\": 4}', to_timestamp(1000))",

@@ -22,7 +22,7 @@ from zk_pipeline.runtime.dagster_internals import (
     WorkspaceProcessContext,
     WorkspaceRequestContext,
     create_app_from_workspace_process_context,
-    watch_code_server,
+    watch_code_server_less,
 )
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime
@@ -37,9 +37,6 @@ from zk_pipeline.web.limits import InTimeProtocol, LimitedBodies
 
 SECONDS_TO_FINISH = 10
 """For requests under way when the process is asked to stop."""
-
-SECONDS_TO_NOTICE_A_RESTART = 3.0
-"""Of the code server."""
 
 MILLISECONDS_BETWEEN_LOOKS = 2000
 """Of a page that shows what goes on, as Dagster has it."""
@@ -112,7 +109,7 @@ def main() -> None:
             logs.set_up(runtime.settings.log_format)
             instance = stack.enter_context(DagsterInstance.get())
             instance.optimize_for_webserver(**POOL)
-            watch_code_server(SECONDS_TO_NOTICE_A_RESTART)
+            watch_code_server_less()
             target = WorkspaceFileTarget([asked.workspace])
             workspace = stack.enter_context(Workspace(instance, target, version=version("dagster-webserver")))
             dagster = create_app_from_workspace_process_context(workspace, asked.prefix, MILLISECONDS_BETWEEN_LOOKS)

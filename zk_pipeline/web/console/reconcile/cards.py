@@ -260,10 +260,10 @@ class Cards:
         """Show in the pane what a mapping may lead to; what is clicked is taken."""
         visit, words = self._visit, self._visit.words
         await visit.ask(mapping_names.ensure_read, visit.runtime)
+        shown: dict[str, Element] = {}
         with self._pane.showing(words("todo.map.title", name=cause.name)):
             text = widgets.search(words("mappings.search"), lambda: self._list(cause, text, found, shown))
             found = widgets.box("zk-options").props("role=list")
-        shown: dict[str, Element] = {}
         await self._list(cause, text, found, shown)
 
     async def _list(self, cause: Cause, text: ui.input, found: Element, shown: dict[str, Element]) -> None:
