@@ -242,6 +242,11 @@ def test_all_of_a_cause_are_decided_after_a_preview_of_what_is_written(page: Pag
     expect(card(page, "Probably a duplicate")).to_have_count(0)
     expect(page.locator(".zk-under-way")).to_contain_text("Decided by Operator.")
     assert month.value(WAITING) == before - number
+    page.set_viewport_size({"width": PHONE, "height": 900})
+    page.reload()
+    expect(page.locator(".zk-under-way")).to_be_visible()
+    page.evaluate("document.documentElement.style.fontSize = '32px'")
+    assert overflow(page) <= 0, "What is under way is broken into lines, whatever the size of text."
 
 
 def test_trying_again_asks_for_the_days(page: Page, month: Site):
