@@ -5,13 +5,14 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
 
 from zk_pipeline.connectors import network
+from zk_pipeline.processes.health_check import LONGEST_BEAT, serves
 from zk_pipeline.processes.home import SupervisorError
 from zk_pipeline.processes.supervisor import ManagedProcess
 from zk_pipeline.runtime.dagster_server import LOCATION, DagsterServer, DagsterServerError
@@ -29,7 +30,6 @@ _SOCKET = "code.sock"
 _LONGEST_PATH = 100  # Bytes.
 _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
-_LONGEST_BEAT = timedelta(seconds=60)  # A daemon sends a heartbeat every 30 seconds.
 
 
 def managed_processes(
@@ -62,7 +62,7 @@ def managed_processes(
             order=1,
             seconds_to_finish=_FOR_RUNS,
             ends_on_request=True,
-            answers=lambda: _serves(code),
+            answers=lambda: serves(f"unix:{code}"),
         ),
         ManagedProcess("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
         ManagedProcess(
@@ -115,23 +115,6 @@ def _listens(path: Path) -> bool:
     return True
 
 
-def _serves(path: Path) -> bool:
-    """Whether the code server answers gRPC's health check, for which it needs one of its threads."""
-    # Importing it takes a tenth of a second.
-    import grpc  # noqa: PLC0415
-    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
-
-    with grpc.insecure_channel(f"unix:{path}") as channel:
-        asked = health_pb2.HealthCheckRequest(service="DagsterApi")
-        try:
-            health_pb2_grpc.HealthStub(channel).Check(  # pyright: ignore[reportAttributeAccessIssue] (generated)
-                asked, timeout=_SECONDS_TO_ANSWER
-            )
-        except grpc.RpcError:
-            return False
-    return True
-
-
 def _answers(url: str) -> bool:
     """Whether there is any answer, even that the database is down."""
     return _status(url) is not None
@@ -166,5 +149,5 @@ def _daemons_alive(web: DagsterServer) -> bool:
         daemons = web.daemons()
     except DagsterServerError:
         return True
-    oldest = datetime.now(UTC) - _LONGEST_BEAT
+    oldest = datetime.now(UTC) - LONGEST_BEAT
     return all(daemon.heartbeat_at is None or daemon.heartbeat_at >= oldest for daemon in daemons if daemon.required)

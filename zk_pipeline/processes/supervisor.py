@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import IO
 
 from zk_pipeline.processes.groups import SECONDS_TO_END, end_groups, exists
+from zk_pipeline.processes.health_check import SECONDS_OF_SILENCE, SECONDS_TO_START
 from zk_pipeline.processes.home import HomeLock, SupervisorError
 from zk_pipeline.processes.preloaded import ForkedProcess, Preloader
 from zk_pipeline.runtime.embedded import EmbeddedDatabase, EmbeddedServerError
@@ -27,10 +28,6 @@ LONGEST_DELAY_SECONDS = 60.0
 SECONDS_OF_HEALTH = 30.0
 """A process that ran longer than this before it ended is restarted as after a first failure."""
 
-SECONDS_OF_SILENCE = 40.0
-"""A process that does not answer for this long is killed and restarted."""
-
-_SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_CHECKS = 0.1
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_BETWEEN_QUESTIONS = 5.0
@@ -78,7 +75,7 @@ class _Child:
     part: ManagedProcess
     process: subprocess.Popen[bytes] | ForkedProcess
     started_at: float = field(default_factory=time.monotonic)
-    answered_at: float = field(default_factory=lambda: time.monotonic() + _SECONDS_TO_START)
+    answered_at: float = field(default_factory=lambda: time.monotonic() + SECONDS_TO_START)
 
     def is_silent(self, now: float) -> bool:
         return self.part.answers is not None and now - self.answered_at > SECONDS_OF_SILENCE
@@ -181,7 +178,7 @@ class Supervisor:
                 {name: value for part in parts for name, value in part.environment.items()}, log, [lock]
             )
         began = time.monotonic()
-        while not self._preloader.is_settled and time.monotonic() - began < _SECONDS_TO_START:
+        while not self._preloader.is_settled and time.monotonic() - began < SECONDS_TO_START:
             self._next_end(_SECONDS_BETWEEN_CHECKS)
 
     def _start_together(self, parts: Sequence[ManagedProcess]) -> None:
@@ -195,9 +192,9 @@ class Supervisor:
                 raise SupervisorError(self._exit_report(ended, "ended before it was ready"))
             self._check(ended)
             seconds = time.monotonic() - began
-            if seconds > _SECONDS_TO_START:
+            if seconds > SECONDS_TO_START:
                 raise SupervisorError(
-                    f"See {self._log(waiting[0])}: the {waiting[0].name} is not ready after {_SECONDS_TO_START:.0f} s."
+                    f"See {self._log(waiting[0])}: the {waiting[0].name} is not ready after {SECONDS_TO_START:.0f} s."
                 )
             for part in [part for part in waiting if part.ready()]:
                 waiting.remove(part)

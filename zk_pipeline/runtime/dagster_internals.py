@@ -375,13 +375,18 @@ def switched_schedules(connection: Connection) -> dict[str, bool]:
     return {row.name: row.status == "RUNNING" for row in connection.execute(_SWITCHED)}
 
 
+def heartbeats(connection: Connection) -> dict[str, datetime | None]:
+    """When each daemon last sent a heartbeat."""
+    beats = {row.daemon_type: _instant(row.at) for row in connection.execute(_BEATS)}
+    return {name: beats.get(name) for name in DAEMONS}
+
+
 def orchestration(connection: Connection, pool: str) -> Orchestration:
     """What the vital signs need; of the runs in `pool` one works at a time."""
     if not connection.execute(_IS_MADE).scalar_one():  # Dagster makes its tables when it is first started.
         return Orchestration(dict.fromkeys(DAEMONS))
-    beats = {row.daemon_type: _instant(row.at) for row in connection.execute(_BEATS)}
     return Orchestration(
-        beats={name: beats.get(name) for name in DAEMONS},
+        beats=heartbeats(connection),
         automations=[
             Automation(
                 row.name or "",

@@ -1,12 +1,13 @@
 """The processes of docker-compose.yml, started by hand on one machine, with the proxy from the system's packages."""
 
 import os
+import shutil
 import signal
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,19 +21,25 @@ from zk_pipeline_tests.deploy.proxy import proxy
 PREFIX = "/dagster"
 SECONDS_TO_START = 300
 SECONDS_TO_STOP = 20.0
+TINI = "tini"
 PASSWORD = "a-long-enough-password"
 
 
 class Service:
-    """The processes of one container: they die together, and are started again by the same command."""
+    """The processes of one container: they die together, and are started again by the same command.
 
-    def __init__(self, name: str, arguments: Sequence[str], healthy: Callable[[], bool]) -> None:
-        self.name, self._arguments, self._healthy = name, arguments, healthy
+    `asked` is what its health check asks. As in a container, the first process is tini, where this machine has it.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], asked: str, healthy: Callable[[], bool]) -> None:
+        self.name, self._arguments, self._asked, self._healthy = name, arguments, asked, healthy
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, variables: Mapping[str, str]) -> None:
         """Start it, without waiting."""
-        command = [sys.executable, *self._arguments]
+        # It is not process 1 here. With -s it inherits orphans all the same.
+        first = [TINI, "-s", "--"] if shutil.which(TINI) else []
+        command = [*first, sys.executable, *self._arguments]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen(command, env=variables, start_new_session=True, **quiet)
 
@@ -42,15 +49,40 @@ class Service:
 
     def stop(self) -> None:
         """End all its processes as compose does: asked first, then killed."""
-        process = self._running()
+        process, main = self._running(), self._main()
         end_groups([process.pid], SECONDS_TO_STOP)
+        end_groups([main], 0)
         process.wait()
 
     def kill(self) -> None:
         """End all its processes at once, as a crash or a lost machine does."""
         process = self._running()
-        os.killpg(process.pid, signal.SIGKILL)
+        for group in (self._main(), process.pid):
+            os.killpg(group, signal.SIGKILL)
         process.wait()
+
+    def suspend(self) -> None:
+        """Have its main process hang: it is alive, and does nothing."""
+        os.kill(self._main(), signal.SIGSTOP)
+
+    def check_health(self, variables: Mapping[str, str], memory: Path) -> int:
+        """Call its health check, as Docker does every few seconds; returns the exit code."""
+        options = ("--init", str(self._running().pid), "--memory", str(memory))
+        command = [sys.executable, "-m", "zk_pipeline.processes.health_check", self._asked, *options]
+        return subprocess.run(command, env=variables, check=False, timeout=120).returncode
+
+    def is_ended_by_its_check(self, variables: Mapping[str, str], memory: Path) -> bool:
+        """Call its health check; returns whether the container has ended, so that Docker starts it again."""
+        return self.check_health(variables, memory) == 1 and self._running().poll() is not None
+
+    def _main(self) -> int:
+        """The process that works, which tini has put into a group of its own."""
+        first = self._running().pid
+        with suppress(FileNotFoundError):  # It has ended.
+            children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+            if children and shutil.which(TINI):
+                return int(children[0])
+        return first
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, f"{self.name} was not started."
@@ -152,14 +184,15 @@ def _services(variables: Mapping[str, str], ports: Mapping[str, int]) -> Iterato
     code = Path(variables["ZK_CODE_SOCKET"])
     location = ("-m", "zk_pipeline.definitions", "--location-name", "zk_pipeline")
     served = ["-m", "zk_pipeline.processes.code_server", "--socket", str(code), *location]
-    yield Service("code", served, lambda: listens(code))
+    yield Service("code", served, f"unix:{code}", lambda: listens(code))
     workspace = ("-w", str(PROJECT / "workspace.yaml"))
     address = ("--host", HOST, "--port", str(ports["dagster"]), "--prefix", PREFIX)
     well = f"http://{HOST}:{ports['dagster']}{PREFIX}/healthz"
-    yield Service("webserver", ["-m", "zk_pipeline.web.dagster_ui.server", *address], lambda: answers(well))
+    yield Service("webserver", ["-m", "zk_pipeline.web.dagster_ui.server", *address], well, lambda: answers(well))
     health = f"http://{HOST}:{ports['web']}/api/health"
-    yield Service("web", ["-m", "zk_pipeline.web.server"], lambda: answers(health))
-    yield Service("daemon", ["-m", "zk_pipeline.processes.daemon", "run", *workspace], lambda: _alive(variables))
+    yield Service("web", ["-m", "zk_pipeline.web.server"], health, lambda: answers(health))
+    daemon = ["-m", "zk_pipeline.processes.daemon", "run", *workspace]
+    yield Service("daemon", daemon, "daemon", lambda: _alive(variables))
 
 
 def _alive(variables: Mapping[str, str]) -> bool:

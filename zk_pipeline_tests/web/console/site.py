@@ -286,6 +286,7 @@ def sign_in(visitor: Visitor, email: str) -> None:
         f"{site.url}/api/v1/auth/login",
         data={"email": email, "password": PASSWORD, "cookies": True},
         headers={"origin": site.url},
+        max_retries=3,  # Of a connection that the server closes just as it is used again.
     )
     assert answer.ok, answer.text()
 
