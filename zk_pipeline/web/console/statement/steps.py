@@ -122,8 +122,10 @@ class Steps:
 
     # Closing.
 
-    def _ask_to_close(self) -> None:
-        _CloseDialog(self._visit, self._month, self._progress, self._refresh)
+    async def _ask_to_close(self) -> None:
+        # As it is now: the page may still show what was left before the last click.
+        now = await self._visit.ask(months.progress, self._visit.runtime, month_name(self._month))
+        _CloseDialog(self._visit, self._month, now, self._refresh)
 
     # The closed month.
 
