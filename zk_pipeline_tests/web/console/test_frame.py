@@ -182,6 +182,17 @@ def test_a_page_that_was_loaded_again_after_a_restart_says_so(visit: Visit):
     expect(page.get_by_text("the page was loaded again")).to_be_hidden()
 
 
+def test_on_a_phone_the_menu_leads_to_a_section_and_gets_out_of_its_way(visit: Visit):
+    page = visit(Role.VIEWER, width=PHONE).open("/")
+    for name, section in (("Month", "statement"), ("To do", "reconcile"), ("Home", "dashboard")):
+        page.get_by_role("button", name="Navigation").click()
+        link = page.locator(".zk-nav").get_by_role("link", name=name)
+        link.click()
+        expect(link).not_to_be_in_viewport()
+        expect(page.locator(f"#{section}-title")).to_be_in_viewport()
+        expect(page.locator(f"#{section} .zk-section-body [role=status]:has-text('Loading')")).to_have_count(0)
+
+
 def test_the_console_can_be_installed_on_a_phone(visit: Visit, site: Site):
     visitor = visit(Role.VIEWER, width=PHONE)
     page = visitor.open("/dashboard")

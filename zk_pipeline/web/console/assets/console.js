@@ -34,6 +34,7 @@ const zkConsole = {
       if (!document.hidden) this.renew();
     });
     document.addEventListener("keydown", (event) => this.key(event));
+    document.addEventListener("click", (event) => this.leaveMenu(event));
     document.addEventListener("focusin", (event) => {
       const item = event.target.closest("[data-zk-item]");
       if (item) [this.item, this.itemText] = [item, item.textContent];
@@ -58,6 +59,20 @@ const zkConsole = {
       shown("offline", false);
     });
     window.addEventListener("pagehide", () => document.querySelector(".zk-banner-offline:not([hidden])") || delete sessionStorage.zkLost);
+  },
+
+  // On a phone the menu covers the page, which scrolls nowhere until the menu has gone.
+  leaveMenu(event) {
+    const link = event.target.closest(".zk-nav-link");
+    const backdrop = link && document.querySelector(".q-drawer__backdrop:not(.hidden)");
+    if (!backdrop) return;
+    event.preventDefault();
+    backdrop.click();
+    const follow = () => {
+      if (document.body.classList.contains("q-body--prevent-scroll")) requestAnimationFrame(follow);
+      else location.assign(link.href);
+    };
+    requestAnimationFrame(follow);
   },
 
   // The address may name a part of a section, which has no place of its own on the page.
