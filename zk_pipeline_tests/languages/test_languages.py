@@ -20,6 +20,9 @@ UNTRANSLATED = {
         "Nothing is written to %s: this is `dagster dev`, and no sandbox is behind it. "
         "Use `zk up`, or set ZK_DEV_PUSH=true."
     ),
+    # For what Docker and Kubernetes keep of a health check.
+    "{} does not answer; its process is killed.",
+    "Set ZK_DAGSTER_URL: without it nobody knows whether the daemon works.",
     # Defects, which nobody is to see.
     "The mapping {} of kind {} leads nowhere.",
     "The plan's line {} of {} is to be written but has no draft.",
