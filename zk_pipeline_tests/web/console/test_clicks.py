@@ -25,14 +25,16 @@ FIRST, LAST = "2025-10-01", "2025-10-31"
 HARTMANN = "Hartmann Maschinenbau AG"
 MOST_CLICKS, MOST_SECONDS, MOST_CLICKS_TO_CLOSE = 20, 240, 8
 WALKS = os.environ.get("ZK_TEST_WALKS", "en-GB/1440").split()
-"""Languages and widths. Each walk takes an installation of its own, which CI has time for once; all three are
-`ZK_TEST_WALKS="en-GB/1440 de-DE/1024 de-DE/390"`."""
+"""Languages and widths, and whether by the keyboard alone. Each walk takes an installation of its own, which CI has
+time for once; all four are `ZK_TEST_WALKS="en-GB/1440 de-DE/1024 de-DE/390 en-GB/1440/keys"`."""
 
 PLACES, ANYTHING = ("name", "day", "ended", "hours", "number", "choice"), "ANYTHING"
 A_RUN = 120_000
 """Milliseconds that a run of the month may take until the console shows its end."""
 
 TO_THE_DEMO = 600
+MOST_TABS = 150
+"""There and, around the page, back again."""
 
 
 @dataclass
@@ -57,14 +59,40 @@ class Hand:
         menu = self.page.locator(".zk-menu-button")
         expect(self.page.locator(".zk-menu-button:visible, .zk-nav a:visible").first).to_be_visible()
         if menu.is_visible():
-            menu.click()
+            self.press(menu)
         self.click(self.page.locator(".zk-nav").get_by_role("link", name=self.words(key)))
 
     def click(self, what: Locator) -> None:
         """Click, and remember on what."""
         expect(what).to_be_visible(timeout=A_RUN)
         self.clicks.append(what.inner_text()[:60])
+        self.press(what)
+
+    def press(self, what: Locator) -> None:
         what.click()
+
+    def fill(self, field: Locator, text: str) -> None:
+        field.fill(text)
+
+
+class Keys(Hand):
+    """Two hands on the keyboard, which reach everything by the tab key."""
+
+    def press(self, what: Locator) -> None:
+        self._reach(what)
+        self.page.keyboard.press("Enter")
+
+    def fill(self, field: Locator, text: str) -> None:
+        self._reach(field)
+        self.page.keyboard.type(text)
+
+    def _reach(self, what: Locator) -> None:
+        expect(what).to_be_visible(timeout=A_RUN)
+        for _ in range(MOST_TABS):
+            if what.evaluate("one => one.contains(document.activeElement)"):
+                return
+            self.page.keyboard.press("Tab")
+        pytest.fail(f"{MOST_TABS} times the tab key do not lead to {what}.")
 
 
 @pytest.fixture
@@ -96,11 +124,11 @@ def synced(systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) ->
 def test_twenty_clicks_from_the_sign_in_leave_nothing_of_ninety_one_and_eight_close_the_month(
     browser: Browser, synced: Up, systems: SandboxProcess, walk: str
 ) -> None:
-    locale, _, width = walk.partition("/")
+    locale, width, *keys = walk.split("/")
     context = browser.new_context(viewport={"width": int(width), "height": 900}, locale=locale)
     page = context.new_page()
     page.set_default_timeout(60_000)
-    hand = Hand(page, Words(Language(locale[:2]), ZoneInfo("Europe/Berlin")))
+    hand = (Keys if keys else Hand)(page, Words(Language(locale[:2]), ZoneInfo("Europe/Berlin")))
     began = time.monotonic()
     enter(hand, synced.web_url)
     decide_everything(hand)
@@ -123,8 +151,8 @@ def enter(hand: Hand, url: str) -> None:
     """Sign in as somebody who was sent the address."""
     texts = {name: texts[tuple(Language).index(hand.words.language)] for name, texts in sign_in.WORDS.items()}
     hand.page.goto(f"{url}/")
-    hand.page.get_by_label(texts["email"]).fill(ADMIN)
-    hand.page.get_by_label(texts["password"]).fill(PASSWORD)
+    hand.fill(hand.page.get_by_label(texts["email"]), ADMIN)
+    hand.fill(hand.page.get_by_label(texts["password"]), PASSWORD)
     hand.click(hand.page.get_by_role("button", name=texts["submit"]))
 
 
@@ -147,7 +175,7 @@ def decide_everything(hand: Hand) -> None:
         expect(pane).to_be_hidden(timeout=A_RUN)
     trainee = hand.card("cause.unmapped_user", name="Tim Reuter")
     hand.click(trainee.get_by_role("button", name=hand.said("todo.leave_out.many")))
-    pane.get_by_label(hand.said("left_out.why")).fill("A trainee is not billed")
+    hand.fill(pane.get_by_label(hand.said("left_out.why")), "A trainee is not billed")
     hand.click(pane.get_by_role("button", name=hand.said("todo.leave_out")))
     hand.click(hand.card("reason.unmatched_correction").locator(".zk-open").first)
     hand.click(pane.get_by_role("button", name=hand.words("choice.reduce"), exact=True))
@@ -176,6 +204,6 @@ def close_the_month(hand: Hand) -> None:
     hand.click(page.get_by_role("button", name=words("month.close.open", month=words.month(month))))
     dialog = page.get_by_role("dialog", name=words("month.close.title", month=words.month(month)))
     expect(dialog.get_by_text(words("month.close.nothing"))).to_be_visible(timeout=A_RUN)
-    dialog.get_by_label(words("month.close.type", name=FIRST[:7])).fill(FIRST[:7])
+    hand.fill(dialog.get_by_label(words("month.close.type", name=FIRST[:7])), FIRST[:7])
     hand.click(dialog.get_by_role("button", name=words("month.close"), exact=True))
     expect(page.get_by_role("button", name=words("month.reopen.open"))).to_be_visible(timeout=A_RUN)
