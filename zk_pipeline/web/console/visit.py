@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from inspect import isawaitable
+from inspect import iscoroutine
 from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from nicegui import Client, ui
@@ -108,7 +108,7 @@ class Visit:
                 with self.showing_errors():
                     await self.ask(self._require, needed)
                     answer = handler(*args)
-                    if isawaitable(answer):
+                    if iscoroutine(answer):
                         await answer
             finally:
                 under_way = False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from inspect import isawaitable
+from inspect import iscoroutine
 from typing import Any, Generic, Literal, TypeVar
 
 from nicegui import ui
@@ -85,7 +85,8 @@ def button(label: str, on_click: Handler | None = None, *, kind: Kind = "plain",
 def _busy_during(made: ui.button, on_click: Handler) -> Callable[[], Awaitable[None]]:
     async def pressed() -> None:
         answer = on_click()
-        if not isawaitable(answer):
+        # Not `isawaitable`: a dialog is, and opens again when it is awaited; its `close` returns the dialog.
+        if not iscoroutine(answer):
             return
         made.props("loading")
         try:

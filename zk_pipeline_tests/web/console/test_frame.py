@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
+from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.web.console import access
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, overflow, serving, sign_in, standing, window
@@ -180,6 +181,22 @@ def test_a_page_that_was_loaded_again_after_a_restart_says_so(visit: Visit):
     page.reload()
     expect(page.get_by_role("heading", name="Audit", exact=True)).to_be_visible()
     expect(page.get_by_text("the page was loaded again")).to_be_hidden()
+
+
+@pytest.mark.parametrize("way", ["Close", "Cancel", "Escape"])
+def test_a_dialog_closes_is_gone_and_gives_the_focus_back(visit: Visit, way: str):
+    page = visit(Role.ADMIN).open("/connectors")
+    add = page.get_by_role("button", name="Add a connector")
+    for _ in range(2):
+        add.press("Enter")
+        dialog = page.get_by_role("dialog", name="Add a connector")
+        expect(dialog).to_be_visible()
+        if way == "Escape":
+            page.keyboard.press("Escape")
+        else:
+            dialog.get_by_role("button", name=way).click()
+        expect(page.locator(".q-dialog")).to_have_count(0)
+        assert wait_until(lambda: add.evaluate("one => one.contains(document.activeElement)"), 10)
 
 
 def test_on_a_phone_the_menu_leads_to_a_section_and_gets_out_of_its_way(visit: Visit):
