@@ -1,5 +1,6 @@
 """The processes of docker-compose.yml, started by hand on one machine, with the proxy from the system's packages."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,7 +8,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from zk_pipeline.processes.groups import end_groups, wait_until
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.deploy.network import HOST, answers, free_ports, listens
 from zk_pipeline_tests.deploy.proxy import proxy
+from zk_pipeline_tests.tools import missing
 
 PREFIX = "/dagster"
 SECONDS_TO_START = 300
@@ -67,9 +69,7 @@ class Service:
 
     def check_health(self, variables: Mapping[str, str], memory: Path) -> int:
         """Call its health check, as Docker does every few seconds; returns the exit code."""
-        options = ("--init", str(self._running().pid), "--memory", str(memory))
-        command = [sys.executable, "-m", "zk_pipeline.processes.health_check", self._asked, *options]
-        return subprocess.run(command, env=variables, check=False, timeout=120).returncode
+        return check_health(self._asked, self._running().pid, memory, variables)
 
     def is_ended_by_its_check(self, variables: Mapping[str, str], memory: Path) -> bool:
         """Call its health check; returns whether the container has ended, so that Docker starts it again."""
@@ -78,15 +78,39 @@ class Service:
     def _main(self) -> int:
         """The process that works, which tini has put into a group of its own."""
         first = self._running().pid
-        with suppress(FileNotFoundError):  # It has ended.
-            children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-            if children and shutil.which(TINI):
-                return int(children[0])
-        return first
+        return (first_child(first) if shutil.which(TINI) else None) or first
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, f"{self.name} was not started."
         return self._process
+
+
+def first_child(process: int) -> int | None:
+    """The oldest child of a process, if it has one."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except FileNotFoundError:  # It has ended.
+        return None
+    return int(children[0]) if children else None
+
+
+def needs_tini() -> None:
+    """Skip the test, or fail it in CI, where there is nothing that ends with its child as a container does."""
+    if shutil.which(TINI) is None:
+        missing(f"There is no {TINI}, which is the first process of a container. Install it: apt-get install {TINI}")
+
+
+def check_health(what: str, init: int, memory: Path, variables: Mapping[str, str]) -> int:
+    """Call the health check of a container whose first process is `init`; returns the exit code."""
+    command = [sys.executable, "-m", "zk_pipeline.processes.health_check", what]
+    options = ["--init", str(init), "--memory", str(memory)]
+    return subprocess.run([*command, *options], env=variables, check=False, timeout=120).returncode
+
+
+def pass_time(memory: Path, seconds: float) -> None:
+    """Have the last answer that a health check has noted be as much longer ago."""
+    note = json.loads(memory.read_text())
+    memory.write_text(json.dumps({**note, "answered_at": note["answered_at"] - seconds}))
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +15,7 @@ import pytest
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.processes.health_check import SECONDS_OF_SILENCE, SECONDS_TO_START
 from zk_pipeline_tests.deploy.network import HOST, free_ports, listens
-from zk_pipeline_tests.deploy.stack import TINI
-from zk_pipeline_tests.tools import missing
+from zk_pipeline_tests.deploy.stack import TINI, check_health, first_child, needs_tini, pass_time
 
 SERVER = """
 import sys
@@ -40,25 +38,15 @@ class Container:
 
     def check(self, status: int = 200) -> int:
         """The exit code of the health check, which asks for an answer with this status."""
-        return check(f"http://{HOST}:{self._port}/{status}", self.process.pid, self._memory)
+        return check_health(f"http://{HOST}:{self._port}/{status}", self.process.pid, self._memory, os.environ)
 
     def hang(self) -> None:
-        os.kill(self._child(), signal.SIGSTOP)
+        child = first_child(self.process.pid)
+        assert child is not None
+        os.kill(child, signal.SIGSTOP)
 
     def pass_time(self, seconds: float) -> None:
-        """Have the last answer be as much longer ago."""
-        note = json.loads(self._memory.read_text())
-        self._memory.write_text(json.dumps({**note, "answered_at": note["answered_at"] - seconds}))
-
-    def _child(self) -> int:
-        return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0])
-
-
-def check(what: str, init: int, memory: Path, variables: Mapping[str, str] | None = None) -> int:
-    command = [sys.executable, "-m", "zk_pipeline.processes.health_check", what]
-    options = ["--init", str(init), "--memory", str(memory)]
-    environment = {**os.environ, **(variables or {})}
-    return subprocess.run([*command, *options], env=environment, check=False, timeout=120).returncode
+        pass_time(self._memory, seconds)
 
 
 @contextmanager
@@ -76,8 +64,7 @@ def serving(memory: Path, *first: str) -> Iterator[Container]:
 
 @pytest.fixture
 def container(tmp_path: Path) -> Iterator[Container]:
-    if shutil.which(TINI) is None:
-        missing("There is no tini, which is the first process of a container. Install it: apt-get install tini")
+    needs_tini()
     with serving(tmp_path / "last-answer.json", TINI, "-s", "--") as made:
         yield made
 
@@ -142,8 +129,9 @@ def test_without_tini_nothing_is_killed(tmp_path: Path):
 
 @pytest.mark.parametrize("url", ["", "postgresql+psycopg2://zk@127.0.0.1:9/dagster"])
 def test_a_database_that_says_nothing_of_the_daemon_is_not_its_fault(tmp_path: Path, url: str):
-    assert check("daemon", os.getpid(), tmp_path / "note.json", {"ZK_DAGSTER_URL": url}) == 0
+    variables = {**os.environ, "ZK_DAGSTER_URL": url}
+    assert check_health("daemon", os.getpid(), tmp_path / "note.json", variables) == 0
 
 
 def test_no_code_server_is_not_healthy(tmp_path: Path):
-    assert check(f"unix:{tmp_path}/code.sock", os.getpid(), tmp_path / "note.json") == 1
+    assert check_health(f"unix:{tmp_path}/code.sock", os.getpid(), tmp_path / "note.json", os.environ) == 1

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import re
-import shutil
 import signal
 import threading
 from collections import Counter
@@ -26,9 +25,8 @@ from zk_pipeline.store.encryption import generate_key
 from zk_pipeline_tests.collector import Collector, serving
 from zk_pipeline_tests.deploy.conftest import two_roles, without_dagsters_database
 from zk_pipeline_tests.deploy.proxy import nginx
-from zk_pipeline_tests.deploy.stack import TINI, Stack, running, zk
+from zk_pipeline_tests.deploy.stack import Stack, needs_tini, pass_time, running, zk
 from zk_pipeline_tests.store.make_release import RELEASES, ROWS
-from zk_pipeline_tests.tools import missing
 from zk_sandbox.control import with_control
 from zk_sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
 from zk_sandbox.kimai import KimaiServer
@@ -235,8 +233,7 @@ def test_nothing_is_lost_or_doubled_when_a_process_is_killed_under_load(firm: Fi
 def test_nothing_is_lost_or_doubled_when_all_processes_hang_under_load_and_their_health_checks_kill_them(
     firm: Firm, tmp_path: Path
 ):
-    if shutil.which(TINI) is None:
-        missing("There is no tini, which is the first process of a container. Install it: apt-get install tini")
+    needs_tini()
     services, variables = firm.stack.services, firm.stack.variables
     with firm.at_work():
         firm.await_deliveries()
@@ -244,9 +241,7 @@ def test_nothing_is_lost_or_doubled_when_all_processes_hang_under_load_and_their
             assert service.check_health(variables, tmp_path / name) == 0, name
             service.suspend()
         for name in services:
-            note = json.loads((tmp_path / name).read_text())
-            note["answered_at"] -= SECONDS_OF_SILENCE
-            (tmp_path / name).write_text(json.dumps(note))
+            pass_time(tmp_path / name, SECONDS_OF_SILENCE)
         for name, service in services.items():
             assert wait_until(partial(service.is_ended_by_its_check, variables, tmp_path / name), SECONDS_TO_BE_MISSED)
             service.start(variables)
