@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_a_part_that_lives_and_does_not_answer_is_ended_and_starts_again(
         {},
         journal.exists,
         1,
-        answers=lambda: next(asked, False),
+        answered_at=lambda: time.monotonic() if next(asked, False) else None,
     )
     supervise(held, told, [part])
     assert told.sentences[:2] == [
@@ -106,20 +107,20 @@ def test_a_part_that_lives_and_does_not_answer_is_ended_and_starts_again(
     assert len(journal.read_text().split()) == 2
 
 
-def test_a_part_that_is_slow_to_start_is_not_taken_for_silent(
+def test_a_part_that_is_slow_to_start_is_not_taken_for_silent_whatever_the_one_before_it_answered(
     held: HomeLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "SECONDS_OF_SILENCE", 0.0)
     monkeypatch.setattr(running, "_SECONDS_BETWEEN_QUESTIONS", 0.05)
-    told, seen = Told(stop=False), iter(range(20))
+    told, seen, before = Told(stop=False), iter(range(20)), time.monotonic()
 
-    def never() -> bool:
+    def never() -> float:
         if next(seen, None) is None:
             os.kill(os.getpid(), signal.SIGINT)
-        return False
+        return before
 
     part = serving(tmp_path / "journal", "web", 1)
-    supervise(held, told, [ManagedProcess(part.name, part.argv, {}, part.ready, 1, answers=never)])
+    supervise(held, told, [ManagedProcess(part.name, part.argv, {}, part.ready, 1, answered_at=never)])
     assert not [sentence for sentence in told.sentences if "does not answer" in sentence]
 
 

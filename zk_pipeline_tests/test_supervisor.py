@@ -301,7 +301,9 @@ def test_nothing_of_dagsters_is_served_bare() -> None:
 
 def of_zk_up(code: Path) -> list[ManagedProcess]:
     """What `zk up` starts."""
-    return managed_processes({"ZK_ENCRYPTION_KEY": generate_key()}, code, 3000, "http://127.0.0.1:8000")
+    return managed_processes(
+        {"ZK_ENCRYPTION_KEY": generate_key(), "ZK_HOME": "home"}, code, 3000, "http://127.0.0.1:8000"
+    )
 
 
 def test_dagster_reads_our_workspace_whatever_the_current_directory() -> None:

@@ -1,23 +1,28 @@
-"""Dagster's daemon, which bears a clock that is set back: `python -m zk_pipeline.processes.daemon`, options as usual.
+"""Dagster's daemon, which notices what it does not survive: `python -m zk_pipeline.processes.daemon`, options as usual.
 
-Its loops wait until the clock has passed the end of their pause, its sensors until their interval has passed since the
-last tick, and its run monitoring until a run has been starting or stopping for too long. A clock that is set back by a
-day would keep all of them silent for a day, with all runs behind one that died. So the process ends when that happens,
-is started again by what keeps it, and begins with what is of the future.
+**A clock that is set back.** Its loops wait until the clock has passed the end of their pause, its sensors until their
+interval has passed since the last tick, and its run monitoring until a run has been starting or stopping for too long.
+A clock that is set back by a day would keep all of them silent for a day, with all runs behind one that died. So the
+process ends when that happens, is started again by what keeps it, and begins with what is of the future.
 
-It also ends runs that should have begun, or been cancelled, minutes ago: Dagster looks after no run that is queued, and
-one that stays holds up all later ones.
+**A loop that hangs.** Dagster's loops are threads of one process, and nothing looks after them. When one does not come
+round for a minute, the process ends as well. For those who cannot see that all of it hangs, it writes each second that
+it is alive (processes/health_check.py).
+
+**Runs that are stuck.** It ends runs that should have begun, or been cancelled, minutes ago: Dagster looks after no run
+that is queued, and one that stays holds up all later ones.
 """
 
 import logging
-import math
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from dagster import DagsterError, DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
@@ -26,12 +31,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from zk_pipeline.defs.run_launcher import is_ours, run_lock
 from zk_pipeline.domain.vital_figures import UnfinishedRun
 from zk_pipeline.observe.vital_signs import stuck_runs
+from zk_pipeline.processes.health_check import beat
 from zk_pipeline.runtime.dagster_internals import (
     DagsterPostgresException,
     InstigatorType,
     QueuedRunCoordinatorDaemon,
     SensorInstigatorData,
     command,
+    note_each_step,
     opened,
     orchestration,
     replace_queue_daemon,
@@ -52,6 +59,12 @@ time."""
 SECONDS_OF_SUSPICION = 60.0
 """For so long a run must be seen stuck before it is ended: after a pause of the daemon, the database or the whole
 machine the queue moves again by itself."""
+
+SECONDS_OF_A_LOOP = 55.0
+"""For so long a loop of Dagster may take until it comes round. Most take a second."""
+
+SECONDS_BETWEEN_SCHEDULES = 60.0
+"""The scheduler sleeps until the next minute in addition."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
 _PASSING = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
@@ -84,6 +97,25 @@ class WatchedClock:
         return self._most_ahead - (self._read() - time.monotonic())
 
 
+class Loops:
+    """When each of Dagster's loops last came round."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    def note(self, name: str) -> None:
+        """The loop of the daemon of this name comes round."""
+        self._seen[name] = time.monotonic()
+
+    def hanging(self) -> str | None:
+        """The name of one that does not, if there is any."""
+        now = time.monotonic()
+        for name, seen_at in self._seen.copy().items():
+            if now - seen_at > SECONDS_OF_A_LOOP + (SECONDS_BETWEEN_SCHEDULES if name == "SCHEDULER" else 0):
+                return name
+        return None
+
+
 class QueueDaemon(QueuedRunCoordinatorDaemon):
     """Asks whether any run is queued before it asks for anything else.
 
@@ -101,7 +133,11 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
 def main() -> None:
     """Serve as `dagster-daemon` does."""
     time.time = clock = WatchedClock()
-    threading.Thread(target=watch, args=(clock, threading.Event()), name="clock", daemon=True).start()
+    loops = Loops()
+    note_each_step(loops.note)
+    never = threading.Event()
+    threading.Thread(target=watch, args=(clock, loops, load_settings().home, never), name="watch", daemon=True).start()
+    threading.Thread(target=tidy, args=(never,), name="tidy", daemon=True).start()
     replace_queue_daemon(QueueDaemon)
     watch_code_server_less()
     # Dagster tells of the database by `logging.warning`, which from then on would print every line twice.
@@ -215,15 +251,28 @@ def _ends(instance: DagsterInstance, database: Database, stuck: UnfinishedRun) -
     return True
 
 
-def watch(clock: WatchedClock, ends: threading.Event) -> None:
-    """Settle what is of the future or stuck, and end the process when the clock was set back."""
-    tidied_at, stuck = -math.inf, StuckRuns()
+def watch(clock: WatchedClock, loops: Loops, home: Path, ends: threading.Event) -> None:
+    """Write that the process is alive, and end it when the clock was set back or a loop hangs.
+
+    It asks nobody anything, so nothing keeps it waiting.
+    """
     while not ends.wait(SECONDS_BETWEEN_LOOKS):
-        if time.monotonic() - tidied_at > SECONDS_BETWEEN_TIDYING and _settles(stuck):
-            tidied_at = time.monotonic()
+        with suppress(OSError):  # Whoever looks finds no newer one, and decides.
+            beat(home)
         if (seconds := clock.seconds_set_back()) > LONGEST_STEP:
             _log.error("The clock was set back by %.0f s. The daemon ends, to be started again.", seconds)
             os._exit(1)
+        if (name := loops.hanging()) is not None:
+            _log.error("Dagster's loop %s hangs. The daemon ends, to be started again.", name)
+            os._exit(1)
+
+
+def tidy(ends: threading.Event) -> None:
+    """Settle what is of the future or stuck, from time to time."""
+    stuck = StuckRuns()
+    while not ends.wait(SECONDS_BETWEEN_LOOKS):
+        if _settles(stuck):
+            ends.wait(SECONDS_BETWEEN_TIDYING)
 
 
 def _settles(stuck: StuckRuns) -> bool:

@@ -6,8 +6,11 @@ tini, which ends with its child; so killing the child restarts the container. Ku
     python -m zk_pipeline.processes.health_check http://127.0.0.1:8000/api/health
     python -m zk_pipeline.processes.health_check unix:/var/lib/zk/run/code.sock
     python -m zk_pipeline.processes.health_check daemon
+    python -m zk_pipeline.processes.health_check heartbeats
 
-Exit code 0: it works; 1: it does not. It is started every few seconds, so it imports only what it asks with.
+Exit code 0: it works; 1: it does not. It is started every few seconds, so it imports only what it asks with. Nobody can
+ask the daemon anything; ours notes every second that it is alive. Dagster's own, which Dagster's chart runs in
+Kubernetes, does not, so there its heartbeats in the database are looked at.
 """
 
 import argparse
@@ -30,7 +33,7 @@ SECONDS_TO_START = 120.0
 """A process that has not answered yet has this long in addition."""
 
 LONGEST_BEAT = timedelta(seconds=60)
-"""A daemon sends a heartbeat every 30 seconds."""
+"""A daemon sends a heartbeat every 30 seconds, the scheduler's every 60."""
 
 _INIT = 1
 _SECONDS_TO_ANSWER = 5.0
@@ -40,13 +43,14 @@ _MEMORY = Path(gettempdir()) / "zk-last-answer.json"
 def main() -> None:
     """Check once, as the command line says."""
     parser = argparse.ArgumentParser(prog="health_check", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("what", help="a URL, unix:PATH or HOST:PORT of a code server, or daemon")
+    parser.add_argument("what", help="a URL, unix:PATH or HOST:PORT of a code server, daemon, or heartbeats")
     parser.add_argument("--init", type=int, default=_INIT, help="the process that ends with its child (default: 1)")
     parser.add_argument("--memory", type=Path, default=_MEMORY, help="where the last answer is remembered")
     given = parser.parse_args()
-    answers, works = _ask(given.what)
+    began = time.monotonic()
+    answered_at, works = _ask(given.what)
     process = _child_to_kill(given.init)
-    if process is not None and _is_silent(given.memory, process, answers=answers):
+    if process is not None and _is_silent(given.memory, process, began, answered_at):
         sys.stderr.write(f"{given.what} does not answer; its process is killed.\n")
         os.kill(process, signal.SIGKILL)
     sys.exit(0 if works else 1)
@@ -69,15 +73,45 @@ def serves(address: str) -> bool:
     return True
 
 
-def _ask(what: str) -> tuple[bool, bool]:
-    """Whether there is any answer, and whether it is a good one."""
+def beat(home: Path) -> None:
+    """Note that the daemon of a home is alive, as the time of a file: that works on a full disk, too.
+
+    It is the time of the monotonic clock, which nobody sets and all processes share. Raises `OSError`.
+    """
+    path, now = _beat(home), time.monotonic()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    os.utime(path, (now, now))
+
+
+def last_beat(home: Path) -> float | None:
+    """When the daemon of a home was last alive, by the monotonic clock; `None` if nothing says so."""
+    try:
+        at = _beat(home).stat().st_mtime
+    except OSError:
+        return None
+    return at if at <= time.monotonic() else None  # Otherwise it was before the machine was restarted.
+
+
+def _beat(home: Path) -> Path:
+    return home / "run" / "daemon.beat"
+
+
+def _ask(what: str) -> tuple[float | None, bool]:
+    """When it answered, `None` if it did not, and whether that was a good answer."""
+    if what == "daemon":
+        at = last_beat(Path(os.environ["ZK_HOME"]))
+        return at, at is not None and time.monotonic() - at <= SECONDS_OF_SILENCE
     if what.startswith("http"):
-        return _ask_http(what)
-    answers = _daemon_beats() if what == "daemon" else serves(what)
-    return answers, answers
+        answers, works = _ask_http(what)
+    else:
+        answers = works = _daemon_beats() if what == "heartbeats" else serves(what)
+    return time.monotonic() if answers else None, works
 
 
 def _ask_http(url: str) -> tuple[bool, bool]:
+    """Whether there is any answer, and whether it is a good one."""
     try:
         build_opener(ProxyHandler({})).open(url, timeout=_SECONDS_TO_ANSWER).close()
     except HTTPError:  # Such as 503, while the database is down.
@@ -118,20 +152,20 @@ def _child_to_kill(init: int) -> int | None:
     return min((process for process in processes if _stat(process)[1] == str(init)), default=None)
 
 
-def _is_silent(memory: Path, process: int, *, answers: bool) -> bool:
-    """Whether the process has not answered for too long, by what earlier checks have noted."""
-    now, born = time.monotonic(), _stat(process)[2]
+def _is_silent(memory: Path, process: int, began: float, answered_at: float | None) -> bool:
+    """Whether the process has not answered for too long, by what earlier checks have noted of it."""
+    born = _stat(process)[2]
     try:
         known = json.loads(memory.read_text())
-        answered_at = float(known["answered_at"]) if known["born"] == born else None
+        is_known = known["born"] == born
+        seen_at = float(known["seen_at"]) if is_known else began
+        last = float(known["answered_at"]) if is_known and known["answered_at"] is not None else None
     except (OSError, ValueError, KeyError, TypeError):
-        answered_at = None
-    if answers:
-        answered_at = now
-    elif answered_at is None:
-        answered_at = now + SECONDS_TO_START
-    memory.write_text(json.dumps({"born": born, "answered_at": answered_at}))
-    return now - answered_at > SECONDS_OF_SILENCE
+        seen_at, last = began, None
+    if answered_at is not None and answered_at >= seen_at:  # Otherwise an earlier process answered.
+        last = answered_at
+    memory.write_text(json.dumps({"born": born, "seen_at": seen_at, "answered_at": last}))
+    return time.monotonic() - (seen_at + SECONDS_TO_START if last is None else last) > SECONDS_OF_SILENCE
 
 
 def _stat(process: int) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 import httpx
 
 from zk_pipeline.connectors import network
-from zk_pipeline.processes.health_check import LONGEST_BEAT, serves
+from zk_pipeline.processes.health_check import last_beat, serves
 from zk_pipeline.processes.home import SupervisorError
 from zk_pipeline.processes.supervisor import ManagedProcess
 from zk_pipeline.runtime.dagster_server import LOCATION, DagsterServer, DagsterServerError
@@ -43,7 +44,7 @@ def managed_processes(
     shared = {**variables, **listening, "PYTHONUNBUFFERED": "1"}
     dagster = f"http://{HOST}:{port}"
     server = DagsterServer(dagster, TokenCipher(variables["ZK_ENCRYPTION_KEY"]))
-    began = datetime.now(UTC)
+    began, home = datetime.now(UTC), Path(variables["ZK_HOME"])
     python = (sys.executable, "-m")
     log_options = ("--log-format", "json") if log_format is LogFormat.JSON else ()
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
@@ -53,7 +54,7 @@ def managed_processes(
     web = (*python, "zk_pipeline.web.server")
     ours, theirs = f"{web_url}/api/health", f"{dagster}/healthz"
     return [
-        ManagedProcess("web app", web, shared, lambda: _succeeds(ours), 1, answers=lambda: _answers(ours)),
+        ManagedProcess("web app", web, shared, lambda: _succeeds(ours), 1, answered_at=lambda: _answered(ours)),
         ManagedProcess(
             "code server",
             code_server,
@@ -62,11 +63,13 @@ def managed_processes(
             order=1,
             seconds_to_finish=_FOR_RUNS,
             ends_on_request=True,
-            answers=lambda: serves(f"unix:{code}"),
+            answered_at=lambda: time.monotonic() if serves(f"unix:{code}") else None,
         ),
-        ManagedProcess("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
         ManagedProcess(
-            "daemon", daemon, shared, lambda: _daemons_started(server, began), 2, answers=lambda: _daemons_alive(server)
+            "webserver", webserver, shared, lambda: _succeeds(theirs), 2, answered_at=lambda: _answered(theirs)
+        ),
+        ManagedProcess(
+            "daemon", daemon, shared, lambda: _daemons_started(server, began), 2, answered_at=lambda: last_beat(home)
         ),
     ]
 
@@ -115,9 +118,9 @@ def _listens(path: Path) -> bool:
     return True
 
 
-def _answers(url: str) -> bool:
-    """Whether there is any answer, even that the database is down."""
-    return _status(url) is not None
+def _answered(url: str) -> float | None:
+    """The time, if there is any answer, even that the database is down."""
+    return None if _status(url) is None else time.monotonic()
 
 
 def _succeeds(url: str) -> bool:
@@ -141,13 +144,3 @@ def _daemons_started(web: DagsterServer, since: datetime) -> bool:
         return False
     needed = [daemon for daemon in daemons if daemon.required]
     return all(daemon.healthy and daemon.heartbeat_at is not None and daemon.heartbeat_at >= since for daemon in needed)
-
-
-def _daemons_alive(web: DagsterServer) -> bool:
-    """Whether every daemon has sent a recent heartbeat; true without an answer: the web server has its own check."""
-    try:
-        daemons = web.daemons()
-    except DagsterServerError:
-        return True
-    oldest = datetime.now(UTC) - LONGEST_BEAT
-    return all(daemon.heartbeat_at is None or daemon.heartbeat_at >= oldest for daemon in daemons if daemon.required)

@@ -43,8 +43,9 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class ManagedProcess:
     """A process to run. Processes of one `order` start and stop together; stopping is in reverse order.
 
-    `ready` says whether it has started, `answers` whether it still responds, where that can be checked. When stopped it
-    gets `seconds_to_finish`. With `ends_on_request`, exit code 0 means that it was asked to reload, not a failure.
+    `ready` says whether it has started, `answered_at` when it last responded by the monotonic clock, `None` if it does
+    not. When stopped it gets `seconds_to_finish`. With `ends_on_request`, exit code 0 means that it was asked to
+    reload, not a failure.
     """
 
     name: str
@@ -54,7 +55,7 @@ class ManagedProcess:
     order: int
     seconds_to_finish: float = SECONDS_TO_END
     ends_on_request: bool = False
-    answers: Callable[[], bool] | None = None
+    answered_at: Callable[[], float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +71,21 @@ class SupervisorListener:
 
 @dataclass(eq=False, slots=True)
 class _Child:
-    """A running process. Until its first answer it has the time to start."""
+    """A running process, and since when it is silent. Until its first answer it has the time to start."""
 
     part: ManagedProcess
     process: subprocess.Popen[bytes] | ForkedProcess
     started_at: float = field(default_factory=time.monotonic)
-    answered_at: float = field(default_factory=lambda: time.monotonic() + SECONDS_TO_START)
+    silent_since: float = field(default_factory=lambda: time.monotonic() + SECONDS_TO_START)
+    has_answered: bool = False
+
+    def note_answer(self, at: float) -> None:
+        if at >= self.started_at:  # Otherwise the process before it answered.
+            self.silent_since = max(self.silent_since, at) if self.has_answered else at
+            self.has_answered = True
 
     def is_silent(self, now: float) -> bool:
-        return self.part.answers is not None and now - self.answered_at > SECONDS_OF_SILENCE
+        return self.part.answered_at is not None and now - self.silent_since > SECONDS_OF_SILENCE
 
 
 class _StopAsked(Exception):  # noqa: N818 - not an error
@@ -217,7 +224,7 @@ class Supervisor:
             return
         for child in [child for child in self._children if child.is_silent(now)]:
             self._listener.notify(f"The {child.part.name} does not answer; it is killed and restarted.")
-            child.answered_at = now + SECONDS_TO_END
+            child.silent_since = now + SECONDS_TO_END
             child.process.kill()  # Not its group: its runs continue without the code server.
         for instant, part in list(self._due):
             if instant <= now:
@@ -238,7 +245,7 @@ class Supervisor:
 
     def _reset_silence(self, now: float) -> None:
         for child in self._children:
-            child.answered_at = max(child.answered_at, now)
+            child.silent_since = max(child.silent_since, now)
 
     def _plan_restart(self, ended: _Child) -> None:
         now = time.monotonic()
@@ -260,8 +267,8 @@ class Supervisor:
         self._children.append(child)
         self._record()
         threading.Thread(target=self._await_end, args=(child,), daemon=True).start()
-        if part.answers is not None:
-            threading.Thread(target=_poll, args=(child, part.answers), daemon=True).start()
+        if part.answered_at is not None:
+            threading.Thread(target=_poll, args=(child, part.answered_at), daemon=True).start()
         if self._listener.echo:
             threading.Thread(target=_copy, args=(child, log, self._listener.echo), daemon=True).start()
         else:
@@ -407,11 +414,11 @@ class _DatabaseMonitor:
             self._answered_at = time.monotonic()
 
 
-def _poll(child: _Child, answers: Callable[[], bool]) -> None:
+def _poll(child: _Child, answered_at: Callable[[], float | None]) -> None:
     """Record when a child last answered, for as long as it runs."""
     while child.process.returncode is None:
-        if answers():
-            child.answered_at = time.monotonic()
+        if (at := answered_at()) is not None:
+            child.note_answer(at)
         time.sleep(_SECONDS_BETWEEN_QUESTIONS)
 
 

@@ -21,7 +21,7 @@ from importlib import import_module
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, TextClause, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, make_url, text
 
 from zk_pipeline.domain.vital_figures import Automation, Orchestration, UnfinishedRun
 from zk_pipeline.store.database import Database
@@ -71,6 +71,7 @@ class Part:
 _DEAD_RUNS = "telling Dagster that the process of a run died (defs/run_launcher.py)"
 _CLOCK = "sensors that tick again after the clock was set back (processes/daemon.py)"
 _QUEUE = "looking into an empty queue with one query (processes/daemon.py)"
+_LOOPS = "noticing a daemon whose loop hangs (processes/daemon.py)"
 _CRON = "checking the cron of a schedule and showing its next times (runtime/schedules.py)"
 _CONNECTIONS = "keeping connections to Dagster's database (runtime/dagster_storage.py)"
 _TABLES = "making Dagster's tables as a whole (runtime/dagster_storage.py)"
@@ -100,6 +101,7 @@ PARTS: Mapping[str, Part] = {
         "(processes/code_server.py)",
         ("_check_for_orphaned_runs", "_mp_ctx", "_server_termination_event"),
     ),
+    "DagsterDaemon": Part("dagster._daemon.daemon", _LOOPS, ("_check_add_heartbeat", "daemon_type")),
     "InstigatorType": Part("dagster._core.definitions.run_request", _CLOCK, ("SENSOR",)),
     "SensorInstigatorData": Part(
         "dagster._core.scheduler.instigation", _CLOCK, ("last_tick_timestamp", "last_tick_start_timestamp")
@@ -160,7 +162,6 @@ METHODS: Mapping[str, str] = {
     "get_latest_storage_id_by_partition": "the days whose newest run failed (defs/run_history.py)",
     "get_latest_planned_materialization_info": "the days whose newest run failed (defs/run_history.py)",
     "get_runs": "the runs of a job (defs/run_history.py)",
-    "optimize_for_webserver": "connections of Dagster's web server (web/dagster_ui/server.py)",
 }
 """Methods of `DagsterInstance` that it does not call public."""
 
@@ -214,6 +215,18 @@ def replace_queue_daemon(daemon: type) -> None:
     _replace("QueuedRunCoordinatorDaemon", daemon)
 
 
+def note_each_step(note: Callable[[str], None]) -> None:
+    """Have `note` be called with the name of a daemon each time its loop comes round."""
+    base = _attribute("dagster._daemon.daemon", "DagsterDaemon", _LOOPS)
+    check = base._check_add_heartbeat  # noqa: SLF001
+
+    def noted(daemon: Any, *arguments: Any) -> None:
+        note(daemon.daemon_type())
+        check(daemon, *arguments)
+
+    base._check_add_heartbeat = noted  # noqa: SLF001
+
+
 def watch_code_server_less() -> None:
     """Have this process ask the code server every three seconds whether it is a new one; Dagster asks each second.
 
@@ -239,6 +252,21 @@ def keep_connections(storage: "DagsterPostgresStorage") -> None:
     parts: tuple[Any, ...] = (storage.run_storage, storage.event_log_storage, storage.schedule_storage)
     for part in parts:
         part._engine = _kept_engine(storage.postgres_url, os.getpid())  # noqa: SLF001
+
+
+def limit_statements(instance: Any, milliseconds: int) -> None:
+    """Have what this process asks Dagster's database fail after so long.
+
+    Dagster's own `optimize_for_webserver` would do so as well, and take connections that do not survive a restart of
+    the database: the first who looks at a page afterwards, or cancels a run, is told of an error.
+    """
+    engine = _kept_engine(instance.run_storage.postgres_url, os.getpid())
+    engine.dispose()
+
+    @event.listens_for(engine, "connect")
+    def limit(connection: Any, _record: Any) -> None:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = {milliseconds:d}")
 
 
 def remember_tables(storage: "DagsterPostgresStorage") -> None:

@@ -25,6 +25,12 @@ SECONDS_TO_DELIVER = 2.0
 SLOWEST = 3.0
 """So many times longer the events of a seed may take; an installation costs processor time for as long as it runs."""
 
+SECONDS_BETWEEN_ACTS = 15.0
+"""How often people act during an outage of minutes."""
+
+SECONDS_BETWEEN_KILLS = 0.5
+"""How often a daemon that is to stay dead is looked for."""
+
 SECONDS_FOR_A_RUN = 3.0
 """How long a killer waits for a run to come."""
 
@@ -51,6 +57,8 @@ class Storm:
             Kind.OWN_CLOCK: self._own_clock,
             Kind.NO_NAMES: self._no_names,
             Kind.OUTAGE: self._outage,
+            Kind.LONG_OUTAGE: self._long_outage,
+            Kind.NO_DAEMON: self._no_daemon,
         }
 
     def run(self, events: Iterable[Event]) -> None:
@@ -178,3 +186,28 @@ class Storm:
             self.harmed += sum(fault["hits"] for fault in self._control(system).faults())
             self._control(system).clear_faults()
         return ""
+
+    def _long_outage(self, *, system: str, lasts: float) -> str:
+        """Minutes of an outage during which people go on, and the events that were to follow wait."""
+        self._outage(system=system, begins=True)
+        done = self._pass_minutes(lasts, lambda: None, SECONDS_BETWEEN_ACTS)
+        self._outage(system=system, begins=False)
+        return done
+
+    def _no_daemon(self, *, lasts: float) -> str:
+        """Minutes without a daemon: whenever it is started again, it dies."""
+        killed = self.killed
+        done = self._pass_minutes(lasts, lambda: self._kill(part="processes.daemon"), SECONDS_BETWEEN_KILLS)
+        return f"{self.killed - killed} processes, {done}"
+
+    def _pass_minutes(self, seconds: float, each_time: Callable[[], object], pause: float) -> str:
+        """Pass time while people act; what they did."""
+        done: list[str] = []
+        ends_at, acts_at = time.monotonic() + seconds, 0.0
+        while (now := time.monotonic()) < ends_at:
+            each_time()
+            if now >= acts_at:
+                acts_at = now + SECONDS_BETWEEN_ACTS
+                done.append(self._act())
+            time.sleep(pause)
+        return ", ".join(done)

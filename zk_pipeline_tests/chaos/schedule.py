@@ -13,6 +13,9 @@ SECONDS_BEFORE_TIMEOUT = 2.0
 LATEST_EFFECT = 3.0
 """Seconds after which a create that nobody waits for any more takes effect; below ZK_KIMAI_TIME_LIMIT."""
 
+LONG_OUTAGES = {"zammad": 600.0, "kimai": 600.0, "daemon": 300.0}
+"""Seconds for which either side or the daemon is away where a seed draws that. One in thirty does."""
+
 LONGEST_START = 12.0
 """Seconds within which `zk up` has usually started everything."""
 
@@ -33,6 +36,8 @@ class Kind(StrEnum):
     OWN_CLOCK = "own clock"
     NO_NAMES = "names do not resolve"
     OUTAGE = "outage"
+    LONG_OUTAGE = "long outage"
+    NO_DAEMON = "daemon stays dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ def drawn(seed: int, seconds: float) -> list[Event]:
         *_power_cuts(dice, seconds),
         *_clocks(dice, seconds),
         *_outages(dice, seconds),
+        *_long_outages(random.Random(f"long {seed}"), seconds),
     ]
     return sorted(events, key=lambda event: event.at)
 
@@ -138,6 +144,14 @@ def _outages(dice: random.Random, seconds: float) -> Iterator[Event]:
         system, begin = dice.choice(("zammad", "kimai")), dice.uniform(0, seconds)
         yield Event(begin, Kind.OUTAGE, {"system": system, "begins": True})
         yield Event(dice.uniform(begin, seconds), Kind.OUTAGE, {"system": system, "begins": False})
+
+
+def _long_outages(dice: random.Random, seconds: float) -> Iterator[Event]:
+    """Minutes for which one side or only the daemon is away, whatever else has happened before."""
+    if dice.random() < 1 / 30:
+        away = dice.choice(tuple(LONG_OUTAGES))
+        kind, detail = (Kind.NO_DAEMON, {}) if away == "daemon" else (Kind.LONG_OUTAGE, {"system": away})
+        yield Event(dice.uniform(0, seconds), kind, {**detail, "lasts": LONG_OUTAGES[away]})
 
 
 def _clocks(dice: random.Random, seconds: float) -> Iterator[Event]:

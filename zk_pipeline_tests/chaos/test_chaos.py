@@ -14,7 +14,7 @@ import pytest
 from zk_pipeline_tests.chaos import place as places
 from zk_pipeline_tests.chaos.oracle import wrong_state
 from zk_pipeline_tests.chaos.place import Place, furnished_place
-from zk_pipeline_tests.chaos.schedule import FAULTS, PARTS, Kind, drawn
+from zk_pipeline_tests.chaos.schedule import FAULTS, LONG_OUTAGES, PARTS, Kind, drawn
 from zk_pipeline_tests.chaos.seeds import Seed, Verdict, failing, judged_on_one_place, processes
 
 SECONDS = 4.0
@@ -23,6 +23,7 @@ QUICK = (*range(1, 10), *range(11, 16), 17, 18, 19, 21, 44, 48)
 """Twenty that meet every fault together and cut the power in two seeds only: a cut costs a start, which takes more
 processor time than two seeds. With forty seconds, as `make chaos` has them, most of its twenty do."""
 
+TAKES_MINUTES = {Kind.LONG_OUTAGE, Kind.NO_DAEMON}
 SEEDS = list(dict.fromkeys([*(Seed(number, SECONDS) for number in QUICK), *failing()]))
 PLACES_AT_ONCE = 2
 SEEDS_OF_A_PLACE = 10
@@ -68,7 +69,7 @@ def test_no_part_is_killed_twice_in_a_seed() -> None:
 
 def test_the_seeds_kill_every_part_meet_every_fault_and_do_everything_else_too() -> None:
     events = [event for number in QUICK for event in drawn(number, SECONDS)]
-    assert {event.kind for event in events} == set(Kind)
+    assert {event.kind for event in events} == set(Kind) - TAKES_MINUTES
     assert {event.detail["part"] for event in events if event.kind is Kind.KILL} == set(PARTS)
     met = [event.detail for event in events if event.kind is Kind.FAULT]
     assert [fault for system, fault in FAULTS if {"system": system, **fault} not in met] == []
@@ -80,6 +81,11 @@ def test_the_seeds_kill_every_part_meet_every_fault_and_do_everything_else_too()
         assert {event.detail[detail] for event in events if event.kind is kind} == values
     again = {event.detail["again_after"] is None for event in events if event.kind is Kind.POWER_CUT}
     assert again == {True, False}
+
+
+def test_two_hundred_seeds_have_minutes_without_each_system_and_without_the_daemon() -> None:
+    events = [event for seed in range(1, 201) for event in drawn(seed, SECONDS) if event.kind in TAKES_MINUTES]
+    assert {event.detail.get("system", "daemon"): event.detail["lasts"] for event in events} == LONG_OUTAGES
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the library that sets the clock takes a C compiler")

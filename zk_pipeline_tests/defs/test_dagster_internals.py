@@ -86,6 +86,20 @@ def test_words_and_modules_are_as_dagster_has_them() -> None:
     assert all(map(import_module, (*OF_ALL, *internals.PRELOADED)))
 
 
+def test_what_dagsters_pages_ask_has_a_limit_and_survives_a_restart_of_the_database(
+    instance: dg.DagsterInstance, tables: Connection
+) -> None:
+    internals.limit_statements(instance, 12_345)
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    for _ in range(2):
+        engine = instance.run_storage._engine  # pyright: ignore[reportAttributeAccessIssue]
+        with engine.connect() as connection:
+            assert connection.execute(text("SHOW statement_timeout")).scalar_one() == "12345ms"
+        assert instance.get_runs_count() == 0
+        assert tables.execute(text(f"SELECT count(pg_terminate_backend(pid)) {others}")).scalar_one() >= 1
+    assert instance.get_runs_count() == 0
+
+
 def test_the_tables_answer(tables: Connection) -> None:
     broken: list[str] = []
     for read, (statement, used_for) in internals.STATEMENTS.items():

@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import psycopg
@@ -25,6 +28,7 @@ from dagster._core.remote_origin import (
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._core.storage.dagster_run import RunOpConcurrency
 from dagster._core.test_utils import create_run_for_test
+from dagster._daemon.daemon import DagsterDaemon
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 from sqlalchemy import event
 
@@ -33,6 +37,7 @@ from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, 
 from zk_pipeline.observe.vital_signs import RUN_WAITS_AFTER
 from zk_pipeline.processes import daemon
 from zk_pipeline.processes.daemon import (
+    Loops,
     QueueDaemon,
     StuckRuns,
     WatchedClock,
@@ -40,6 +45,8 @@ from zk_pipeline.processes.daemon import (
     forget_ticks_of_the_future,
 )
 from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.processes.health_check import last_beat
+from zk_pipeline.runtime import dagster_internals
 from zk_pipeline.store import day_requests
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
 from zk_pipeline_tests.defs.world import MONDAY
@@ -225,7 +232,7 @@ def test_sensors_that_ticked_while_the_clock_was_ahead_tick_again(
     monkeypatch.setattr(daemon, "SECONDS_BETWEEN_LOOKS", 0.1)
     monkeypatch.setattr(dg.DagsterInstance, "get", lambda: nullcontext(settled.instance))
     ends = threading.Event()
-    watching = threading.Thread(target=daemon.watch, args=(WatchedClock(), ends))
+    watching = threading.Thread(target=daemon.tidy, args=(ends,))
     watching.start()
     try:
         for _ in range(2):
@@ -425,6 +432,61 @@ def _let_pass(watch: Watch, run: dg.DagsterRun, seconds: float) -> None:
             "WHERE run_id = %s AND dagster_event_type = 'PIPELINE_CANCELING'",
             [before, run.run_id],
         )
+
+
+def test_a_loop_hangs_when_it_has_not_come_round_for_a_minute_and_the_scheduler_sleeps_as_long_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loops, now = Loops(), time.monotonic()
+    assert loops.hanging() is None
+    for name in ("SENSOR", "SCHEDULER"):
+        loops.note(name)
+    hanging: list[str | None] = []
+    for seconds in (50, 60, 110, 120):
+        monkeypatch.setattr(daemon.time, "monotonic", lambda at=now + seconds: at)
+        hanging.append(loops.hanging())
+        loops.note("SENSOR")
+    assert hanging == [None, None, None, "SCHEDULER"]
+    monkeypatch.setattr(daemon.time, "monotonic", lambda: now + 180)
+    loops.note("SCHEDULER")
+    assert loops.hanging() == "SENSOR"
+
+
+def test_dagsters_loops_say_when_they_come_round(settled: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Daemon(DagsterDaemon):
+        @classmethod
+        def daemon_type(cls) -> str:
+            return "SENSOR"
+
+        def core_loop(self, _context: Any, shutdown_event: threading.Event) -> Iterator[None]:
+            yield None
+            shutdown_event.set()
+            yield None
+
+    seen: list[str] = []
+    monkeypatch.setattr(DagsterDaemon, "_check_add_heartbeat", DagsterDaemon._check_add_heartbeat)
+    dagster_internals.note_each_step(seen.append)
+    with Daemon() as looping:
+        looping.run_daemon_loop(SimpleNamespace(instance=settled.instance), "this", threading.Event(), 30, 60)
+    assert seen == ["SENSOR", "SENSOR"]
+    assert settled.instance.get_daemon_heartbeats()["SENSOR"].daemon_id == "this"
+
+
+def test_the_process_of_a_loop_that_hangs_ends(tmp_path: Path) -> None:
+    code = """
+import sys, threading
+from pathlib import Path
+from zk_pipeline.processes import daemon
+daemon.SECONDS_OF_A_LOOP, loops, home = 1.5, daemon.Loops(), Path(sys.argv[1])
+loops.note("SENSOR")
+daemon.watch(daemon.WatchedClock(), loops, home, threading.Event())
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (
+        1,
+        "Dagster's loop SENSOR hangs. The daemon ends, to be started again.",
+    )
+    assert last_beat(tmp_path) is not None
 
 
 def test_one_reading_of_a_clock_that_is_ahead_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

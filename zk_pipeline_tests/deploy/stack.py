@@ -108,9 +108,10 @@ def check_health(what: str, init: int, memory: Path, variables: Mapping[str, str
 
 
 def pass_time(memory: Path, seconds: float) -> None:
-    """Have the last answer that a health check has noted be as much longer ago."""
+    """Have all that a health check has noted be as much longer ago."""
     note = json.loads(memory.read_text())
-    memory.write_text(json.dumps({**note, "answered_at": note["answered_at"] - seconds}))
+    past = {name: note[name] and note[name] - seconds for name in ("seen_at", "answered_at")}
+    memory.write_text(json.dumps({**note, **past}))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zk_pipeline.processes.groups import wait_until
-from zk_pipeline.processes.health_check import SECONDS_OF_SILENCE, SECONDS_TO_START
+from zk_pipeline.processes.health_check import SECONDS_OF_SILENCE, SECONDS_TO_START, beat, last_beat
 from zk_pipeline_tests.deploy.network import HOST, free_ports, listens
 from zk_pipeline_tests.deploy.stack import TINI, check_health, first_child, needs_tini, pass_time
 
@@ -104,7 +104,7 @@ def test_what_never_answered_has_time_to_start(container: Container):
 
 
 def test_an_earlier_process_is_no_witness_against_the_next(container: Container, tmp_path: Path):
-    note = {"born": "7@1", "answered_at": time.monotonic() - 1_000}
+    note = {"born": "7@1", "seen_at": time.monotonic() - 1_000, "answered_at": time.monotonic() - 1_000}
     (tmp_path / "last-answer.json").write_text(json.dumps(note))
     container.hang()
     assert container.check() == 1
@@ -130,7 +130,31 @@ def test_without_tini_nothing_is_killed(tmp_path: Path):
 @pytest.mark.parametrize("url", ["", "postgresql+psycopg2://zk@127.0.0.1:9/dagster"])
 def test_a_database_that_says_nothing_of_the_daemon_is_not_its_fault(tmp_path: Path, url: str):
     variables = {**os.environ, "ZK_DAGSTER_URL": url}
-    assert check_health("daemon", os.getpid(), tmp_path / "note.json", variables) == 0
+    assert check_health("heartbeats", os.getpid(), tmp_path / "note.json", variables) == 0
+
+
+def test_a_daemon_is_healthy_for_as_long_as_it_notes_that_it_is_alive(container: Container, tmp_path: Path):
+    def check() -> int:
+        variables = {**os.environ, "ZK_HOME": str(tmp_path)}
+        return check_health("daemon", container.process.pid, tmp_path / "daemon.json", variables)
+
+    assert check() == 1
+    beat(tmp_path)
+    assert check() == 0
+    (written,) = (tmp_path / "run").iterdir()
+    past = time.monotonic() - SECONDS_OF_SILENCE
+    os.utime(written, (past, past))
+    pass_time(tmp_path / "daemon.json", SECONDS_OF_SILENCE)
+    assert check() == 1
+    assert container.process.wait(30) == 128 + signal.SIGKILL
+
+
+def test_what_a_daemon_noted_before_the_machine_was_restarted_says_nothing_of_the_next(tmp_path: Path):
+    beat(tmp_path)
+    (written,) = (tmp_path / "run").iterdir()
+    future = time.monotonic() + 1_000
+    os.utime(written, (future, future))
+    assert last_beat(tmp_path) is None
 
 
 def test_no_code_server_is_not_healthy(tmp_path: Path):

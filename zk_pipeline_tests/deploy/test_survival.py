@@ -39,7 +39,7 @@ ACCOUNT = "zk-sync"
 MARKER = re.compile(r"\[zk-zammad-(\d+)\]$")
 SECONDS_TO_ARRIVE = 150.0
 SECONDS_TO_BE_MISSED = 180.0
-"""A daemon counts as dead after two minutes without a beat."""
+"""Health calls a daemon dead after two minutes without a beat."""
 
 SECONDS_TO_CATCH_UP = 120.0
 BETWEEN_BOOKINGS = 0.5

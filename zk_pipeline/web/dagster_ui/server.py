@@ -22,6 +22,7 @@ from zk_pipeline.runtime.dagster_internals import (
     WorkspaceProcessContext,
     WorkspaceRequestContext,
     create_app_from_workspace_process_context,
+    limit_statements,
     watch_code_server_less,
 )
 from zk_pipeline.runtime.environment import PROJECT
@@ -41,8 +42,7 @@ SECONDS_TO_FINISH = 10
 MILLISECONDS_BETWEEN_LOOKS = 2000
 """Of a page that shows what goes on, as Dagster has it."""
 
-POOL = {"statement_timeout": 15_000, "pool_recycle": 3600, "max_overflow": 20}
-"""Milliseconds a statement may take, seconds a connection is kept, connections beside the one that stays."""
+MILLISECONDS_OF_A_STATEMENT = 15_000
 
 OF_OPERATORS = frozenset(
     {
@@ -108,7 +108,7 @@ def main() -> None:
             runtime = stack.enter_context(open_runtime())
             logs.set_up(runtime.settings.log_format)
             instance = stack.enter_context(DagsterInstance.get())
-            instance.optimize_for_webserver(**POOL)
+            limit_statements(instance, MILLISECONDS_OF_A_STATEMENT)
             watch_code_server_less()
             target = WorkspaceFileTarget([asked.workspace])
             workspace = stack.enter_context(Workspace(instance, target, version=version("dagster-webserver")))
