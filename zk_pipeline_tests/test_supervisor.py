@@ -162,6 +162,33 @@ def test_a_part_that_dies_is_started_again(held: HomeLock, tmp_path: Path) -> No
     assert told.sentences[0] == "The web ended by signal 9; it is restarted in 1 s."
 
 
+def test_a_part_that_is_killed_before_it_is_ready_is_started_again(held: HomeLock, tmp_path: Path) -> None:
+    journal, told = tmp_path / "journal", Told(stop=False)
+    killed: list[int] = []
+
+    def never_ready() -> bool:
+        if journal.exists() and not killed:
+            killed.append(int(journal.read_text()))
+            os.kill(killed[0], signal.SIGKILL)
+        return False
+
+    supervise(held, told, [ManagedProcess("web", (sys.executable, "-c", DIES_ONCE, str(journal)), {}, never_ready, 1)])
+    assert told.sentences[0] == "The web ended by signal 9; it is restarted in 1 s."
+    assert len(journal.read_text().split()) == 2
+
+
+def test_a_part_that_was_ready_is_started_again_while_others_start(held: HomeLock) -> None:
+    told, ended = Told(), "The web ended with code 1; it is restarted in 1 s."
+    web = (sys.executable, "-c", "import time; time.sleep(0.5); exit(1)")
+    daemon = (sys.executable, "-c", "import signal; signal.pause()")
+    parts = [
+        ManagedProcess("web", web, {}, lambda: True, 1),
+        ManagedProcess("daemon", daemon, {}, lambda: ended in told.sentences, 2),
+    ]
+    supervise(held, told, parts)
+    assert told.ready == ["web", "daemon"]
+
+
 def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_restart(
     held: HomeLock, tmp_path: Path
 ) -> None:

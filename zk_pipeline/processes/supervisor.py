@@ -139,7 +139,7 @@ class Supervisor:
     def run(self, parts: Sequence[ManagedProcess]) -> None:
         """Start the processes in order, keep them running until a signal, then stop them in reverse order.
 
-        Raises `SupervisorError` if one does not start.
+        Raises `SupervisorError` if one does not start. One that is killed meanwhile is restarted.
         """
         with self._signals(), self._watchdog_running():
             try:
@@ -195,7 +195,7 @@ class Supervisor:
         waiting = list(parts)
         while waiting:
             ended = self._next_end(_SECONDS_BETWEEN_CHECKS)
-            if ended is not None and not self._database_failed():
+            if ended is not None and _failed_to_start(ended, waiting) and not self._database_failed():
                 raise SupervisorError(self._exit_report(ended, "ended before it was ready"))
             self._check(ended)
             seconds = time.monotonic() - began
@@ -412,6 +412,11 @@ class _DatabaseMonitor:
     def _note_answer(self) -> None:
         if self._database.answers():
             self._answered_at = time.monotonic()
+
+
+def _failed_to_start(ended: _Child, waiting: Sequence[ManagedProcess]) -> bool:
+    """Whether it ended by itself before it was ready. One that was killed, or was ready, is restarted."""
+    return ended.part in waiting and (ended.process.returncode or 0) >= 0
 
 
 def _poll(child: _Child, answered_at: Callable[[], float | None]) -> None:

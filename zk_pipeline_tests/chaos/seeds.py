@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -85,9 +86,19 @@ def judged(place: Place, seed: Seed) -> Verdict:
 
 
 def judged_on_one_place(home: Path, seeds: Sequence[Seed]) -> list[Verdict]:
-    """Run seeds one after the other on a place of their own, and see that nothing outlives it."""
+    """Run seeds one after the other on a place of their own, and see that nothing outlives it.
+
+    What breaks the place itself is the difference of its seed; the seeds after it are not judged.
+    """
+    verdicts: list[Verdict] = []
     with open_place(home) as place:
-        verdicts = [judged(place, seed) for seed in seeds]
+        for seed in seeds:
+            try:
+                verdicts.append(judged(place, seed))
+            except Exception:  # noqa: BLE001 (whatever it is, the seeds before it were judged)
+                lost = [traceback.format_exc(), place.up.output]
+                verdicts.append(Verdict(seed, 0, 0, 0, 0, 0, 0, [], lost))
+                break
     last = verdicts[-1]
     return [*verdicts[:-1], replace(last, differences=[*last.differences, *_orphans(home)])]
 
