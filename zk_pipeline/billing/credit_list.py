@@ -58,7 +58,7 @@ def list_credits(runtime: Runtime, month: str = "", *, settled: bool = False) ->
 def settle(runtime: Runtime, actor: Actor, credit_id: int, note: str) -> Credit:
     """Record how a credit was settled. Raises the errors of `identity.actors`."""
     if not note.strip():
-        raise OperationError("Say how the credit was settled: --note is missing.")
+        raise OperationError("Say how the credit was settled: --note is missing.", "note")
     with runtime.database.transaction() as connection:
         row = adjustments.one(connection, credit_id) if credit_id <= LARGEST_ID else None
         if row is None or row.minutes > 0:

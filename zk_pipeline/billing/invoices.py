@@ -64,7 +64,7 @@ def accept(
     `customer` is a name or Kimai's id; `difference` is the one that was shown. Raises the errors of `identity.actors`.
     """
     if not reason.strip():
-        raise OperationError("Say why the difference is right: --reason is missing.")
+        raise OperationError("Say why the difference is right: --reason is missing.", "reason")
     with runtime.database.transaction() as connection:
         name = active_connectors(connection).target
         row = _matching(_comparisons(connection), customer, currency)

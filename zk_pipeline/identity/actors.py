@@ -52,7 +52,14 @@ class Actor:
 
 
 class OperationError(Exception):
-    """The operation is not possible; nothing was changed. The message names field, value and remedy."""
+    """The operation is not possible; nothing was changed. The message names field, value and remedy.
+
+    `field` is what the value was given as, where it is one of several.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class UnknownError(OperationError):

@@ -37,15 +37,16 @@ def issue(connection: Connection, actor: Actor, name: str, role: Role, expires_a
     if actor.user_id is None:
         raise OperationError("Sign in as the user who needs the token: only users have API tokens.")
     if not actor.role.covers(role):
-        raise DeniedError(f"Choose a role of at most {actor.role}, your own: {role} is above it.")
+        raise DeniedError(f"Choose a role of at most {actor.role}, your own: {role} is above it.", "role")
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
         raise OperationError(
-            f"Give the token a name of 1 to {_LONGEST_NAME} printable characters that says what it is for."
+            f"Give the token a name of 1 to {_LONGEST_NAME} printable characters that says what it is for.",
+            "name",
         )
     remaining = expires_at - datetime.now(UTC)
     if not timedelta() < remaining <= LONGEST_LIFE:
         raise OperationError(
-            f"Choose an expiry within the next {LONGEST_LIFE.days} days: {expires_at.isoformat()} is not."
+            f"Choose an expiry within the next {LONGEST_LIFE.days} days: {expires_at.isoformat()} is not.", "expires_at"
         )
     token = PREFIX + secrets.token_urlsafe(32)
     stored = queries.add_token(

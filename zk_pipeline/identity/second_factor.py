@@ -123,7 +123,8 @@ def check(runtime: Runtime, user: User, code: str, caller: Client) -> None:
             return
         audit.append(connection, [throttle.failure_event(user, attempt, caller)])
     raise SignInError(
-        "The code is wrong, or was used before. Enter the one that the app shows now, or a recovery code."
+        "The code is wrong, or was used before. Enter the one that the app shows now, or a recovery code.",
+        "code",
     )
 
 

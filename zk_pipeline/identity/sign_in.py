@@ -237,7 +237,7 @@ def verify_password(runtime: Runtime, email: str, password: str, caller: Client)
         else:
             queries.forget_failure(connection, attempt.account_hash, attempt.way)
             return user
-    raise SignInError("E-mail or password is wrong. Try again, or ask an admin for a new password.")
+    raise SignInError("E-mail or password is wrong. Try again, or ask an admin for a new password.", "password")
 
 
 def change_own_password(runtime: Runtime, actor: Actor, current: str, new: str, caller: Client) -> None:

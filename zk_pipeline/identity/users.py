@@ -46,7 +46,9 @@ def hash_password(password: str, *known: str) -> str:
     Raises `OperationError` if it is too short, too long, or easy to guess.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise OperationError(f"Choose a password of {SHORTEST} to {LONGEST} characters: this one has {len(password)}.")
+        raise OperationError(
+            f"Choose a password of {SHORTEST} to {LONGEST} characters: this one has {len(password)}.", "new"
+        )
     _require_hard_to_guess(password, known)
     with _hashes_at_once:
         return _hashing.hash(password)
@@ -72,13 +74,14 @@ def _require_hard_to_guess(password: str, known: tuple[str, ...]) -> None:
         rest = rest.replace(word, "")
     if len(rest) < min(len(password), _FEWEST_OWN_CHARACTERS):
         raise OperationError(
-            "Choose a password that has nothing to do with your name, your address or the names of these systems."
+            "Choose a password that has nothing to do with your name, your address or the names of these systems.",
+            "new",
         )
     with _scoring:
         judged: Mapping[str, Any] = zxcvbn(password[:_CHARACTERS_SCORED], user_inputs=words)
     if judged["score"] < LOWEST_SCORE:
         raise OperationError(
-            "Choose several unrelated words: this password is a common one, a row of keys, or a repetition."
+            "Choose several unrelated words: this password is a common one, a row of keys, or a repetition.", "new"
         )
 
 
@@ -117,7 +120,7 @@ def create(connection: Connection, actor: Actor, new: NewUser) -> User:
         connection, email=email, name=normalized_name(new.name), role=new.role, password_hash=password_hash
     )
     if user is None:
-        raise StaleError(f"User {email} already exists. Change that user, or use another e-mail.")
+        raise StaleError(f"User {email} already exists. Change that user, or use another e-mail.", "email")
     audit.append(connection, [actor.audit_event("user.created", f"user:{user.id}", {"email": email, "role": new.role})])
     return user
 
@@ -126,7 +129,7 @@ def normalized_email(email: str) -> str:
     """The e-mail in lowercase. Raises `OperationError` if it is invalid."""
     tidy = email.strip().lower()
     if len(tidy) > _LONGEST_EMAIL or not _EMAIL.fullmatch(tidy) or not tidy.isprintable():
-        raise OperationError(f"E-mail {email[:_LONGEST_EMAIL]!r} is invalid. Write it as name@example.com.")
+        raise OperationError(f"E-mail {email[:_LONGEST_EMAIL]!r} is invalid. Write it as name@example.com.", "email")
     return tidy
 
 
@@ -134,7 +137,7 @@ def normalized_name(name: str) -> str:
     """The stripped name. Raises `OperationError` if it is too long or not printable."""
     tidy = name.strip()
     if len(tidy) > _LONGEST_NAME or not tidy.isprintable():
-        raise OperationError(f"Shorten the name to at most {_LONGEST_NAME} printable characters.")
+        raise OperationError(f"Shorten the name to at most {_LONGEST_NAME} printable characters.", "name")
     return tidy
 
 
@@ -184,7 +187,7 @@ def change(
         return user
     steps_down = changes.get("role", Role.ADMIN) != Role.ADMIN or changes.get("active") is False
     if steps_down and queries.active_admins(connection) == {user_id}:
-        raise StaleError(f"Give another user the role admin first: {user.email} is the last active admin.")
+        raise StaleError(f"Give another user the role admin first: {user.email} is the last active admin.", "role")
     queries.change_user(connection, user_id, **changes)
     if changes.get("active") is False:
         queries.end_sessions_of(connection, user_id)

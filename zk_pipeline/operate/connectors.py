@@ -83,7 +83,7 @@ def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: st
     with runtime.database.transaction() as connection:
         connector_id = connectors.insert_new(connection, wanted, runtime.cipher)
         if connector_id is None:
-            raise StaleError(f"name: the connector {name!r} already exists. Change it, or choose another name.")
+            raise StaleError(f"name: the connector {name!r} already exists. Change it, or choose another name.", "name")
         is_needed = not any(row.active and row.role == wanted.role for row in connectors.every(connection))
         if is_needed and not connectors.has_bookings_of_another(connection, _found(connection, connector_id)):
             connectors.set_active(connection, connector_id, active=True)
@@ -225,7 +225,8 @@ def _change(
     if address != current.base_url and token is None:
         raise OperationError(
             "token: give the token again, since the address changes and a token is only sent to the address that it "
-            "was given for."
+            "was given for.",
+            "token",
         )
     secret = None if token is None else _checked_token(current.name, token)
     fields = [name for name, differs in (("base_url", address != current.base_url), ("token", secret)) if differs]
@@ -242,13 +243,14 @@ def _checked(name: str, kind: str, base_url: str, token: str) -> StoredConnector
     if kind not in installed:
         for broken in broken_plugins():
             if broken.kind == kind:
-                raise OperationError(f"kind: {broken}")
+                raise OperationError(f"kind: {broken}", "kind")
         known = ", ".join(sorted(installed))
-        raise OperationError(f"kind: {kind!r} is not installed. Choose one of {known}.")
+        raise OperationError(f"kind: {kind!r} is not installed. Choose one of {known}.", "kind")
     if not _NAME.fullmatch(name):
         raise OperationError(
             f"name: {name[:80]!r} cannot be used in a marker. Use up to 40 lowercase letters, digits and hyphens, "
-            "starting with a letter."
+            "starting with a letter.",
+            "name",
         )
     return StoredConnector(name, installed[kind], kind, _checked_address(name, base_url), _checked_token(name, token))
 
@@ -257,10 +259,12 @@ def _checked_address(name: str, base_url: str) -> str:
     try:
         address = checked_base_url(Endpoint(name, base_url, ""))
     except ValueError as error:
-        raise OperationError(str(error)) from error
+        raise OperationError(str(error), "base_url") from error
     host = urlsplit(address).hostname or ""
     if leads_to_forbidden(host):
-        raise OperationError(f"The address of {name} is forbidden: {host} resolves to a forbidden address. {REMEDY}")
+        raise OperationError(
+            f"The address of {name} is forbidden: {host} resolves to a forbidden address. {REMEDY}", "base_url"
+        )
     return address
 
 
@@ -268,7 +272,7 @@ def _checked_token(name: str, token: str) -> str:
     try:
         return checked_token(Endpoint(name, "", token))
     except ValueError as error:
-        raise OperationError(str(error)) from error
+        raise OperationError(str(error), "token") from error
 
 
 def _found(connection: Connection, connector_id: int, *, lock: bool = False) -> ConnectorRecord:

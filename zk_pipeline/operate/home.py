@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import last_day, month_of
@@ -21,13 +22,15 @@ class Home:
     """The state of a month; times are in UTC.
 
     `months` are those that can be chosen, newest first. `days` has each day of the month up to today. `elsewhere`
-    counts open questions about other months, or about no booking. `failure` is the sentence of the newest run, if it
+    counts open questions about other months, or about no booking. `amounts` is what the time in the target costs, by
+    currency. `failure` is the sentence of the newest run, if it
     failed. `next_sync_at` is `None` while no schedule is on.
     """
 
     month: date
     months: tuple[date, ...]
     shares: TimeShares
+    amounts: tuple[tuple[str, Decimal], ...]
     days: tuple[SyncedMinutes, ...]
     systems: tuple[System, ...]
     days_queued: int
@@ -46,6 +49,7 @@ def home(runtime: Runtime, wanted: date | None = None) -> Home:
         month = next((month for month in months if month == wanted), months[0])
         until = last_day(month)
         shares = overview.time_shares(connection, names, month, until)
+        amounts = overview.amounts_in_target(connection, names, month, until)
         booked = overview.minutes_by_day(connection, names, month, until)
         systems = tuple(request_log.systems(connection))
         work = overview.open_work(connection)
@@ -56,6 +60,7 @@ def home(runtime: Runtime, wanted: date | None = None) -> Home:
         month=month,
         months=months,
         shares=shares,
+        amounts=amounts,
         days=_each_day(booked, month, min(until, max(today, month))),
         systems=systems,
         days_queued=work.days,

@@ -14,6 +14,7 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import periods
 from zk_pipeline.store.connectors import ActiveConnectors
+from zk_pipeline.store.raw_tables import customers, projects, timesheets
 from zk_pipeline.store.tables import (
     audit_logs,
     conflicts,
@@ -135,6 +136,27 @@ def time_shares(connection: Connection, names: ActiveConnectors, first: date, la
     query = select(*parts, func.count(), func.count().filter(waiting))
     joined = rows.outerjoin(out, out.c.source_id == row.source_id)
     return TimeShares(*connection.execute(query.select_from(joined)).one())
+
+
+def amounts_in_target(
+    connection: Connection, names: ActiveConnectors, first: date, last: date
+) -> tuple[tuple[str, Decimal], ...]:
+    """What the time sheets of bookings of these work days cost, by currency; none where the target tells no rates."""
+    push, sheet = pushes.c, timesheets.c
+    of_days = (push.connector == names.target) & push.entry_date.between(first, last) & (push.state == "confirmed")
+    is_priced = sheet.gone_at.is_(None) & sheet.billable & (sheet.rate != 0)
+    currency = func.coalesce(customers.c.currency, "").label("currency")
+    query = (
+        select(currency, func.sum(sheet.rate))
+        .select_from(pushes)
+        .join(timesheets, (sheet.connector == push.connector) & (sheet.id == push.kimai_id))
+        .join(projects, (projects.c.connector == sheet.connector) & (projects.c.id == sheet.project_id))
+        .join(customers, (customers.c.connector == sheet.connector) & (customers.c.id == projects.c.customer_id))
+        .where(of_days, push.source_id.not_like(f"{PREFIX}%"), is_priced)
+        .group_by(currency)
+        .order_by(currency)
+    )
+    return tuple((row.currency, row[1]) for row in connection.execute(query))
 
 
 def _bookings(names: ActiveConnectors, first: date, last: date) -> tuple[Subquery, Any]:

@@ -193,12 +193,14 @@ def _require_nothing_left(runtime: Runtime, person: _Person, actor: Actor) -> No
 def _address(email: str) -> str:
     address = email.strip().lower()
     if not _ADDRESS.fullmatch(address):
-        raise OperationError(f"email={email!r} is not an e-mail address. Write it as name@example.com.")
+        raise OperationError(f"email={email!r} is not an e-mail address. Write it as name@example.com.", "email")
     return address
 
 
 def _nothing_stored(address: str) -> UnknownError:
-    return UnknownError(f"Check the address: nothing is stored about {address}. The person may have another one.")
+    return UnknownError(
+        f"Check the address: nothing is stored about {address}. The person may have another one.", "email"
+    )
 
 
 def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:

@@ -48,7 +48,14 @@ _BY_CHANCE = re.compile(r"\b[hr]\b", re.IGNORECASE)  # Extensions whose next tim
 
 
 class ScheduleError(Exception):
-    """A schedule cannot be as it was asked for, or what was stored cannot be read; the message says which and why."""
+    """A schedule cannot be as it was asked for, or what was stored cannot be read; the message says which and why.
+
+    `field` is what is wrong, if it is one of `FIELDS`.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +121,7 @@ def plan_of(settings: Settings, name: str, stored: Mapping[str, Any]) -> Schedul
         problem = _problem(field, values[field])
         if problem:
             where = setting(name, field) if field in own else f"ZK_{name.upper()}_{field.upper()}"
-            raise ScheduleError(f"{where}={values[field]!r}: {problem}")
+            raise ScheduleError(f"{where}={values[field]!r}: {problem}", field)
     values["when_busy"] = WhenBusy(values["when_busy"])
     return SchedulePlan(name=name, zone=settings.zone, earliest=settings.start_date, stored=frozenset(own), **values)
 

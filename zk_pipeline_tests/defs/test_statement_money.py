@@ -17,6 +17,7 @@ from zk_pipeline.billing.files.style import document_style
 from zk_pipeline.domain.invoicing import BillingState
 from zk_pipeline.domain.statement import Statement
 from zk_pipeline.identity.actors import OperationError, StaleError, UnknownError
+from zk_pipeline.operate import home
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.defs.billing import ADMIN
 from zk_pipeline_tests.defs.world import MONDAY, World, at
@@ -235,3 +236,18 @@ def test_where_kimai_is_away_the_comparison_fails_with_a_sentence(world: World) 
     world.office.control.add_fault("respond", path="customers", status=403, text="")
     with pytest.raises(OperationError, match="The invoices could not be compared"):
         invoices.compare(world.environment.runtime)
+
+
+def test_home_says_what_the_time_in_kimai_costs_by_currency_and_nothing_where_it_tells_no_rates(world: World) -> None:
+    world.desk.book(30)
+    world.desk.book(90, at("13:00"), ticket="globex")
+    world.sync()
+    assert home.home(world.environment.runtime, MONTH).amounts == ()
+    kimai = world.office.server
+    for sheet, (currency, hourly) in zip(world.office.rows, (("EUR", "80"), ("CHF", "120.50")), strict=True):
+        owner = kimai.kimai.projects.rows[sheet.project].customer
+        kimai.kimai.customers.put(replace(kimai.kimai.customers.rows[owner], currency=currency))
+        kimai.add_rate("customers", owner, hourly)
+        kimai.edit_timesheet(sheet.id)
+    world.sync()
+    assert dict(home.home(world.environment.runtime, MONTH).amounts) == {"EUR": Decimal(40), "CHF": Decimal("180.75")}

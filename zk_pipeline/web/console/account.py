@@ -79,7 +79,8 @@ async def _ask_again(visit: Visit, then: Callable[[], Awaitable[None]]) -> None:
             with visit.client.layout:
                 await then()
 
-        _submit(visit, words("account.confirm.go"), go_on, password)
+        form = feedback.Form(visit, Role.VIEWER, {"password": password}, cancel=dialog.close)
+        form.button(words("account.confirm.go"), go_on)
 
 
 class _Password:
@@ -90,7 +91,8 @@ class _Password:
         widgets.text("p", words("account.password.about"), "zk-muted")
         self._current = _secret(words("account.password.current"))
         self._new = _secret(words("account.password.new"), "new-password")
-        _submit(visit, words("account.password.change"), self._change, self._new)
+        form = feedback.Form(visit, Role.VIEWER, {"password": self._current, "new": self._new})
+        form.button(words("account.password.change"), self._change)
 
     async def _change(self) -> None:
         visit, current, new = self._visit, self._current.value or "", self._new.value or ""
@@ -144,9 +146,9 @@ class _Factor:
             visit.notify(words("account.factor.removed"))
             self.draw(await visit.ask(_self, visit.runtime, visit.actor))
 
-        with widgets.actions():
-            widgets.button(words("account.codes.renew"), visit.act(Role.VIEWER, renew))
-            widgets.button(words("account.factor.remove"), visit.act(Role.VIEWER, remove), kind="danger")
+        form = feedback.Form(visit, Role.VIEWER, {"password": password, "code": code})
+        form.button(words("account.codes.renew"), renew, kind="plain")
+        form.button(words("account.factor.remove"), remove, kind="danger")
 
     async def _begin(self) -> None:
         visit, words = self._visit, self._visit.words
@@ -164,7 +166,7 @@ class _Factor:
                 typed = code.value or ""
                 self._show(await visit.ask(second_factor.activate, visit.runtime, user, typed, _caller(visit)))
 
-            _submit(visit, words("account.factor.finish"), finish, code)
+            feedback.Form(visit, Role.VIEWER, {"code": code}).button(words("account.factor.finish"), finish)
 
     def _show(self, codes: Sequence[str]) -> None:
         words = self._visit.words
@@ -251,7 +253,8 @@ class _Tokens:
                 with self._panel.box:
                     await self.show()
 
-            _submit(visit, words("account.tokens.make"), make, name)
+            fields = {"expires_at": life, "role": role, "name": name}
+            feedback.Form(visit, Role.VIEWER, fields, cancel=dialog.close).button(words("account.tokens.make"), make)
 
 
 def once(words: Words, title: str, secret: str) -> None:
@@ -271,14 +274,6 @@ def _secret(label: str, kind: str = "current-password") -> ui.input:
 
 def _code(label: str) -> ui.input:
     return widgets.field(label).props("autocomplete=one-time-code autocapitalize=none spellcheck=false maxlength=40")
-
-
-def _submit(visit: Visit, label: str, handler: Callable[[], Awaitable[None]], last: ui.input) -> None:
-    """The button of a form; the enter key in the last field presses it too."""
-    guarded = visit.act(Role.VIEWER, handler)
-    last.on("keydown.enter", guarded)
-    with widgets.actions():
-        widgets.button(label, guarded, kind="primary")
 
 
 def _caller(visit: Visit) -> Client:

@@ -78,14 +78,13 @@ async def open_add(visit: Visit, added: Callable[[ConnectorRecord], Awaitable[No
 
         async def store() -> None:
             given = {"kind": kind.value, "base_url": _text(address), "token": token.value or ""}
-            with feedback.working(button):
-                stored = await visit.ask(connectors.create, visit.runtime, visit.actor, name=_text(name), **given)
+            stored = await visit.ask(connectors.create, visit.runtime, visit.actor, name=_text(name), **given)
             visit.notify(words(f"connectors.stored.{'on' if stored.active else 'off'}", name=stored.name))
             dialog.close()
             await added(stored)
 
-        button = _end(visit, dialog, words("connectors.save_and_test"), store)
-        token.on("keydown.enter", visit.act(Role.ADMIN, store))
+        fields = {"kind": kind, "name": name, "base_url": address, "token": token}
+        feedback.Form(visit, Role.ADMIN, fields, cancel=dialog.close).button(words("connectors.save_and_test"), store)
 
 
 def open_edit(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
@@ -108,21 +107,14 @@ def open_edit(visit: Visit, connector: ConnectorRecord, changed: Changed) -> Non
 
         async def store() -> None:
             secret = token.value or None
-            with feedback.working(button):
-                stored = await visit.ask(
-                    connectors.change,
-                    visit.runtime,
-                    visit.actor,
-                    connector.id,
-                    base_url=_text(address),
-                    token=secret,
-                )
+            given = {"base_url": _text(address), "token": secret}
+            stored = await visit.ask(connectors.change, visit.runtime, visit.actor, connector.id, **given)
             visit.notify(words("connectors.same" if stored == connector else "connectors.changed", name=stored.name))
             dialog.close()
             await changed()
 
-        button = _end(visit, dialog, words("save"), store)
-        token.on("keydown.enter", visit.act(Role.ADMIN, store))
+        form = feedback.Form(visit, Role.ADMIN, {"base_url": address, "token": token}, cancel=dialog.close)
+        form.button(words("save"), store)
 
 
 def open_activate(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
@@ -183,12 +175,6 @@ def _address_field(visit: Visit, value: str) -> ui.input:
 def _token_field(visit: Visit, hint: str) -> ui.input:
     made = widgets.field(visit.words("connectors.token"), hint=hint, password=True)
     return made.props(f"maxlength={_TOKEN_LENGTH} autocomplete=new-password")
-
-
-def _end(visit: Visit, dialog: ui.dialog, label: str, store: Changed) -> ui.button:
-    with widgets.actions():
-        widgets.button(visit.words("cancel"), dialog.close)
-        return widgets.button(label, visit.act(Role.ADMIN, store), kind="primary")
 
 
 def _text(field: ui.input) -> str:

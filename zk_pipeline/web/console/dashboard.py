@@ -19,9 +19,9 @@ from zk_pipeline.web.console import causes, charts, widgets
 from zk_pipeline.web.console.causes import Cause, causes_of
 from zk_pipeline.web.console.run_actions import show_held, show_runs
 from zk_pipeline.web.console.section import Section
+from zk_pipeline.web.console.statement import figures
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Panel, Tone
-from zk_pipeline.web.console.words import Words
 
 RUNS_SHOWN = 6
 SECONDS_AT_WORK = 3.0
@@ -93,7 +93,7 @@ class Dashboard:
         _Sentence(self._visit, found, unapproved).show()
         if found.shares.bookings:
             with widgets.card(words("home.shares", month=words.month(found.month))):
-                _shares(words, found)
+                _shares(self._visit, found)
             with widgets.box("zk-columns"):
                 with widgets.card(words("dashboard.minutes")):
                     charts.show_days(self._visit, found.days)
@@ -179,9 +179,9 @@ class _Sentence:
         return f"{local:%H:%M}" if local.date() == local_day(datetime.now(UTC), zone) else self._words.instant(instant)
 
 
-def _shares(words: Words, found: Home) -> None:
-    """One bar of the three parts; each is a link to its bookings."""
-    shares = found.shares
+def _shares(visit: Visit, found: Home) -> None:
+    """One bar of the three parts; each is a link to its bookings. What is in the target has its amounts."""
+    words, style, shares = visit.words, figures.style_for(visit), found.shares
     days = f"from={found.month}&to={last_day(found.month)}"
     parts = [
         ("in_target", shares.in_target, f"/reconcile?view=matches&{days}"),
@@ -202,6 +202,8 @@ def _shares(words: Words, found: Home) -> None:
                 widgets.link(words(f"home.{name}"), address)
                 widgets.hours(words, minutes, "zk-lead")
                 widgets.text("span", words.percent(minutes, whole), "zk-muted")
+                for currency, amount in found.amounts if name == "in_target" else ():
+                    widgets.text("span", f"{style.amount(amount)} {currency}".strip())
 
 
 async def _show(visit: Visit) -> None:

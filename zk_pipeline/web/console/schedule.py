@@ -12,7 +12,7 @@ from zk_pipeline.runtime.dagster_server import dagster_server
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.schedules import MOST_DAYS, PRESETS, ScheduleError, SchedulePlan
 from zk_pipeline.runtime.settings import WhenBusy
-from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Panel
@@ -66,8 +66,8 @@ class _Form:
             self._days.props("outlined dense").classes("zk-field")
             self._busy = widgets.choice(words("schedule.busy"), busy, plan.when_busy)
         self._next = widgets.box("zk-next").props("aria-live=polite")
-        with widgets.actions():
-            self._save = widgets.button(words("save"), visit.act(Role.ADMIN, self._store), kind="primary")
+        form = feedback.Form(visit, Role.ADMIN, {"days": self._days, "cron": self._cron})
+        self._save = form.button(words("save"), self._store)
 
     async def _take_preset(self) -> None:
         values = PRESETS.get(self._preset.value, {})
@@ -86,10 +86,11 @@ class _Form:
         words = self._words
         self._next.clear()
         self._save.set_enabled(not isinstance(answer, str))
+        self._cron.error = words.said(answer) if isinstance(answer, str) else None
+        if isinstance(answer, str):
+            return
         with self._next:
-            if isinstance(answer, str):
-                widgets.text("p", words.said(answer), "zk-note zk-warn")
-            elif not self._on.value:
+            if not self._on.value:
                 widgets.text("p", words("schedule.off"), "zk-muted")
             else:
                 widgets.text("span", words("schedule.next"), "zk-muted")
@@ -104,9 +105,7 @@ class _Form:
             return
         changed = await visit.ask(schedules.change, visit.runtime, visit.actor, self._plan.name, given)
         self._plan = changed.after
-        self._save.props("loading")
         effect = await visit.ask(schedules.apply_change, changed, dagster_server(visit.runtime))
-        self._save.props(remove="loading")
         if effect.now:
             visit.notify(words("schedule.stored"))
         else:

@@ -94,24 +94,20 @@ class Privacy:
         with widgets.card(words("privacy.person")), widgets.box("zk-form-column zk-narrow"):
             widgets.text("p", words("privacy.person.about"), "zk-muted")
             self._email = widgets.field(words("users.email")).props("type=email maxlength=320 autocomplete=off")
-            with widgets.actions():
-                export = visit.act(Role.ADMIN, self._export)
-                self._button = widgets.button(words("privacy.export"), export, icon="download")
-                look = visit.act(Role.ADMIN, self._look)
-                self._plan_button = widgets.button(words("privacy.plan"), look, icon="person_remove")
+            form = feedback.Form(visit, Role.ADMIN, {"email": self._email})
+            form.button(words("privacy.export"), self._export, kind="plain", icon="download")
+            form.button(words("privacy.plan"), self._look, kind="plain", icon="person_remove")
         self._result = widgets.box("zk-stack").props("aria-live=polite")
 
     async def _export(self) -> None:
         visit, email = self._visit, self._email.value or ""
-        with feedback.working(self._button):
-            content = await visit.ask(_exported, visit, email)
+        content = await visit.ask(_exported, visit, email)
         ui.download(content, "person.zip", "application/zip")
         visit.notify(visit.words("privacy.exported"))
 
     async def _look(self) -> None:
         email = self._email.value or ""
-        with feedback.working(self._plan_button):
-            plan = await self._visit.ask(erasure.plan_erasure, self._visit.runtime, email)
+        plan = await self._visit.ask(erasure.plan_erasure, self._visit.runtime, email)
         self._result.clear()
         with self._result:
             self._show(email, plan)

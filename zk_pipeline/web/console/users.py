@@ -112,19 +112,14 @@ class Users:
             widgets.text("p", words("users.role.about"), "zk-muted")
 
             async def make() -> None:
-                runtime, actor, given = (
-                    visit.runtime,
-                    visit.actor,
-                    (email.value or "", Role(role.value), name.value or ""),
-                )
-                invitation = await visit.ask(_invite, runtime, actor, *given)
+                given = (email.value or "", Role(role.value), name.value or "")
+                invitation = await visit.ask(_invite, visit.runtime, visit.actor, *given)
                 dialog.close()
                 self._tell(invitation, "users.invited")
                 await self.refresh()
 
-            with widgets.actions():
-                widgets.button(words("cancel"), dialog.close)
-                widgets.button(words("users.invite"), visit.act(Role.ADMIN, make), kind="primary")
+            fields = {"role": role, "name": name, "email": email}
+            feedback.Form(visit, Role.ADMIN, fields, cancel=dialog.close).button(words("users.invite"), make)
 
     async def _edit(self, user: User) -> None:
         visit, words = self._visit, self._visit.words
@@ -139,9 +134,8 @@ class Users:
                 dialog.close()
                 await self.refresh()
 
-            with widgets.actions():
-                widgets.button(words("cancel"), dialog.close)
-                widgets.button(words("save"), visit.act(Role.ADMIN, change), kind="primary")
+            form = feedback.Form(visit, Role.ADMIN, {"role": role, "name": name}, cancel=dialog.close)
+            form.button(words("save"), change)
 
     def _roles(self) -> dict[Role, str]:
         return {role: self._visit.words(f"role.{role}") for role in Role}

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from socket import create_server
 from typing import Any
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.domain.markers import marked_ids
@@ -44,6 +45,11 @@ ARGUMENTS = (
 _AXE = Axe()
 _DIALOG = ".q-dialog"
 _FAINT_TEXTS = Path(__file__).with_name("faint_texts.js").read_text(encoding="utf-8")
+_LOOKS = """([dark, size]) => {
+    document.body.classList.toggle("body--dark", dark);
+    document.body.classList.toggle("body--light", !dark);
+    document.documentElement.style.fontSize = size;
+}"""
 _FOR_PAGES = {"resultTypes": ["violations"]}
 _FOR_DIALOGS = {**_FOR_PAGES, "rules": {"color-contrast": {"enabled": False}}}
 """axe takes the backdrop for what lies behind a dialog's buttons, so that their contrast is reckoned here."""
@@ -305,3 +311,27 @@ def violations(page: Page) -> list[str]:
         for row in found.response["violations"]
     ]
     return [*broken, *page.evaluate(_FAINT_TEXTS, _DIALOG)] if is_dialog else broken
+
+
+def accessible(page: Page, name: str) -> Locator:
+    """The open dialog of this name, in which axe finds nothing in either theme nor with text of twice the size.
+
+    `test_look.py` sees to it that each dialog of the console is looked at in this way.
+    """
+    dialog = page.get_by_role("dialog", name=name)
+    expect(dialog).to_be_visible()
+    expect(dialog.locator("[aria-busy=true]")).to_have_count(0)
+    expect(page.locator(_DIALOG)).to_have_count(1)
+    found: list[str] = []
+    for dark, size in product((False, True), ("100%", "200%")):
+        page.evaluate(_LOOKS, [dark, size])
+        found += violations(page)
+    page.evaluate(_LOOKS, [False, ""])
+    assert not found, "\n".join(found)
+    return dialog
+
+
+def below(scope: Page | Locator, label: str) -> Locator:
+    """The field of this label with what stands below it."""
+    page = scope.page if isinstance(scope, Locator) else scope
+    return scope.locator(".q-field", has=page.get_by_label(label, exact=True))

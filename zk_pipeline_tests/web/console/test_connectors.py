@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, violations
+from zk_pipeline_tests.web.console.site import PHONE, Site, accessible, below, overflow, violations
 
 NAME = "second-kimai"
 WRONG = "wrong-token-of-nobody"
@@ -89,22 +89,22 @@ def test_the_cards_tell_role_address_and_when_each_was_read(visit: Visit, site: 
 def test_another_address_needs_the_token_again(visit: Visit, site: Site):
     page = visit(Role.ADMIN).open("/connectors")
     page.get_by_role("button", name="Edit: kimai").click()
-    dialog = page.get_by_role("dialog")
+    dialog = accessible(page, "Edit kimai")
     dialog.get_by_label("Address").fill("https://kimai.example.com")
     expect(dialog).to_contain_text("The address changes. Give the token again")
     dialog.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert").filter(has_text="Give the token again").first).to_be_visible()
+    expect(below(dialog, "API token")).to_contain_text("Give the token again")
     expect(card(page, "kimai")).to_contain_text(site.variables["ZK_KIMAI_URL"])
 
 
 def test_an_address_of_a_metadata_service_is_refused(visit: Visit):
     page = visit(Role.ADMIN).open("/connectors")
     page.get_by_role("button", name="Add a connector").click()
-    dialog = page.get_by_role("dialog")
+    dialog = accessible(page, "Add a connector")
     dialog.get_by_label("Address").fill("http://169.254.169.254/latest")
     dialog.get_by_label("API token").fill(WRONG)
     dialog.get_by_role("button", name="Save and test").click()
-    expect(page.get_by_role("alert").filter(has_text="169.254.169.254").first).to_be_visible()
+    expect(below(dialog, "Address")).to_contain_text("169.254.169.254")
 
 
 def test_a_connector_that_nothing_depends_on_is_deleted_and_the_focus_stays_in_the_section(visit: Visit, site: Site):

@@ -12,7 +12,7 @@ from zk_pipeline.store import cancellations, day_requests, runs
 from zk_pipeline.store.cancellations import RunCancellation
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, overflow, violations
+from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, accessible, overflow, violations
 
 ADDRESSES = [f"/{one.name}" for section in SECTIONS for one in (section, *section.parts)]
 SCRIPT = "<img src=x onerror=\"document.body.dataset.hacked='yes'\"><script>alert(1)</script> **bold** {{ 7 * 7 }}"
@@ -214,9 +214,18 @@ def test_the_story_of_a_booking_is_told(visit: Visit, site: Site):
     field = page.get_by_label("Booking, ticket or time sheet")
     field.fill(source_id)
     field.press("Enter")
-    dialog = page.get_by_role("dialog", name=f"History of {source_id}")
+    dialog = accessible(page, f"History of {source_id}")
     expect(dialog.get_by_role("heading", name="Writes to Kimai")).to_be_visible()
     expect(dialog.get_by_text("Time sheet created").first).to_be_visible()
+
+
+def test_an_entry_of_the_audit_trail_and_a_run_open_in_full(visit: Visit, site: Site):
+    page = visit(Role.VIEWER).open("/audit")
+    page.locator("#audit tbody").get_by_role("button", name="Time sheet created").first.click()
+    expect(accessible(page, "Time sheet created")).to_contain_text("Hash")
+    page.goto(f"{site.url}/runs")
+    page.locator("#runs tbody .zk-open").first.click()
+    expect(accessible(page, "Run of").get_by_role("link", name="Dagster").first).to_be_visible()
 
 
 def test_a_part_that_fails_says_so_and_leaves_the_rest_alone(visit: Visit, site: Site):

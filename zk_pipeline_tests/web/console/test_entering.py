@@ -18,7 +18,7 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import access
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site, Visitor
+from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site, Visitor, accessible
 
 
 def get(site: Site, path: str, **headers: str) -> httpx.Response:
@@ -287,7 +287,7 @@ def test_an_admin_gives_the_password_again_and_removes_the_second_factor_of_some
         connection.execute(text("UPDATE sync.sessions SET confirmed_at = NULL"))
     account(page, "Users").get_by_role("button", name="Remove the second factor: lost@example.com").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove the second factor").click()
-    again = page.get_by_role("dialog", name="Your password again")
+    again = accessible(page, "Your password again")
     again.get_by_label("Current password").fill("a wrong password")
     page.keyboard.press("Enter")
     expect(page.get_by_text("E-mail or password is wrong")).to_be_visible()

@@ -8,7 +8,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from zk_pipeline_tests.cli.test_up import Up, free_port, zk_up
-from zk_pipeline_tests.web.console.site import PASSWORD, as_admin, connect_demo, timesheets, watched, written
+from zk_pipeline_tests.web.console.site import (
+    PASSWORD,
+    accessible,
+    as_admin,
+    connect_demo,
+    timesheets,
+    watched,
+    written,
+)
 from zk_sandbox.demo import demo_mappings_csv
 from zk_sandbox.server import SandboxProcess
 
@@ -173,7 +181,7 @@ def test_an_admin_lets_a_run_pass_the_limits_and_takes_it_back(page: Page, up: U
 
     page.goto(f"{up.web_url}/runs")
     page.get_by_role("button", name="Undo…").first.click()
-    undo = page.get_by_role("dialog", name="Undo of run")
+    undo = accessible(page, "Undo of run")
     expect(undo.get_by_text("Delete in Kimai").first).to_be_visible()
     undo.get_by_role("button", name="Take it back").click()
     notice(page, "Taken back:")

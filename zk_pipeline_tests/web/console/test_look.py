@@ -1,5 +1,6 @@
 """How the pages look: on paper, in large text, with long names, in compact tables; and what their controls answer."""
 
+import ast
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.languages import Language
 from zk_pipeline.web.console import access, charts
-from zk_pipeline.web.console.words import Words
+from zk_pipeline.web.console.words import _ALL, Words
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import DESK, FIRST, PHONE, Site, overflow, zk
 
@@ -170,3 +171,59 @@ def test_opening_a_row_and_turning_a_page_answer_the_click_at_once(visit: Visit)
 )
 def test_the_axis_of_a_chart_has_days_as_the_language_writes_them(language: Language, written: str):
     assert charts.short(Words(language, ZoneInfo("Europe/Berlin")), date(2025, 10, 1)) == written
+
+
+TITLED_OTHERWISE = {
+    "audit.py:_open": "Time sheet created",
+    "feedback.py:confirm": "Deactivate: nina@example.com",
+    "mappings/forms.py:choose": "Map ",
+    "statement/sheet.py:open_dialog": "CUSTOMER",
+}
+"""Dialogs whose title is not a text of the console, and the name by which a test looks at each."""
+
+
+def test_axe_looks_into_every_dialog():
+    looked_at = names_looked_at()
+    missing: list[str] = []
+    for place, title in dialogs():
+        pattern = re.escape(TITLED_OTHERWISE[place]) if title is None else title
+        if not any(re.match(pattern, name) for name in looked_at):
+            missing.append(f"{place}: no test has axe look into it by `accessible`.")
+    assert missing == []
+
+
+def dialogs() -> Iterator[tuple[str, str | None]]:
+    """Each place where a dialog is made, and a pattern of its English title, if that is a text of the console."""
+    console = Path(access.__file__).parent
+    for file in sorted(console.rglob("*.py")):
+        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for call in ast.walk(function):
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == "widgets.dialog":
+                    yield f"{file.relative_to(console)}:{function.name}", title_of(call.args[0])
+
+
+def title_of(argument: ast.expr) -> str | None:
+    keys = [
+        constant.value
+        for called in ast.walk(argument)
+        if isinstance(called, ast.Call) and ast.unparse(called.func).endswith("words")
+        for constant in ast.walk(called.args[0])
+        if isinstance(constant, ast.Constant)
+    ]
+    texts = [english for key, (english, *_) in _ALL.items() if keys and key.startswith(keys[0])]
+    patterns = [re.escape(text.partition("{")[0].strip()) for text in texts]
+    return "|".join(patterns) or None
+
+
+def names_looked_at() -> set[str]:
+    """The names of the dialogs that tests have axe look into; of a composed one its parts."""
+    found: set[str] = set()
+    for file in Path(__file__).parent.glob("test_*.py"):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "accessible":
+                parts = list(ast.walk(call.args[1]))
+                found |= {str(part.value) for part in parts if isinstance(part, ast.Constant)}
+                found |= {part.id for part in parts if isinstance(part, ast.Name)}
+    return found

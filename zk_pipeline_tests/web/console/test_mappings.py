@@ -15,7 +15,7 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.languages import Language
 from zk_pipeline.web.console.words import Words
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, violations, zk
+from zk_pipeline_tests.web.console.site import PHONE, Site, accessible, overflow, violations, zk
 from zk_sandbox.client import SandboxControl
 
 TYPE = "Wartung"
@@ -87,7 +87,7 @@ def shows(page: Page, state: str) -> None:
 def upload(page: Page, content: str) -> Locator:
     """Have a file tried by the import's dialog; the dialog."""
     page.get_by_role("button", name="Import CSV").click()
-    dialog = page.get_by_role("dialog")
+    dialog = accessible(page, "Import CSV")
     with page.expect_file_chooser() as chooser:
         dialog.get_by_role("button", name="Choose a file").click()
     chooser.value.set_files({"name": "mappings.csv", "mimeType": "text/csv", "buffer": content.encode()})
@@ -121,7 +121,9 @@ def test_a_type_is_mapped_by_its_suggestion_and_no_longer_waits(visit: Visit, si
 def test_what_has_no_fitting_suggestion_is_mapped_by_searching(visit: Visit):
     page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
     row_of(page, TYPE).get_by_role("button", name=f"Choose …: {TYPE}").click()
-    dialog = page.get_by_role("dialog")
+    dialog = accessible(page, f"Map {TYPE}")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
     dialog.get_by_label("Search: Activity in Kimai").fill("sonst")
     expect(dialog).to_contain_text("1 found")
     dialog.get_by_role("radio", name="Sonstiges").click()
@@ -133,6 +135,7 @@ def test_what_has_no_fitting_suggestion_is_mapped_by_searching(visit: Visit):
 def test_a_mapping_for_one_organization_is_added_changed_and_deleted(visit: Visit):
     page = visit(Role.OPERATOR).open(f"/mappings{TYPES}")
     page.get_by_role("button", name="Add", exact=True).click()
+    accessible(page, "Map an activity type")
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("radio", name="Beratung").click()
     dialog.get_by_role("radio", name="Sonstiges").click()

@@ -10,7 +10,18 @@ from sqlalchemy import text
 from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import FIRST, LAST, PHONE, Site, overflow, standing, violations, zk
+from zk_pipeline_tests.web.console.site import (
+    FIRST,
+    LAST,
+    PHONE,
+    Site,
+    accessible,
+    below,
+    overflow,
+    standing,
+    violations,
+    zk,
+)
 from zk_sandbox.server import SandboxProcess
 
 MONTH = FIRST[:7]
@@ -183,9 +194,9 @@ def test_a_month_is_closed_by_its_name_alone_tagged_if_dagster_answers_and_reope
     assert page.locator("[data-step]").count() == 0
     page.get_by_role("alert").get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Reopen…").click()
-    dialog = page.get_by_role("dialog", name="Reopen October 2025")
+    dialog = accessible(page, "Reopen October 2025")
     dialog.get_by_role("button", name="Reopen the month").click()
-    expect(dialog.get_by_text("Say why it is reopened.")).to_be_visible()
+    expect(below(dialog, "Reason")).to_contain_text("Say why it is reopened.")
     dialog.get_by_label("Reason").fill("Travel is missing.")
     dialog.get_by_role("button", name="Reopen the month").click()
     expect(step(page, "closed")).to_be_visible()
@@ -287,10 +298,10 @@ def test_an_operator_settles_a_credit_and_a_viewer_only_reads_it(visit: Visit, s
     assert viewer.get_by_role("button", name=re.compile("Settle")).count() == 0
     page = visit(Role.OPERATOR).open("/statement")
     page.get_by_role("button", name="Settle the credit").click()
-    dialog = page.get_by_role("dialog", name="Settle the credit of ZO7")
+    dialog = accessible(page, "Settle the credit of ZO7")
     expect(dialog).to_contain_text("15")
     dialog.get_by_role("button", name="Settle", exact=True).click()
-    expect(dialog.get_by_text("Say how it was settled.")).to_be_visible()
+    expect(below(dialog, "How it was settled")).to_contain_text("Say how it was settled.")
     dialog.get_by_label("How it was settled").fill("credit note 2025-113")
     dialog.get_by_role("button", name="Settle", exact=True).click()
     expect(page.get_by_role("table", name="Credits to settle")).to_have_count(0)
@@ -311,8 +322,7 @@ def test_the_month_and_its_closing_fit_the_screen_and_are_readable(visit: Visit,
     assert overflow(page) <= 0
     assert violations(page) == []
     step(page, "closed").get_by_role("button").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_be_visible()
+    dialog = accessible(page, {"en-GB": "Close October 2025", "de-DE": "Oktober 2025 abschließen"}[locale])
     box = dialog.locator(".zk-dialog").bounding_box()
     assert box is not None
     assert 0 <= box["x"] <= box["x"] + box["width"] <= width

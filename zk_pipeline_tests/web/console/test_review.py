@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
-from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, sign_in, standing, violations, window
+from zk_pipeline_tests.web.console.site import PHONE, Site, accessible, overflow, sign_in, standing, violations, window
 from zk_sandbox.server import SandboxProcess
 
 DAY = "2025-10-06"
@@ -70,7 +70,7 @@ def test_lines_are_approved_one_by_one_or_all_at_once_and_carried_out_as_an_act_
 ):
     page = as_role
     page.get_by_role("button", name="Approve…").first.click()
-    dialog = page.get_by_role("dialog", name="Run sync now")
+    dialog = accessible(page, "Run sync now")
     expect(dialog.get_by_text("Plans need approval here")).to_be_visible()
     expect(dialog.get_by_text("Not approved")).to_be_visible()
     expect(dialog.get_by_role("button", name=RUN)).to_be_disabled()

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, overflow, violations, zk
+from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, accessible, below, overflow, violations, zk
 
 MONTH = FIRST[:7]
 HIDDEN = "ALTER TABLE IF EXISTS marts.statement_lines RENAME TO statement_lines_put_aside"
@@ -118,7 +118,7 @@ def test_a_customer_of_the_list_opens_with_lines_that_add_up_by_the_keyboard_alo
     booked = opener.locator("xpath=ancestor::tr").locator("td[data-label=Booked] [title]").get_attribute("title") or ""
     opener.focus()
     page.keyboard.press("Enter")
-    dialog = page.get_by_role("dialog", name=CUSTOMER)
+    dialog = accessible(page, CUSTOMER)
     lines = dialog.get_by_role("table", name="Agents and activities")
     expect(lines.get_by_role("row").last).to_contain_text("Total")
     assert number(booked) == sum(column(lines, "Booked")[:-1]) == column(lines, "Booked")[-1]
@@ -189,9 +189,9 @@ def test_what_does_not_match_the_invoices_is_a_question_that_an_operator_accepts
     assert viewer.get_by_role("button", name="Accept the difference…").count() == 0
     page = visit(Role.OPERATOR).open("/statement")
     page.get_by_role("button", name="Accept the difference…").click()
-    dialog = page.get_by_role("dialog", name=f"Accept the difference of {NAME}")
+    dialog = accessible(page, f"Accept the difference of {NAME}")
     dialog.get_by_role("button", name="Accept").click()
-    expect(page.get_by_role("alert").filter(has_text="Say why the difference is right")).to_be_visible()
+    expect(below(dialog, "Reason")).to_contain_text("Say why the difference is right")
     dialog.get_by_role("textbox", name="Reason").fill("paid in cash, receipt 114")
     dialog.get_by_role("button", name="Accept").click()
     expect(dialog).to_have_count(0)

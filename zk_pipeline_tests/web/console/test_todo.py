@@ -18,7 +18,7 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import day_requests
 from zk_pipeline.store.encryption import TokenCipher, generate_key
-from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, sign_in, standing, violations, window
+from zk_pipeline_tests.web.console.site import PHONE, Site, accessible, overflow, sign_in, standing, violations, window
 from zk_sandbox.server import SandboxProcess, ServerThread
 
 HARTMANN = "Hartmann Maschinenbau AG has no Kimai customer"
@@ -123,7 +123,7 @@ def test_keys_move_open_select_and_close(page: Page):
     page.keyboard.press("Escape")
     expect(pane(page)).to_be_hidden()
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    accessible(page, "Keys")
 
 
 def test_up_to_an_hour_is_left_out_at_once_brought_back_in_ten_seconds_or_from_the_list(page: Page, month: Site):

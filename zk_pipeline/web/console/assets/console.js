@@ -42,6 +42,25 @@ const zkConsole = {
     setInterval(() => this.renew(), 60000 * renewMinutes);
     window.socket.io.on("reconnect_error", () => this.renew());
     this.watchConnection();
+    this.watchScrolling();
+  },
+
+  // What scrolls and has nothing in it that takes the focus takes it itself: otherwise no key could scroll it.
+  watchScrolling() {
+    const boxes = ".zk-table-box, .zk-dialog-body";
+    const settle = () =>
+      document.querySelectorAll(boxes).forEach((box) => {
+        const scrolls = box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1;
+        if (scrolls && !box.querySelector("a[href], button, input, [tabindex='0']")) box.tabIndex = 0;
+        else box.removeAttribute("tabindex");
+      });
+    const sizes = new ResizeObserver(settle);
+    const added = (node) => node.nodeType === 1 && (node.matches(boxes) || node.closest(boxes) || node.querySelector(boxes));
+    const watch = () => document.querySelectorAll(boxes).forEach((box) => [box, ...box.children].forEach((one) => sizes.observe(one)));
+    new MutationObserver((changes) => {
+      if (changes.some((change) => [...change.addedNodes].some(added))) watch();
+    }).observe(document.body, { childList: true, subtree: true });
+    watch();
   },
 
   // The page says that it may be out of date; after a restart of the server it is loaded again, and says that too.

@@ -13,7 +13,7 @@ from zk_pipeline.decisions.mappings import MappingChanges
 from zk_pipeline.decisions.partners import Partner
 from zk_pipeline.domain.mapping_lines import NOTHING, OWN, Kind, SharedUserError
 from zk_pipeline.domain.people import Way
-from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.actors import OperationError, Role
 from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.mappings.picker import Picker
 from zk_pipeline.web.console.visit import Visit
@@ -48,18 +48,16 @@ async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
         async def store() -> None:
             value, target = zammad.value, kimai.value
             if value is None or target is None:
-                visit.warn(words("mappings.both"))
-                return
+                raise OperationError(words("mappings.both"))
             if scope is not None and scope.value is not None:
                 value = f"{value}@{scope.value}"
 
             def ask(*, shared: bool) -> Awaitable[MappingChanges]:
                 return visit.ask(mappings.create, visit.runtime, visit.actor, kind, value, target, shared=shared)
 
-            with feedback.working(button):
-                await confirmed(visit, ask, partial(_stored, visit, dialog, changed))
+            await confirmed(visit, ask, partial(_stored, visit, dialog, changed))
 
-        button = _end(visit, dialog, store)
+        feedback.Form(visit, Role.OPERATOR, cancel=dialog.close).button(words("save"), store)
     for picker in filter(None, (zammad, scope, kimai)):
         await picker.load()
 
@@ -76,14 +74,10 @@ async def choose(visit: Visit, row: Partner, changed: Changed) -> None:
 
         async def take() -> None:
             if kimai.value is None:
-                visit.warn(words("mappings.target"))
-                return
-            with feedback.working(button):
-                await confirmed(
-                    visit, partial(store, visit, row, kimai.value), partial(_stored, visit, dialog, changed)
-                )
+                raise OperationError(words("mappings.target"))
+            await confirmed(visit, partial(store, visit, row, kimai.value), partial(_stored, visit, dialog, changed))
 
-        button = _end(visit, dialog, take)
+        feedback.Form(visit, Role.OPERATOR, cancel=dialog.close).button(words("save"), take)
     await kimai.load()
 
 
@@ -166,12 +160,6 @@ def _scope(visit: Visit) -> Picker:
 
 def _of_zammad(visit: Visit, kind: Kind) -> Callable[[str], list[mapping_names.MappingOption]]:
     return partial(mapping_names.zammad_options, visit.runtime, kind)
-
-
-def _end(visit: Visit, dialog: ui.dialog, store: Changed) -> ui.button:
-    with widgets.actions():
-        widgets.button(visit.words("cancel"), dialog.close)
-        return widgets.button(visit.words("save"), visit.act(Role.OPERATOR, store), kind="primary")
 
 
 # Importing a CSV file: a dry run first names every bad line and shows what would change.

@@ -120,9 +120,7 @@ class Bulk:
         visit, words = self._visit, self._words
         reason = (why.value or "").strip() if why else ""
         if why is not None and not reason:
-            why.props["error"] = True
-            why.props["error-message"] = words("left_out.why.missing")
-            why.run_method("focus")
+            feedback.refuse(why, words("left_out.why.missing"))
             return
         shown = self._pane.shown
         with feedback.working(button):

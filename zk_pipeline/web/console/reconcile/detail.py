@@ -11,7 +11,7 @@ from zk_pipeline.decisions.conflicts import ChoiceOption, ConflictView, PastConf
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.resolutions import RECORDED, Choice, needs_why, stands
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.audit import show_story
 from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.visit import Visit, new_key
@@ -223,9 +223,7 @@ class _ConflictPane:
     async def _decide_with_reason(self) -> None:
         why = (self._why.value or "").strip()
         if not why:
-            self._why.props["error"] = True
-            self._why.props["error-message"] = self._words("left_out.why.missing")
-            self._why.run_method("focus")
+            feedback.refuse(self._why, self._words("left_out.why.missing"))
             return
         await self._decide(Choice.IGNORE, why)
 

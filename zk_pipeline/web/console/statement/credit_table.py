@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from zk_pipeline.billing import credit_list
 from zk_pipeline.billing.credit_list import Credit
 from zk_pipeline.domain.manual_fields import money
-from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.actors import OperationError, Role
 from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.statement import figures
 from zk_pipeline.web.console.visit import Visit, new_key
@@ -66,14 +66,11 @@ def _ask(visit: Visit, row: Credit, refresh: Callable[[], Awaitable[None]]) -> N
         async def settle() -> None:
             given = (note.value or "").strip()
             if not given:
-                figures.refuse(note, words("credits.note.missing"))
-                return
-            with feedback.working(button):
-                await visit.once(key, credit_list.settle, visit.runtime, visit.actor, row.id, given)
+                raise OperationError(words("credits.note.missing"), "note")
+            await visit.once(key, credit_list.settle, visit.runtime, visit.actor, row.id, given)
             dialog.close()
             visit.notify(words("credits.settle.done"))
             await refresh()
 
-        with widgets.actions():
-            widgets.button(words("cancel"), dialog.close)
-            button = widgets.button(words("credits.settle"), visit.act(Role.OPERATOR, settle), kind="primary")
+        form = feedback.Form(visit, Role.OPERATOR, {"note": note}, cancel=dialog.close)
+        form.button(words("credits.settle"), settle)

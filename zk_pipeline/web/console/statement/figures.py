@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from nicegui import ui
-
 from zk_pipeline.billing.files.style import DocumentStyle, document_style
 from zk_pipeline.domain.statement import Amounts, StatementCustomer
 from zk_pipeline.web.console import widgets
@@ -50,9 +48,3 @@ def time_cell(words: Words, minutes: Decimal) -> Cell:
 def style_for(visit: Visit) -> DocumentStyle:
     """That of the documents, in the visitor's language."""
     return document_style(visit.runtime.settings, visit.words.language)
-
-
-def refuse(field: ui.input, why: str) -> None:
-    """Show below a field what is wrong with it, and put the focus there."""
-    field.error = why
-    field.run_method("focus")

@@ -18,8 +18,8 @@ from zk_pipeline.domain.statement import (
     sum_of,
 )
 from zk_pipeline.domain.statement_rows import AdjustmentLine, Money, StatementItem
-from zk_pipeline.identity.actors import Role
-from zk_pipeline.web.console import widgets
+from zk_pipeline.identity.actors import OperationError, Role
+from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.statement import charts, customers, figures
 from zk_pipeline.web.console.statement.customers import Listed
 from zk_pipeline.web.console.visit import Visit, new_key
@@ -99,6 +99,8 @@ def _offer_acceptance(visit: Visit, row: Money) -> None:
             async def accept() -> None:
                 found = row.compared
                 assert found is not None  # noqa: S101 - the button is there for it
+                if not (reason.value or "").strip():
+                    raise OperationError(words("statement.accept.missing"), "reason")
                 await visit.once(
                     key,
                     invoices.accept,
@@ -112,9 +114,8 @@ def _offer_acceptance(visit: Visit, row: Money) -> None:
                 dialog.close()
                 visit.notify(words("statement.accept.done"))
 
-            with widgets.actions():
-                widgets.button(words("cancel"), dialog.close)
-                widgets.button(words("statement.accept"), visit.act(Role.OPERATOR, accept), kind="primary")
+            form = feedback.Form(visit, Role.OPERATOR, {"reason": reason}, cancel=dialog.close)
+            form.button(words("statement.accept"), accept)
 
     with widgets.actions():
         widgets.button(words("statement.accept.open"), ask)

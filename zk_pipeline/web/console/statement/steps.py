@@ -11,7 +11,7 @@ from zk_pipeline.domain.month_steps import Finding, StepState
 from zk_pipeline.domain.month_steps import Step as StepName
 from zk_pipeline.domain.periods import billed_tag, last_day, month_name, next_month
 from zk_pipeline.domain.statement import Statement
-from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.actors import OperationError, Role
 from zk_pipeline.operate import sync
 from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.statement import figures
@@ -157,17 +157,14 @@ class Steps:
             async def reopen() -> None:
                 given = (reason.value or "").strip()
                 if not given:
-                    figures.refuse(reason, words("month.reopen.missing"))
-                    return
-                with feedback.working(button):
-                    await visit.once(key, periods.reopen, visit.runtime, visit.actor, month_name(self._month), given)
+                    raise OperationError(words("month.reopen.missing"), "reason")
+                await visit.once(key, periods.reopen, visit.runtime, visit.actor, month_name(self._month), given)
                 dialog.close()
                 visit.notify(words("month.reopen.done", month=month))
                 await self._refresh()
 
-            with widgets.actions():
-                widgets.button(words("cancel"), dialog.close)
-                button = widgets.button(words("month.reopen"), visit.act(Role.ADMIN, reopen), kind="primary")
+            form = feedback.Form(visit, Role.ADMIN, {"reason": reason}, cancel=dialog.close)
+            form.button(words("month.reopen"), reopen)
 
 
 class _CloseDialog:
@@ -188,12 +185,8 @@ class _CloseDialog:
                 self._with_waiting = ui.checkbox(words("month.close.with_waiting", hours=hours))
             self._tag = ui.checkbox(words("month.close.tag", tag=billed_tag(month)))
             self._typed = widgets.field(words("month.close.type", name=name)).props("maxlength=10 autocomplete=off")
-            self._problem = widgets.box("zk-stack").props("aria-live=assertive")
-            close = visit.act(Role.ADMIN, self._close)
-            self._typed.on("keydown.enter", close)
-            with widgets.actions():
-                widgets.button(words("cancel"), self._dialog.close)
-                self._button = widgets.button(words("month.close"), close, kind="primary")
+            form = feedback.Form(visit, Role.ADMIN, {"month": self._typed}, cancel=self._dialog.close)
+            form.button(words("month.close"), self._close)
 
     def _show_left(self, customers: tuple[CustomerReview, ...]) -> None:
         words, unreviewed = self._visit.words, sum(not row.holds for row in customers)
@@ -213,29 +206,24 @@ class _CloseDialog:
 
     async def _close(self) -> None:
         visit, words, name = self._visit, self._visit.words, month_name(self._month)
-        self._problem.clear()
         if (self._typed.value or "").strip() != name:
-            figures.refuse(self._typed, words("month.close.typed", name=name))
-            return
+            raise OperationError(words("month.close.typed", name=name), "month")
         if self._with_waiting is not None and not self._with_waiting.value:
-            self._say(words("month.close.accept"))
-            return
+            raise OperationError(words("month.close.accept"))
         try:
-            with feedback.working(self._button):
-                closed = await visit.once(
-                    self._key,
-                    periods.close_and_tag,
-                    visit.runtime,
-                    visit.actor,
-                    name,
-                    with_waiting=self._with_waiting is not None,
-                    tag=bool(self._tag.value),
-                )
-        except EXPECTED as error:
+            closed = await visit.once(
+                self._key,
+                periods.close_and_tag,
+                visit.runtime,
+                visit.actor,
+                name,
+                with_waiting=self._with_waiting is not None,
+                tag=bool(self._tag.value),
+            )
+        except EXPECTED:
             # The objection of now may be another one, so it may be tried again.
             self._key = new_key()
-            self._say(visit.words.said(error))
-            return
+            raise
         self._dialog.close()
         month = words.month(self._month)
         if closed.tag_problem:
@@ -243,7 +231,3 @@ class _CloseDialog:
         else:
             visit.notify(words("month.close.tagging" if closed.tag_run_id else "month.close.done", month=month))
         await self._refresh()
-
-    def _say(self, text: str) -> None:
-        with self._problem:
-            widgets.text("p", text, "zk-note zk-warn")

@@ -49,6 +49,11 @@ WORDS = {
         "L'écart est alors accepté tant que son montant ne change pas.",
     ),
     "statement.accept.reason": ("Reason", "Grund", "Motif"),
+    "statement.accept.missing": (
+        "Say why the difference is right.",
+        "Sagen Sie, warum der Unterschied richtig ist.",
+        "Indiquez pourquoi l'écart est juste.",
+    ),
     "statement.accept.hint": (
         "Such as: paid in cash, receipt 114",
         "Etwa: bar bezahlt, Beleg 114",
