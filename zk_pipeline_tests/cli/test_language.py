@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +88,41 @@ def test_help_speaks_the_language_of_the_setting(language: str, sentence: str, t
     ).stdout
     assert sentence in re.sub(r"\s+", " ", shown.replace("│", " "))
     assert title in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "english", "german"),
+    [
+        ("schedule set catch_up --days x", "--days 'x' is not a whole number.", "--days 'x' ist keine ganze Zahl."),
+        ("demo --web-port 0", "--web-port '0' is below 1.", "--web-port '0' liegt unter 1."),
+        ("sync --nonsense", "No such option: --nonsense", "Diese Option gibt es nicht: --nonsense"),
+        ("sync --from", "Option '--from' requires an argument.", "Die Option '--from' braucht einen Wert."),
+        ("schedule set", "Missing argument 'NAME'.", "Es fehlt das Argument 'NAME'."),
+        ("sync a", "Got unexpected extra argument(s) (a)", "Überzählige Argumente: a"),
+        ("nonsense", "No such command 'nonsense'.", "Diesen Befehl gibt es nicht: 'nonsense'."),
+    ],
+)
+def test_an_error_of_usage_is_one_sentence_in_the_language_of_the_setting(
+    words: str, english: str, german: str
+) -> None:
+    for language, sentence in (("en", english), ("de", german)):
+        told = script(words, language)
+        assert told.returncode == 2
+        assert sentence in told.stderr
+    assert "Usage:" not in told.stderr
+    assert not english_lines(told.stderr)
+
+
+def test_help_is_told_in_the_language_of_the_setting() -> None:
+    told = script("sync --help", "fr").stdout
+    assert "Usage\u202f: zk sync" in told
+    assert "Afficher cette aide." in told
+    assert not english_lines(told)
+
+
+def script(words: str, language: str) -> subprocess.CompletedProcess[str]:
+    """The `zk` script itself, which has Typer speak the language, too."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ZK_")}
+    command = [Path(sys.executable).with_name("zk"), *words.split()]
+    environment |= {"ZK_LANGUAGE": language, "COLUMNS": "100"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
