@@ -189,7 +189,7 @@ class Supervisor:
             self._next_end(_SECONDS_BETWEEN_CHECKS)
 
     def _start_together(self, parts: Sequence[ManagedProcess]) -> None:
-        began = time.monotonic()
+        began = tried_at = time.monotonic()
         for part in parts:
             self._start(part)
         waiting = list(parts)
@@ -198,8 +198,9 @@ class Supervisor:
             if ended is not None and _failed_to_start(ended, waiting) and not self._database_failed():
                 raise SupervisorError(self._exit_report(ended, "ended before it was ready"))
             self._check(ended)
-            seconds = time.monotonic() - began
-            if seconds > SECONDS_TO_START:
+            if ended is not None:  # It is restarted, and has the time to start again.
+                tried_at = time.monotonic()
+            if time.monotonic() - tried_at > SECONDS_TO_START:
                 raise SupervisorError(
                     f"See {self._log(waiting[0])}: the {waiting[0].name} is not ready after {SECONDS_TO_START:.0f} s."
                 )

@@ -330,7 +330,7 @@ def _kept_engine(url: str, process: int) -> Engine:
     """One engine for each database and process; a fork must not use its parent's connections."""
     del process
     return create_engine(
-        url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=-1, pool_pre_ping=True, pool_recycle=3600
+        url, isolation_level="AUTOCOMMIT", pool_size=3, max_overflow=-1, pool_pre_ping=True, pool_recycle=3600
     )
 
 
