@@ -87,19 +87,22 @@ def check_days(
     """
     today = local_day(datetime.now(UTC), settings.zone)
     if last < first:
-        raise OperationError(f"{names[1]} {last} is before {names[0]} {first}. Swap them.")
+        raise OperationError(f"{names[1]} {last} is before {names[0]} {first}. Swap them.", "to")
     if first < settings.start_date:
         raise OperationError(
-            f"{names[0]} {first} is before ZK_START_DATE={settings.start_date}. Choose a later day, or set it earlier."
+            f"{names[0]} {first} is before ZK_START_DATE={settings.start_date}. Choose a later day, or set it earlier.",
+            "from",
         )
     if last > today:
         raise OperationError(
-            f"{names[1]} {last} is in the future. Choose {today} (today in {settings.timezone}) or an earlier day."
+            f"{names[1]} {last} is in the future. Choose {today} (today in {settings.timezone}) or an earlier day.",
+            "to",
         )
     number = (last - first).days + 1
     if longest is not None and number > longest:
         raise OperationError(
-            f"{names[0]} {first} to {names[1]} {last} are {number} days. Request at most {longest} at once."
+            f"{names[0]} {first} to {names[1]} {last} are {number} days. Request at most {longest} at once.",
+            "to",
         )
     return first, last
 

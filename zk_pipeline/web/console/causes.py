@@ -33,6 +33,15 @@ def title_of(words: Words, cause: Cause) -> str:
     return words(f"cause.{cause.kind}", name=name, ended=words.day(cause.ended) if cause.ended else "")
 
 
+def subject_of(words: Words, ticket: str | None, kimai_id: int | None, key: str) -> str:
+    """What a line or a conflict is about: its ticket, else its time sheet, else its booking."""
+    if ticket:
+        return ticket
+    if kimai_id is not None:
+        return words("reconcile.sheet", id=kimai_id)
+    return words("trace.booking", id=key.rpartition(":")[2])
+
+
 def show(words: Words, found: Sequence[Cause]) -> None:
     """The causes, each with its hours and a way to where it is solved; or that nothing waits."""
     if not found:
@@ -42,7 +51,7 @@ def show(words: Words, found: Sequence[Cause]) -> None:
         for cause in found:
             with widgets.box("zk-list-row", "li"):
                 with widgets.box("zk-two-lines zk-grow"):
-                    widgets.text("span", title_of(words, cause), "zk-lead")
+                    widgets.text("span", title_of(words, cause), "zk-lead").props("dir=auto")
                     with widgets.box("zk-muted", "span"):
                         widgets.hours(words, cause.minutes)
                         widgets.text("span", f" · {words.count('home.bookings', cause.conflicts)}")

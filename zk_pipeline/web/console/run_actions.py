@@ -35,6 +35,7 @@ class UndoDialog:
     def __init__(self, visit: Visit, run: RunDetails) -> None:
         self._visit, self._words, self._run = visit, visit.words, run
         self._key = new_key()
+        self._pages: dict[str, int] = {}
 
     async def show(self) -> None:
         """Open it with what would be done now."""
@@ -94,21 +95,27 @@ class UndoDialog:
             ]
             time = sum((line.minutes for line in plan.wanted if line.minutes), Decimal(0))
             widgets.facts([*facts, (words("undo.time"), lambda: widgets.hours(words, time))])
-            self._lines(words("undo.wanted"), plan.wanted)
-            self._lines(words("undo.left"), plan.left)
+            self._lines("undo.wanted", plan, plan.wanted)
+            self._lines("undo.left", plan, plan.left)
 
-    def _lines(self, title: str, lines: Sequence[UndoLine]) -> None:
-        words = self._words
+    def _lines(self, key: str, plan: UndoPlan, lines: Sequence[UndoLine]) -> None:
+        words, title, page = self._words, self._words(key), self._pages.get(key, 1)
         if not lines:
             return
+
+        def turn(wanted: int) -> None:
+            self._pages[key] = wanted
+            self._draw(plan)
+
+        first = (page - 1) * LINES_SHOWN
         widgets.text("h3", title, "zk-card-title")
         columns = [
             Column(words(f"undo.column.{name}")) for name in ("day", "ticket", "customer", "sheet", "undo", "why")
         ]
         columns.insert(3, Column(words("undo.column.time"), number=True))
-        widgets.table(title, columns, [self._line(line) for line in lines[:LINES_SHOWN]])
+        widgets.table(title, columns, [self._line(line) for line in lines[first : first + LINES_SHOWN]])
         if len(lines) > LINES_SHOWN:
-            widgets.text("p", words("sync.more", number=words.number(len(lines) - LINES_SHOWN)), "zk-muted")
+            widgets.pager(words, page, LINES_SHOWN, len(lines), turn)
 
     def _line(self, line: UndoLine) -> list[Cell]:
         words = self._words
@@ -131,7 +138,6 @@ def _kind(words: Words, reversal: str) -> str:
 # What can be done with a run from its row: cancel it, approve what it left waiting, and take back what it wrote.
 
 _STOPPING = "canceling"
-_WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "customers", "projects")
 
 
 class RunActions:
@@ -147,12 +153,16 @@ class RunActions:
         with widgets.box("zk-row zk-row-actions"):
             if run.is_under_way and run.status != _STOPPING:
                 self._button("runs.cancel", "cancel", lambda: self._confirm_cancel(run))
-            if run.failure and not run.is_under_way and run.first:
+            is_short = run.failure or any(run.counts.get(name) for name in run_table.REFUSALS)
+            if is_short and not run.is_under_way and run.first:
                 self._button("runs.again", "sync", lambda: self._again(run))
             in_review = self._visit.runtime.settings.push_mode is PushMode.REVIEW
             if in_review and run.ahead:
-                self._button("runs.approve", "approval", lambda: self._approve(run))
-            if not run.is_under_way and not run.taken_back and any(run.counts.get(name) for name in _WRITTEN):
+                self._button("runs.approve", "approval", lambda: self._show_plan(run))
+            elif run_table.only_planned(run):
+                self._button("runs.plan", "fact_check", lambda: self._show_plan(run))
+            has_written = any(run.counts.get(name) for name in run_table.WRITTEN)
+            if has_written and not run.is_under_way and not run.taken_back:
                 self._button("runs.undo", "undo", UndoDialog(self._visit, run).show)
 
     def _button(self, label: str, icon: str, handler: widgets.Handler) -> None:
@@ -175,7 +185,7 @@ class RunActions:
             await visit.ask(sync.request_days, visit.runtime, visit.actor, run.first, run.last)
             visit.notify(visit.words("held.again.done"))
 
-    async def _approve(self, run: RunDetails) -> None:
+    async def _show_plan(self, run: RunDetails) -> None:
         if run.first and run.last:
             await SyncDialog(self._visit).show_plan((run.first, run.last))
 

@@ -25,9 +25,12 @@ _DAYS, _WRITES, _REFUSED, _ASKED = (
     "/reconcile?view=conflicts&reason=refused_by_kimai&from={run.first}&to={run.last}",
     "/reconcile?view=conflicts&from={run.first}&to={run.last}",
 )
+WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "mended", "tagged")
+"""Counts of what an undo takes back."""
+
 _COUNTS: Mapping[str, str] = {
     **dict.fromkeys(("entries", "planned"), _DAYS),
-    **dict.fromkeys(("created", "updated", "deleted", "linked", "adopted", "undone"), _WRITES),
+    **dict.fromkeys((*WRITTEN, "undone"), _WRITES),
     **dict.fromkeys(("unapproved", "withheld", "held", "left"), _DAYS),
     "conflicts": _ASKED,
     "parked": _REFUSED,
@@ -35,8 +38,7 @@ _COUNTS: Mapping[str, str] = {
 }
 """The counts of a run, in this order, each with the address of what it counts."""
 
-_WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "undone")
-_REFUSALS = ("parked", "failed")
+REFUSALS = ("parked", "failed")
 _SHORTFALLS = ("withheld", "held", "unapproved", "left")
 """Counts of what a run planned and did not write, though nothing went wrong."""
 
@@ -63,13 +65,18 @@ def verdict(words: Words, run: RunDetails) -> tuple[str, Tone]:
     if not is_done:
         known = "failure" if run.status == "unknown" and run.failure else run.status
         return words.known(f"run.{known}", known), TONES.get(known, "info")
-    for key, names in (("run.refused", _REFUSALS), ("run.short", _SHORTFALLS)):
+    for key, names in (("run.refused", REFUSALS), ("run.short", _SHORTFALLS)):
         number = sum(run.counts.get(name, 0) for name in names)
         if number:
             return words(key, number=words.number(number)), "warn"
-    if not run.carried_out and "planned" in run.counts:
+    if only_planned(run):
         return words("run.planned"), "info"
     return words("run.success"), "good"
+
+
+def only_planned(run: RunDetails) -> bool:
+    """Whether a run made a plan and was not to carry it out."""
+    return run.status == "success" and not run.carried_out and "planned" in run.counts
 
 
 def outcome(words: Words, run: RunDetails) -> None:
@@ -81,7 +88,7 @@ def outcome(words: Words, run: RunDetails) -> None:
                 widgets.link(text, _COUNTS[name].format(run=run))
             else:
                 widgets.text("span", text)
-        if not any(run.counts.get(name) for name in (*_WRITTEN, *_REFUSALS, *_SHORTFALLS)):
+        if not any(run.counts.get(name) for name in (*WRITTEN, "undone", *REFUSALS, *_SHORTFALLS)):
             widgets.text("span", words("count.nothing" if run.carried_out else "count.unwritten"))
     if run.taken_back:
         widgets.text("div", words("runs.taken_back"), "zk-muted")
@@ -98,7 +105,7 @@ def counts(words: Words, run: RunDetails) -> dict[str, str]:
 def shortfalls(words: Words, runs: Sequence[RunDetails]) -> list[str]:
     """What runs that ended well did not write of their plans, in sentences; empty when they wrote everything."""
     done = [run for run in runs if run.carried_out]
-    names = (*_SHORTFALLS, *_REFUSALS)
+    names = (*_SHORTFALLS, *REFUSALS)
     sums = {name: sum(run.counts.get(name, 0) for run in done) for name in names}
     return [words(f"sync.done.{name}", number=words.number(number)) for name, number in sums.items() if number]
 

@@ -12,13 +12,13 @@ from zk_pipeline.decisions import plans
 from zk_pipeline.decisions.plans import PlanLineView, PlannedDay, StoredPlan
 from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
-from zk_pipeline.identity.actors import Role, StaleError
+from zk_pipeline.identity.actors import OperationError, Role, StaleError
 from zk_pipeline.operate import runs, sync
 from zk_pipeline.operate.runs import RunDetails, StartedRun
 from zk_pipeline.operate.sync import RequestState, SyncRequest
 from zk_pipeline.runtime.settings import PushMode
+from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console import runs as run_table
-from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.runs import Watch
 from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column
@@ -156,6 +156,7 @@ def _line(words: Words, line: PlanLineView, selection: Selection | None) -> list
 DAYS = 7
 
 _SUCCESS, _FAILURE = "success", "failure"
+_ENDS = ("from", "to")
 _SEVERAL = 2
 
 Days = tuple[date, date]
@@ -204,7 +205,8 @@ class SyncDialog:
                 self._run_button.set_visibility(False)
 
     def _changed(self) -> None:
-        """The plan of other days is dropped."""
+        """The plan of other days is dropped, and so is what was wrong with them."""
+        self._first.error = self._last.error = None
         self._planned = None
         self._selection.lines.clear()
         self._approve_button.set_visibility(False)
@@ -213,7 +215,7 @@ class SyncDialog:
     def _days(self) -> Days | None:
         first, last = widgets.day_of(self._first), widgets.day_of(self._last)
         if first is None or last is None:
-            self._visit.warn(self._words("sync.days"))
+            feedback.refuse(self._first if first is None else self._last, self._words("sync.days"))
             return None
         return first, last
 
@@ -222,7 +224,13 @@ class SyncDialog:
         if days is None:
             return
         visit, self._key = self._visit, new_key()
-        started = await visit.once(self._key, plans.launch, visit.runtime, visit.actor, *days)
+        try:
+            started = await visit.once(self._key, plans.launch, visit.runtime, visit.actor, *days)
+        except OperationError as error:
+            if error.field not in _ENDS:
+                raise
+            feedback.refuse(self._first if error.field == "from" else self._last, self._words.said(error))
+            return
         self._changed()
         await self._watch.until(lambda: self._look_at_plan(started, days))
 

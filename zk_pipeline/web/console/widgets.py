@@ -259,7 +259,7 @@ def dialog(title: str, close: str, *, wide: bool = False) -> Iterator[ui.dialog]
         made.on("hide", made.delete)
         with box(f"zk-dialog {'zk-wide' if wide else ''}") as around:
             with box("zk-dialog-head"):
-                heading = text("h2", title, "zk-dialog-title")
+                heading = text("h2", title, "zk-dialog-title").props("dir=auto")
                 icon_button(close, "close", made.close)
             made.props["aria-labelledby"] = heading.html_id
             with box("zk-dialog-body"):

@@ -28,6 +28,8 @@ def run(counts: Mapping[str, int], *, carried_out: bool = True) -> RunDetails:
         ({"entries": 9, "planned": 3, "unapproved": 3}, ["9 read", "3 planned", "3 waiting for approval"]),
         ({"withheld": 4}, ["4 not written: writing is off"]),
         ({"undone": 5, "left": 2}, ["5 taken back", "2 left as they were"]),
+        ({"mended": 1}, ["1 changed in Kimai"]),
+        ({"tagged": 40}, ["40 tagged"]),
         ({"in_sync": 7}, []),
     ],
 )

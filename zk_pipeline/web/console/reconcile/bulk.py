@@ -11,6 +11,7 @@ from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.resolutions import Choice, needs_why
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console.causes import subject_of
 from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.visit import Visit, new_key
@@ -65,7 +66,8 @@ class Bulk:
             self._count()
 
         made = ui.checkbox(value=row.id in self._selected, on_change=change).props("dense")
-        made.props["aria-label"] = self._words("bulk.select", what=row.ticket_number or row.key)
+        about = subject_of(self._words, row.ticket_number, row.kimai_id, row.key)
+        made.props["aria-label"] = self._words("bulk.select", what=about)
         self._boxes[row.id] = made
 
     def _toggle_all(self) -> None:

@@ -23,7 +23,7 @@ from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.stages.push.mending import MendRequest
 from zk_pipeline.web.console import feedback, widgets
-from zk_pipeline.web.console.causes import title_of
+from zk_pipeline.web.console.causes import subject_of, title_of
 from zk_pipeline.web.console.mappings import forms
 from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.reconcile.bulk import Bulk
@@ -142,6 +142,8 @@ class Cards:
                     number = words.count("todo.bookings", cause.conflicts)
                     sum_ = widgets.text("p", f"{number} · {words.hours(cause.minutes)}", "zk-muted zk-cause-sum")
                     sum_.props["title"] = words.minutes(cause.minutes)
+                    if cause.kind == Reason.REFUSED_BY_KIMAI:  # All such cards have one title; this tells them apart.
+                        widgets.text("p", words.said(cause.text), "zk-muted")
                 if visit.may(Role.OPERATOR):
                     with widgets.box("zk-cause-fixes"):
                         self._fixes(cause)
@@ -162,7 +164,7 @@ class Cards:
     def _rows(self, cause: Cause, rows: ConflictList) -> None:
         words, may = self._visit.words, self._visit.may(Role.OPERATOR)
         next_step = words.known(f"cause.next.{cause.kind}", words.known(f"next.{cause.reason}", ""))
-        widgets.text("p", next_step or cause.text, "zk-muted")
+        widgets.text("p", next_step or words.said(cause.text), "zk-muted")
         choices = [choice for choice in _BULK if choice in ALLOWED[Reason(cause.reason)]]
         if may:
             self._bulk.bar(cause.ids, [*choices, *_leaving(cause)])
@@ -177,13 +179,12 @@ class Cards:
     def _row(self, row: Conflict, *, may: bool) -> list[Cell]:
         words, visit = self._visit.words, self._visit
         ticket = " ".join(filter(None, (row.ticket_number, row.ticket_title)))
+        title = subject_of(words, ticket, row.kimai_id, row.key)
         open_row = visit.act(Role.VIEWER, lambda: detail.of_conflict(visit, self._pane, row.id))
         return [
             *([lambda: self._bulk.box(row)] if may else []),
             words.day(row.entry_date),
-            lambda: widgets.open_button(ticket or words("reconcile.sheet", id=row.kimai_id), open_row).props(
-                "data-zk-item"
-            ),
+            lambda: widgets.open_button(title, open_row).props("data-zk-item"),
             row.user_name or "",
             row.organization_name or row.customer_name or "",
             lambda: widgets.hours(words, row.minutes),

@@ -9,10 +9,12 @@ from zk_pipeline.decisions import comparison, conflicts
 from zk_pipeline.decisions.comparison import NO_NAMES, FieldComparison, PlanRow, TimesheetCandidate
 from zk_pipeline.decisions.conflicts import ChoiceOption, ConflictView, PastConflict
 from zk_pipeline.domain.decision import Status
+from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import RECORDED, Choice, needs_why, stands
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.audit import show_story
+from zk_pipeline.web.console.causes import subject_of
 from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column
@@ -38,7 +40,8 @@ async def of_line(visit: Visit, pane: Pane, line: PlanRow) -> None:
     """Open a line without conflict."""
     view = await visit.ask(comparison.plan_line_detail, visit.runtime, line.day, line.key)
     words = visit.words
-    number = line.booking.ticket_number if line.booking else line.key
+    sheet = line.timesheet.timesheet_id if line.timesheet else None
+    number = subject_of(words, line.booking.ticket_number if line.booking else None, sheet, line.key)
     with pane.showing(words("detail.line", what=number, day=words.day(line.day)), _title_of(line)):
         if line.taken_back_by:
             widgets.text("p", words("value.taken_back"), "zk-note zk-warn")
@@ -76,7 +79,8 @@ async def one_by_one(visit: Visit, pane: Pane, conflict_ids: Sequence[int]) -> N
 
 def _show(visit: Visit, pane: Pane, view: ConflictView, following: Sequence[int]) -> None:
     conflict, words = view.conflict, visit.words
-    title = f"{conflict.ticket_number or conflict.key} · {words.day(conflict.entry_date)}"
+    about = subject_of(words, conflict.ticket_number, conflict.kimai_id, conflict.key)
+    title = f"{about} · {words.day(conflict.entry_date)}"
     with pane.showing(title, conflict.ticket_title or ""):
         _ConflictPane(visit, view, pane, following).show()
 
@@ -129,7 +133,9 @@ class _ConflictPane:
         _sides(self._visit, self._view.sides)
         with widgets.box("zk-details", "details"):
             widgets.text("summary", words("detail.text"))
-            widgets.text("p", words.said(conflict.text), "zk-muted")
+            # The next step that it ends with is one at the command line; the pane has buttons for it.
+            text = conflict.text.removesuffix(EXPLANATIONS[Reason(conflict.reason)].next_step).strip()
+            widgets.text("p", words.said(text), "zk-muted")
         _links(self._visit, conflict.ticket_url, conflict.timesheet_url, conflict.day_url, conflict.key)
         self._history()
 

@@ -5,6 +5,7 @@ from zk_pipeline.decisions.conflicts import Conflict, ConflictList
 from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console.causes import subject_of
 from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.visit import Visit
@@ -45,12 +46,13 @@ class LeftOut:
 
     def _row(self, row: Conflict) -> list[Cell]:
         words, visit = self._visit.words, self._visit
-        ticket = " ".join(filter(None, (row.ticket_number, row.ticket_title))) or row.key
+        ticket = " ".join(filter(None, (row.ticket_number, row.ticket_title)))
+        title = subject_of(words, ticket, row.kimai_id, row.key)
         open_row = visit.act(Role.VIEWER, lambda: detail.of_conflict(visit, self._pane, row.id))
         by = words("left_out.by", name=row.decided_by_name, at=words.instant(row.decided_at)) if row.decided_at else ""
         return [
             words.day(row.entry_date),
-            lambda: widgets.open_button(ticket, open_row).props("data-zk-item"),
+            lambda: widgets.open_button(title, open_row).props("data-zk-item"),
             row.user_name or "",
             row.organization_name or row.customer_name or "",
             lambda: widgets.hours(words, row.minutes),

@@ -10,6 +10,7 @@ from zk_pipeline.decisions.lists import LineFilter, LineSelection
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console.causes import subject_of
 from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.visit import Visit
@@ -128,7 +129,8 @@ class Listing:
     def _row(self, line: PlanRow) -> list[Cell]:
         words, booking = self._visit.words, line.booking
         sheet = line.timesheet
-        title = f"{booking.ticket_number} {booking.ticket_title}" if booking else words("reconcile.sheet", id=line.key)
+        ticket = f"{booking.ticket_number} {booking.ticket_title}" if booking else None
+        title = subject_of(words, ticket, sheet.timesheet_id if sheet else None, line.key)
         minutes = booking.minutes if booking else sheet.minutes if sheet else None
         return [
             words.day(line.day),

@@ -27,12 +27,12 @@ class Pane:
         self._box.props["aria-label"] = title
         with self._box:
             with widgets.box("zk-pane-head"):
-                heading = feedback.focusable(widgets.text("h3", title, "zk-pane-title"))
+                heading = feedback.focusable(widgets.text("h3", title, "zk-pane-title")).props("dir=auto")
                 close = widgets.icon_button(words("close"), "close", self.close)
                 close.props("data-zk-close")
             with widgets.box("zk-pane-body"):
                 if lead:
-                    widgets.text("p", lead, "zk-lead")
+                    widgets.text("p", lead, "zk-lead").props("dir=auto")
                 yield
         self._visit.client.run_javascript(f"setTimeout(() => getHtmlElement({heading.id})?.focus(), 60)")
 

@@ -150,6 +150,7 @@ WORDS = {
     "runs.counts": ("What it did", "Was er tat", "Ce qu'elle a fait"),
     "runs.link": ("Dagster", "Dagster", "Dagster"),
     "runs.actions": ("Actions", "Aktionen", "Actions"),
+    "runs.plan": ("Show the plan…", "Plan zeigen…", "Voir le plan…"),
     "runs.approve": ("Approve…", "Freigeben…", "Approuver…"),
     "runs.again": ("Sync again", "Erneut abgleichen", "Synchroniser à nouveau"),
     "runs.undo": ("Undo…", "Zurücknehmen…", "Annuler…"),
@@ -192,6 +193,8 @@ WORDS = {
     "count.deleted": ("deleted", "gelöscht", "supprimées"),
     "count.linked": ("linked", "verknüpft", "liées"),
     "count.adopted": ("found again", "wiedergefunden", "retrouvées"),
+    "count.mended": ("changed in Kimai", "in Kimai geändert", "modifié dans Kimai"),
+    "count.tagged": ("tagged", "markiert", "marquées"),
     "count.undone": ("taken back", "zurückgenommen", "annulées"),
     "count.unapproved": ("waiting for approval", "warten auf Freigabe", "en attente d'approbation"),
     "count.withheld": (

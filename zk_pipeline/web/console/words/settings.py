@@ -5,7 +5,7 @@ WORDS = {
     "users.title": ("Users", "Benutzer", "Utilisateurs"),
     "users.about": (
         "Who may sign in, and what they may do. Every change is in the audit trail.",
-        "Wer sich anmelden darf, und was wer darf. Jede Änderung steht im Prüfpfad.",
+        "Wer sich anmelden darf, und was wer darf. Jede Änderung steht im Protokoll.",
         "Qui peut se connecter, et faire quoi. Chaque changement est dans le journal d'audit.",
     ),
     "users.email": ("E-mail", "E-Mail", "E-mail"),
@@ -13,7 +13,7 @@ WORDS = {
     "users.role": ("Role", "Rolle", "Rôle"),
     "users.role.about": (
         "Viewers look. Operators decide, map and sync. Admins also set up systems, schedules and users.",
-        "Betrachter sehen alles. Bediener entscheiden, ordnen zu und gleichen ab. Administratoren richten auch ein.",
+        "Nur lesen: sieht alles. Bearbeitung: entscheidet, ordnet zu, gleicht ab. Administration: richtet auch ein.",
         "Les lecteurs regardent. Les opérateurs décident et synchronisent. Les administrateurs règlent aussi tout.",
     ),
     "users.state": ("Sign-in", "Anmeldung", "Connexion"),
@@ -59,7 +59,7 @@ WORDS = {
     "users.deactivate": ("Deactivate", "Deaktivieren", "Désactiver"),
     "users.deactivate.about": (
         "They are out at once: sessions and API tokens end for good. What they did stays in the trail.",
-        "Der Zugang endet sofort: Sitzungen und API-Tokens enden endgültig. Was war, bleibt im Prüfpfad.",
+        "Der Zugang endet sofort: Sitzungen und API-Tokens enden endgültig. Was war, bleibt im Protokoll.",
         "L'accès cesse aussitôt : sessions et jetons prennent fin. Ce qui fut fait reste dans le journal.",
     ),
     "users.activate": ("Activate again", "Wieder aktivieren", "Réactiver"),
