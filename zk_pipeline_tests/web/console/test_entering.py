@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Literal
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,7 +19,7 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import access
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site, Visitor, accessible
+from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site, Visitor, accessible, overflow, violations
 
 
 def get(site: Site, path: str, **headers: str) -> httpx.Response:
@@ -251,6 +252,19 @@ def set_up(page: Page, site: Site) -> TOTP:
     with site.database.transaction() as connection:  # As if half a minute went by.
         connection.execute(text("UPDATE sync.second_factors SET last_step = 0"))
     return app
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_at_the_sign_in_in_either_theme_nor_with_text_of_twice_the_size(
+    visit: Visit, site: Site, scheme: Literal["light", "dark"]
+):
+    page = visit(width=PHONE, locale="de-DE").page
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{site.url}/sign-in")
+    for size in ("100%", "200%"):
+        page.evaluate(f"document.documentElement.style.fontSize = '{size}'")
+        assert overflow(page) <= 0
+        assert violations(page) == []
 
 
 def test_a_second_factor_is_set_up_asked_for_on_a_phone_and_removed(visit: Visit, site: Site):
