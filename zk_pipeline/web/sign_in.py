@@ -96,9 +96,10 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --back: #14161b; --card: #1e2128; --text: #eceef2; --soft: #a9b0bd;
   --line: #737b8a; --main: #8ab4f8; --on-main: #10131a; --bad: #ff9a9a; } }
 * { box-sizing: border-box; }
-body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 1rem; background: var(--back);
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: min(1rem, 4vw);
+  grid-template-columns: minmax(0, 1fr); overflow-wrap: anywhere; background: var(--back);
   color: var(--text); font: 1rem/1.5 system-ui, sans-serif; }
-main { width: 100%; max-width: 24rem; padding: 2rem; background: var(--card); border-radius: .75rem;
+main { width: 100%; max-width: 24rem; padding: min(2rem, 7vw); background: var(--card); border-radius: .75rem;
   box-shadow: 0 1px 4px rgb(0 0 0 / .2); }
 h1 { margin: 0; font-size: 1.5rem; }
 .lead { margin: 0 0 1.5rem; color: var(--soft); }
