@@ -13,7 +13,7 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.web.console import access
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, overflow, serving, sign_in, standing, window
+from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, below, overflow, serving, sign_in, standing, window
 from zk_sandbox.server import SandboxProcess
 
 STYLES = (Path(access.__file__).parent / "assets" / "console.css").read_text(encoding="utf-8")
@@ -230,6 +230,21 @@ def test_states_keep_their_borders_where_the_system_sets_the_colours(visit: Visi
     assert said.evaluate("one => getComputedStyle(one).borderStyle") == "solid"
     shares = page.locator(".zk-share").first
     assert shares.evaluate("one => getComputedStyle(one).forcedColorAdjust") == "none"
+
+
+def test_what_is_wrong_with_the_days_of_a_sync_stands_below_them(visit: Visit):
+    page = visit(Role.OPERATOR).open("/runs")
+    page.get_by_role("button", name="Run sync now").click()
+    dialog = page.get_by_role("dialog", name="Run sync now")
+    preview = dialog.get_by_role("button", name="Preview")
+    dialog.get_by_label("From").fill("")
+    preview.click()
+    expect(below(dialog, "From")).to_contain_text("Choose both days.")
+    dialog.get_by_label("From").fill("2025-10-09")
+    dialog.get_by_label("To").fill("2025-10-08")
+    preview.click()
+    expect(below(dialog, "To")).to_contain_text("is before")
+    expect(below(dialog, "From")).not_to_contain_text("Choose both days.")
 
 
 # How the three kinds of colour blindness see a colour: Machado, Oliveira and Fernandes 2009, at full severity.
