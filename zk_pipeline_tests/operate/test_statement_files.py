@@ -25,6 +25,7 @@ from zk_pipeline.billing.files.pdf_pages import drawable
 from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import Closing, fingerprint
+from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Invoice
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.domain.statement import Amounts, DayMinutes, Statement, StatementCustomer, StatementLine, statement_of
@@ -129,6 +130,16 @@ def test_the_workbook_speaks_the_language_of_its_reader(statement: Statement) ->
     heads, first, second = ([cell.value for cell in row] for row in rows.iter_rows(min_row=2, max_row=4))
     assert (first[heads.index("abrechenbar")], second[heads.index("abrechenbar")]) == ("nein", "ja")
     assert (first[heads.index("Art")], second[heads.index("Art")]) == ("Buchung", "Nachtrag")
+
+
+def test_documents_name_the_reasons_of_open_conflicts_in_the_language_of_their_reader(readable: None) -> None:
+    made = stated([item()], conflicts=[OpenConflicts(ACME, 1, 1, reason, Decimal(30)) for reason in Reason])
+    look = replace(LOOK, language=Language.GERMAN, internal=True)
+    told = "1 \N{MULTIPLICATION SIGN} Agent nicht zugeordnet (30 min)"
+    book = load_workbook(io.BytesIO(render(made, FileFormat.XLSX, look)))
+    for text in (*(str(book[name]["A1"].value) for name in ("Übersicht", "Acme")), read_aloud(pages(made, look))):
+        assert told in text
+        assert not [reason for reason in Reason if "_" in reason and reason in text]
 
 
 def test_csv_keeps_negative_amounts_as_numbers_and_formulas_as_text(statement: Statement) -> None:
@@ -343,6 +354,12 @@ def pages(statement: Statement, style: DocumentStyle = LOOK) -> list[str]:
     """What stands on each page of its PDF."""
     content = render(statement, FileFormat.PDF, style).decode("latin-1")
     return [page for page in re.findall(r"stream\n(.*?)\nendstream", content, re.DOTALL) if " Tj" in page]
+
+
+def read_aloud(found: Sequence[str]) -> str:
+    """The text of pages as it is read, where a sentence goes on in the next line."""
+    told = " ".join(re.findall(r"\(((?:\\.|[^\\)])*)\) Tj", "\n".join(found)))
+    return re.sub(r"\s+", " ", re.sub(r"\\(.)", r"\1", told))
 
 
 def table(statement: Statement, name: str) -> tuple[list[str], list[list[Any]]]:

@@ -1,6 +1,6 @@
 """The style of documents: language, letterhead, font, and whether they are internal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -71,11 +71,11 @@ class DocumentStyle:
         """The sentence about open credits; empty without any."""
         return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
 
-    def questions_sentence(self, accounts: Sequence[CustomerStatement], named: Callable[[str], str] = str) -> str:
-        """The sentences about open conflicts and corrections, with reasons as they are `named`; empty without any."""
+    def questions_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
+        """The sentences about open conflicts and corrections; empty without any."""
         questions = questions_of(accounts)
         listed = ", ".join(
-            f"{number} {named(reason)} ({self.word('min', minutes=self.minutes(minutes))})"
+            f"{number} \N{MULTIPLICATION SIGN} {self.word(f'reason.{reason}')} ({self.length(minutes)})"
             for reason, (number, minutes) in questions.items()
         )
         corrections = sum((abs(line.amounts.corrections_open) for row in accounts for line in row.lines), ZERO)
@@ -91,7 +91,7 @@ class DocumentStyle:
             return ""
         listed = "; ".join(
             self.word("timesheets.one" if number == 1 else "timesheets.many", number=number)
-            + f", {self.word('min', minutes=self.minutes(minutes))}, {self.word(origin)}"
+            + f", {self.length(minutes)}, {self.word(origin)}"
             for origin, (number, minutes) in beside.items()
         )
         whole = self.minutes(sum((account.kimai_in_all for account in accounts), ZERO))
@@ -122,6 +122,10 @@ class DocumentStyle:
     def minutes(self, minutes: Decimal) -> str:
         """Minutes in the language's format."""
         return self.number(plain(minutes))
+
+    def length(self, minutes: Decimal) -> str:
+        """An amount of time in a sentence."""
+        return self.word("min", minutes=self.minutes(minutes))
 
     def time(self, minutes: Decimal) -> str:
         """Minutes as hours, exactly: `12:30`."""

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+from zk_pipeline.languages import reasons
+
 WORDS: Mapping[str, tuple[str, str, str]] = {
+    **reasons.WORDS,
     "title": ("Service record", "Leistungsnachweis", "Relevé de prestations"),
     "period": ("Period", "Zeitraum", "Période"),
     "to": ("{first} to {last}", "{first} bis {last}", "{first} au {last}"),
