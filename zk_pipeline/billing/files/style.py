@@ -12,7 +12,15 @@ from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import Closing
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.domain.statement import ZERO, CustomerStatement, hours, other_time_by_origin, plain, questions_of
+from zk_pipeline.domain.statement import (
+    NO_ACTIVITY,
+    ZERO,
+    CustomerStatement,
+    hours,
+    other_time_by_origin,
+    plain,
+    questions_of,
+)
 from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
 from zk_pipeline.languages import Language
 from zk_pipeline.runtime.settings import Settings
@@ -97,6 +105,14 @@ class DocumentStyle:
         whole = self.minutes(sum((account.kimai_in_all for account in accounts), ZERO))
         about = "beside" if len(accounts) == 1 else "beside_all"
         return f"{self.word(about, listed=listed)} {self.word('kimai_in_all', minutes=whole)}"
+
+    def activity(self, name: str) -> str:
+        """An activity, or in words that a booking has no type."""
+        return self.word("no_type") if name == NO_ACTIVITY else name
+
+    def status(self, status: str) -> str:
+        """The status of an invoice; one that is not known is shown as Kimai names it."""
+        return self.word(f"cell.{status}") if f"cell.{status}" in WORDS else status
 
     def item_note(self, item: StatementItem) -> str:
         """The note of a time sheet; empty for ordinary bookings."""

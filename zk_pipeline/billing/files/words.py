@@ -152,6 +152,7 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "adjustment.booked": ("adjustment of {day}", "Nachtrag vom {day}", "régularisation du {day}"),
     "adjustment.open": ("open", "offen", "ouvert"),
     "adjustment.settled": ("settled: {note}", "erledigt: {note}", "réglé : {note}"),
+    "no_type": ("(no type)", "(ohne Art)", "(sans type)"),
     "date": ("Date", "Datum", "Date"),
     "ticket": ("Ticket", "Ticket", "Ticket"),
     "about": ("Subject", "Betreff", "Objet"),
