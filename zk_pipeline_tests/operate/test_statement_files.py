@@ -25,9 +25,18 @@ from zk_pipeline.billing.files.pdf_pages import drawable
 from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import Closing, fingerprint
+from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Invoice
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.domain.statement import Amounts, DayMinutes, Statement, StatementCustomer, StatementLine, statement_of
+from zk_pipeline.domain.statement import (
+    NO_ACTIVITY,
+    Amounts,
+    DayMinutes,
+    Statement,
+    StatementCustomer,
+    StatementLine,
+    statement_of,
+)
 from zk_pipeline.domain.statement_rows import AdjustmentLine, Money, OpenConflicts, Origin, StatementItem
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.languages import Language
@@ -129,6 +138,32 @@ def test_the_workbook_speaks_the_language_of_its_reader(statement: Statement) ->
     heads, first, second = ([cell.value for cell in row] for row in rows.iter_rows(min_row=2, max_row=4))
     assert (first[heads.index("abrechenbar")], second[heads.index("abrechenbar")]) == ("nein", "ja")
     assert (first[heads.index("Art")], second[heads.index("Art")]) == ("Buchung", "Nachtrag")
+
+
+def test_what_has_no_type_and_invoices_are_named_in_the_language_of_the_reader(readable: None) -> None:
+    look, nothing = replace(LOOK, language=Language.GERMAN), NO_ACTIVITY
+    line = StatementLine(ACME, "Anna", "", nothing, Amounts(1, zammad=Decimal(30), kimai=Decimal(30)))
+    rows = {"items": [item(activity=nothing)], "adjustments": [credit(ACME, activity=nothing)]}
+    made = statement_of(MONTH, [line], **rows, money=[invoiced("paid")])
+    book = load_workbook(io.BytesIO(render(made, FileFormat.XLSX, look)))
+    for name in ("Zeiteinträge", "Nachträge und Gutschriften", "Acme"):
+        heads, row = ([cell.value for cell in cells] for cells in book[name].iter_rows(min_row=2, max_row=3))
+        assert row[heads.index("Tätigkeit")] == "(ohne Art)"
+    told = "Rechnungen, ohne Steuer: 2025-0107 (100,00 EUR, bezahlt)."
+    assert told in str(book["Acme"]["A1"].value)
+    assert told in read_aloud(pages(made, look))
+    unknown = replace(made, accounts=(replace(made.accounts[0], money=(invoiced("disputed"),)),))
+    assert "(100,00 EUR, disputed)" in read_aloud(pages(unknown, look))
+
+
+def test_documents_name_the_reasons_of_open_conflicts_in_the_language_of_their_reader(readable: None) -> None:
+    made = stated([item()], conflicts=[OpenConflicts(ACME, 1, 1, reason, Decimal(30)) for reason in Reason])
+    look = replace(LOOK, language=Language.GERMAN, internal=True)
+    told = "1 \N{MULTIPLICATION SIGN} Agent nicht zugeordnet (30 min)"
+    book = load_workbook(io.BytesIO(render(made, FileFormat.XLSX, look)))
+    for text in (*(str(book[name]["A1"].value) for name in ("Übersicht", "Acme")), read_aloud(pages(made, look))):
+        assert told in text
+        assert not [reason for reason in Reason if "_" in reason and reason in text]
 
 
 def test_csv_keeps_negative_amounts_as_numbers_and_formulas_as_text(statement: Statement) -> None:
@@ -332,6 +367,13 @@ def test_without_rates_there_is_no_column_of_amounts(readable: None) -> None:
     assert ("Amount" in text, "(1:00)" in text, "(Support)" in text) == (False, True, True)
 
 
+def invoiced(status: str) -> Money:
+    """Acme's money: one invoice with this status."""
+    made_on, tax = datetime(2025, 9, 1, tzinfo=UTC), Decimal(19)
+    invoice = Invoice(1, "2025-0107", 1, "EUR", Decimal(119), tax, tax, status, made_on, 14, None)
+    return Money(ACME, "EUR", (), None, (invoice,))
+
+
 def stated(items: Sequence[StatementItem] = (), **more: Any) -> Statement:
     """Acme's month with these time sheets, and a line that has their minutes."""
     minutes = sum((each.minutes for each in items if each.origin is None), Decimal(0))
@@ -343,6 +385,12 @@ def pages(statement: Statement, style: DocumentStyle = LOOK) -> list[str]:
     """What stands on each page of its PDF."""
     content = render(statement, FileFormat.PDF, style).decode("latin-1")
     return [page for page in re.findall(r"stream\n(.*?)\nendstream", content, re.DOTALL) if " Tj" in page]
+
+
+def read_aloud(found: Sequence[str]) -> str:
+    """The text of pages as it is read, where a sentence goes on in the next line."""
+    told = " ".join(re.findall(r"\(((?:\\.|[^\\)])*)\) Tj", "\n".join(found)))
+    return re.sub(r"\s+", " ", re.sub(r"\\(.)", r"\1", told))
 
 
 def table(statement: Statement, name: str) -> tuple[list[str], list[list[Any]]]:
@@ -460,20 +508,7 @@ def test_a_closed_month_tells_date_and_hash_in_each_document(readable: None) -> 
 
 
 def test_every_month_has_the_same_sheets_and_columns_whatever_is_zero() -> None:
-    invoice = Invoice(
-        1,
-        "2025-0107",
-        1,
-        "EUR",
-        Decimal(119),
-        Decimal(19),
-        Decimal(19),
-        "new",
-        datetime(2025, 9, 1, tzinfo=UTC),
-        14,
-        None,
-    )
-    full = stated([item()], adjustments=[credit(ACME)], money=[Money(ACME, "EUR", (), None, (invoice,))])
+    full = stated([item()], adjustments=[credit(ACME)], money=[invoiced("new")])
     sparse = replace(stated(), month=date(2025, 2, 1))
     names = (*OF_ALL, "Acme")
     assert [table(full, name)[0] for name in names] == [table(sparse, name)[0] for name in names]

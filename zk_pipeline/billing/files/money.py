@@ -40,7 +40,7 @@ def customer_sentences(style: DocumentStyle, row: Money) -> list[str]:
 def invoice_list(style: DocumentStyle, row: Money) -> str:
     """A list of the invoices with net amounts and status."""
     return ", ".join(
-        f"{each.number} ({style.number(money(each.total - each.tax, row.currency))}, {each.status})"
+        f"{each.number} ({style.number(money(each.total - each.tax, row.currency))}, {style.status(each.status)})"
         for each in row.invoices
     )
 

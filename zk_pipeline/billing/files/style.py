@@ -1,6 +1,6 @@
 """The style of documents: language, letterhead, font, and whether they are internal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,7 +12,15 @@ from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import Closing
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.domain.statement import ZERO, CustomerStatement, hours, other_time_by_origin, plain, questions_of
+from zk_pipeline.domain.statement import (
+    NO_ACTIVITY,
+    ZERO,
+    CustomerStatement,
+    hours,
+    other_time_by_origin,
+    plain,
+    questions_of,
+)
 from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
 from zk_pipeline.languages import Language
 from zk_pipeline.runtime.settings import Settings
@@ -71,11 +79,11 @@ class DocumentStyle:
         """The sentence about open credits; empty without any."""
         return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
 
-    def questions_sentence(self, accounts: Sequence[CustomerStatement], named: Callable[[str], str] = str) -> str:
-        """The sentences about open conflicts and corrections, with reasons as they are `named`; empty without any."""
+    def questions_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
+        """The sentences about open conflicts and corrections; empty without any."""
         questions = questions_of(accounts)
         listed = ", ".join(
-            f"{number} {named(reason)} ({self.word('min', minutes=self.minutes(minutes))})"
+            f"{number} \N{MULTIPLICATION SIGN} {self.word(f'reason.{reason}')} ({self.length(minutes)})"
             for reason, (number, minutes) in questions.items()
         )
         corrections = sum((abs(line.amounts.corrections_open) for row in accounts for line in row.lines), ZERO)
@@ -91,12 +99,20 @@ class DocumentStyle:
             return ""
         listed = "; ".join(
             self.word("timesheets.one" if number == 1 else "timesheets.many", number=number)
-            + f", {self.word('min', minutes=self.minutes(minutes))}, {self.word(origin)}"
+            + f", {self.length(minutes)}, {self.word(origin)}"
             for origin, (number, minutes) in beside.items()
         )
         whole = self.minutes(sum((account.kimai_in_all for account in accounts), ZERO))
         about = "beside" if len(accounts) == 1 else "beside_all"
         return f"{self.word(about, listed=listed)} {self.word('kimai_in_all', minutes=whole)}"
+
+    def activity(self, name: str) -> str:
+        """An activity, or in words that a booking has no type."""
+        return self.word("no_type") if name == NO_ACTIVITY else name
+
+    def status(self, status: str) -> str:
+        """The status of an invoice; one that is not known is shown as Kimai names it."""
+        return self.word(f"cell.{status}") if f"cell.{status}" in WORDS else status
 
     def item_note(self, item: StatementItem) -> str:
         """The note of a time sheet; empty for ordinary bookings."""
@@ -122,6 +138,10 @@ class DocumentStyle:
     def minutes(self, minutes: Decimal) -> str:
         """Minutes in the language's format."""
         return self.number(plain(minutes))
+
+    def length(self, minutes: Decimal) -> str:
+        """An amount of time in a sentence."""
+        return self.word("min", minutes=self.minutes(minutes))
 
     def time(self, minutes: Decimal) -> str:
         """Minutes as hours, exactly: `12:30`."""

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 
+from zk_pipeline.languages import reasons
+
 WORDS: Mapping[str, tuple[str, str, str]] = {
+    **reasons.WORDS,
     "title": ("Service record", "Leistungsnachweis", "Relevé de prestations"),
     "period": ("Period", "Zeitraum", "Période"),
     "to": ("{first} to {last}", "{first} bis {last}", "{first} au {last}"),
@@ -149,6 +152,7 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "adjustment.booked": ("adjustment of {day}", "Nachtrag vom {day}", "régularisation du {day}"),
     "adjustment.open": ("open", "offen", "ouvert"),
     "adjustment.settled": ("settled: {note}", "erledigt: {note}", "réglé : {note}"),
+    "no_type": ("(no type)", "(ohne Art)", "(sans type)"),
     "date": ("Date", "Datum", "Date"),
     "ticket": ("Ticket", "Ticket", "Ticket"),
     "about": ("Subject", "Betreff", "Objet"),

@@ -21,7 +21,6 @@ from openpyxl.worksheet.worksheet import Worksheet
 from zk_pipeline.billing.files import money
 from zk_pipeline.billing.files.data import COLUMNS, amount_of
 from zk_pipeline.billing.files.style import DocumentStyle
-from zk_pipeline.billing.files.words import WORDS
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.statement import ZERO, Amounts, Statement
@@ -77,7 +76,9 @@ def render(statement: Statement, style: DocumentStyle) -> bytes:
     for account in statement.accounts:
         title = _title(account.customer.name, titles)
         titles.add(title.casefold())
-        lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
+        lines = [
+            ([line.agent, line.agent_email, style.activity(line.activity)], line.amounts) for line in account.lines
+        ]
         names = ["agent", "e-mail", "activity"]
         alone = replace(statement, accounts=(account,))
         head = _head(style, alone, f"{account.customer}, {month}.", closing, fresh)
@@ -127,7 +128,7 @@ def _items(statement: Statement, style: DocumentStyle) -> list[list[Value]]:
     return [
         [
             *(item.customer.name, item.customer.id or None, item.day, item.ticket, item.title, item.agent),
-            *(item.agent_email, item.activity, style.word(f"cell.{_what(item)}"), item.adjusts),
+            *(item.agent_email, style.activity(item.activity), style.word(f"cell.{_what(item)}"), item.adjusts),
             style.word("cell.yes" if item.billable else "cell.no"),
             *(item.booking, item.timesheet or None, item.currency, item.minutes, item.amount),
         ]
@@ -141,7 +142,11 @@ def _adjustments(statement: Statement, style: DocumentStyle) -> list[list[Value]
     return [
         [
             *(row.customer.name, row.customer.id or None, row.day, row.ticket, row.title, row.agent),
-            *(row.agent_email, row.activity, style.word("cell.credit" if row.is_credit else "cell.adjustment")),
+            *(
+                row.agent_email,
+                style.activity(row.activity),
+                style.word("cell.credit" if row.is_credit else "cell.adjustment"),
+            ),
             *(row.booked_on, style.word(f"cell.{row.state}"), row.note, row.booking, row.currency),
             *(row.minutes, row.amount),
         ]
@@ -155,7 +160,7 @@ def _invoices(statement: Statement, style: DocumentStyle) -> list[list[Value]]:
     return [
         [
             *(row.customer.name, row.customer.id or None, each.number, local_day(each.created_at, style.zone)),
-            *(_status(each.status, style), row.currency, each.total - each.tax, each.tax),
+            *(style.status(each.status), row.currency, each.total - each.tax, each.tax),
         ]
         for account in statement.accounts
         for row in account.money
@@ -167,11 +172,6 @@ def _what(item: StatementItem) -> str:
     if item.origin is not None:
         return item.origin.value
     return "adjustment" if item.adjusts else "booking"
-
-
-def _status(status: str, style: DocumentStyle) -> str:
-    """Of an invoice, in the language of the style; one that is not known is shown as Kimai names it."""
-    return style.word(f"cell.{status}") if f"cell.{status}" in WORDS else status
 
 
 def _list(

@@ -195,7 +195,10 @@ def test_a_month_with_a_question_is_a_draft_that_names_its_minutes(months: Marts
     assert not any(line.amounts.waiting for line in october.lines)
     assert (october.verdict, october.is_draft) == (Verdict.WAITING, True)
     assert questions_of(october.accounts) == {"marker_cloned": (1, Decimal(30))}
-    assert LOOK.questions_sentence(october.accounts) == "Open conflicts: 1 marker_cloned (30 min)."
+    assert (
+        LOOK.questions_sentence(october.accounts)
+        == "Open conflicts: 1 \N{MULTIPLICATION SIGN} Marker duplicated (30 min)."
+    )
     standing = periods.closing_state(months.runtime, "2025-10")
     assert any("open conflicts: 1 about 30 minutes" in text for text in standing.objections), standing.objections
 

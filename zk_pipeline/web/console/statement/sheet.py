@@ -46,7 +46,7 @@ def verdict(visit: Visit, statement: Statement) -> None:
             widgets.link(words("statement.decide"), "/reconcile")
     equation(visit, statement)
     style = figures.style_for(visit)
-    questions = style.questions_sentence(statement.accounts, lambda reason: words(f"reason.{reason}"))
+    questions = style.questions_sentence(statement.accounts)
     of_accounts = (questions, style.credits_sentence(statement.credited))
     for text in filter(None, (*of_accounts, style.other_time_sentence(statement.accounts))):
         widgets.text("p", text)

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.languages import Language, translated
+from zk_pipeline.languages import Language, reasons, translated
 from zk_pipeline.web.console.words import (
     account,
     audit,
@@ -37,6 +37,7 @@ CATALOGS: tuple[Texts, ...] = (
     mappings.WORDS,
     reconcile.WORDS,
     todo.WORDS,
+    reasons.WORDS,
     decisions.WORDS,
     statement.WORDS,
     month.WORDS,
