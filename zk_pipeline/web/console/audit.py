@@ -1,6 +1,5 @@
 """The section Audit: the audit trail, and the story of one entry."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +15,7 @@ from zk_pipeline.domain.instants import day_start
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console.marks import named
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Panel
@@ -24,9 +24,6 @@ from zk_pipeline.web.console.words import Words
 # The audit trail as a list: filters, pages, the detail of a row, and the export of what is filtered.
 
 SIZE = 20
-_DAYS = re.compile(r"days?:(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?", re.ASCII)
-_RUN_SHOWN = 8
-"""Characters of a run's id that are shown."""
 
 EXPORT = "/api/v1/audit/export"
 
@@ -135,18 +132,6 @@ class Trail:
             else:
                 details = entry.detail.items()
                 widgets.facts([(name, plain(words, value)) for name, value in details if value not in (None, "")])
-
-
-def named(words: Words, mark: str, names: Mapping[str, str]) -> str:
-    """Who or what `user:1` or `booking:73` is, by kind and name."""
-    kind, _, number = mark.partition(":")
-    if kind == "user" and mark in names:
-        return names[mark]
-    if days := _DAYS.fullmatch(mark):
-        first, last = days[1], days[2] or days[1]
-        return words.days(date.fromisoformat(first), date.fromisoformat(last))
-    said = names.get(mark) or (number[:_RUN_SHOWN] if kind == "run" else number)
-    return f"{words.known(f'subject.{kind}', kind)} {said}".strip()
 
 
 def plain(words: Words, value: object) -> str:

@@ -15,6 +15,7 @@ from zk_pipeline.web.console.words import (
     dashboard,
     decisions,
     mappings,
+    marks,
     month,
     reconcile,
     settings,
@@ -41,6 +42,7 @@ CATALOGS: tuple[Texts, ...] = (
     statement.WORDS,
     month.WORDS,
     audit.WORDS,
+    marks.WORDS,
 )
 
 _ALL: Texts = {key: texts for catalog in CATALOGS for key, texts in catalog.items()}
