@@ -17,7 +17,7 @@ from zk_pipeline.store import audit
 from zk_pipeline.store.audit import Anchor, Verification
 from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.database import to_json
-from zk_pipeline.store.raw_tables import activities, customers, projects
+from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
 from zk_pipeline.store.tables import (
     adjustments,
     audit_details,
@@ -35,6 +35,7 @@ _IN_KIMAI = {
     "kimai:customer:": customers,
     "kimai:project:": projects,
     "kimai:activity:": activities,
+    "kimai:user:": kimai_users,
 }
 """Which table has the names of a kind of mark."""
 
@@ -326,7 +327,7 @@ def names(runtime: Runtime, marks: Collection[str]) -> dict[str, str]:
 
 
 def _names_in_kimai(connection: Connection, connector: str, marks: Collection[str]) -> dict[str, str]:
-    """The names of customers, projects and activities that these marks mean, where they have been read."""
+    """The names of customers, projects, activities and users that these marks mean, where they have been read."""
     found: dict[str, str] = {}
     for kind, table in _IN_KIMAI.items():
         ids = _numbers([mark.removeprefix(kind) for mark in marks if mark.startswith(kind)])

@@ -13,7 +13,6 @@ _ERASED = re.compile(r"person-([0-9a-f]+)")
 _OF_KIMAI = re.compile(r"(kimai:[a-z]+):(.+)")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CHARACTERS = 8
-"""Shown of a run's id, and of what stands for an unknown account."""
 
 
 def actor(words: Words, said: str) -> str:
@@ -33,6 +32,11 @@ def named(words: Words, mark: str, names: Mapping[str, str]) -> str:
     return _dated(words, mark) or words.known(f"subject.{mark.replace(':', '.')}", "") or _counted(words, mark, names)
 
 
+def shortened(key: str) -> str:
+    """The beginning of an id or hash, which is enough to tell it from others."""
+    return key[:_CHARACTERS]
+
+
 def _dated(words: Words, mark: str) -> str:
     if days := _DAYS.fullmatch(mark):
         return words.days(date.fromisoformat(days[1]), date.fromisoformat(days[2] or days[1]))
@@ -44,7 +48,7 @@ def _dated(words: Words, mark: str) -> str:
 def _counted(words: Words, mark: str, names: Mapping[str, str]) -> str:
     """A kind in words with the name of the one that is meant, or its number."""
     if erased := _ERASED.fullmatch(mark):
-        return f"{words('subject.erased')} {erased[1][:_CHARACTERS]}"
+        return f"{words('subject.erased')} {shortened(erased[1])}"
     part = _OF_KIMAI.fullmatch(mark)
     kind, number = part.groups() if part else mark.partition(":")[::2]
     kind_said = words.known(f"subject.{kind.replace(':', '.')}", "")
@@ -56,7 +60,7 @@ def _counted(words: Words, mark: str, names: Mapping[str, str]) -> str:
 def _number(kind: str, number: str) -> str:
     match kind:
         case "run" | "account":
-            return number[:_CHARACTERS]
+            return shortened(number)
         case "audit":  # A digest may follow the rows.
             return number.partition(":")[0].replace(",", ", ")
         case "dagster":

@@ -1,14 +1,11 @@
 """Whom and what the audit trail names: everything that the code writes into it is shown in words."""
 
 import ast
-from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-import zk_pipeline
 from zk_pipeline.domain.mapping_lines import Kind
 from zk_pipeline.identity.throttle import ANONYMOUS
 from zk_pipeline.languages import Language
@@ -19,8 +16,9 @@ from zk_pipeline.web import webhooks
 from zk_pipeline.web.console import marks
 from zk_pipeline.web.console.words import Words
 from zk_pipeline.web.dagster_ui.rules import MUTATIONS
+from zk_pipeline_tests.web.console.recorded import PRODUCT, beginnings, called, recorded
 
-PRODUCT = Path(zk_pipeline.__file__).parent
+RECORDING = ("audit_event", "AuditEvent")
 ALL = [Words(language, ZoneInfo("Europe/Berlin")) for language in Language]
 ENGLISH, GERMAN, _ = ALL
 VALUES = {
@@ -34,70 +32,12 @@ VALUES = {
     "schedule:": list(schedules.NAMES),
 }
 """What may follow the beginning of a mark, where it is not a number."""
-ELSEWHERE = {
-    "subject": [],  # `Actor.audit_event` passes on what its callers give, and they are looked at.
-    "actor.name": ["user:7"],
-    "PROVIDER.name": ["identity-provider"],
-    "person.hashes.pseudonym": ["person-0123456789ab"],
-}
-"""The marks of expressions that name none."""
-
-
-def called(node: ast.Call) -> str:
-    return node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
-
-
-def beginnings(node: ast.expr, known: dict[str, list[ast.expr]]) -> list[str]:
-    """With what the marks begin that an expression gives; `known` has the values of names, and what functions return.
-
-    Fails for an expression whose marks cannot be told: say in `ELSEWHERE` which they are.
-    """
-    match node:
-        case ast.Constant(value=str(mark)):
-            return [mark]
-        case ast.IfExp():
-            return beginnings(node.body, known) + beginnings(node.orelse, known)
-        case ast.JoinedStr(values=[ast.Constant(value=str(first)), *_]):
-            return [first[: first.index(":") + 1]]
-        case ast.JoinedStr(values=[ast.FormattedValue(value=first), *_]):
-            return [f"{mark.partition(':')[0]}:" for mark in beginnings(first, known)]
-        case ast.Name(id=name) | ast.Call(func=ast.Name(id=name)) if name in known:
-            return [mark for value in known[name] for mark in beginnings(value, known)]
-        case _:
-            assert ast.unparse(node) in ELSEWHERE, ast.unparse(node)
-            return ELSEWHERE[ast.unparse(node)]
-
-
-def values_of(tree: ast.AST) -> dict[str, list[ast.expr]]:
-    """What is assigned to names, and what functions of one line return."""
-    found: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                found.setdefault(name, []).append(value)
-            case ast.FunctionDef(name=name, body=[*_, ast.Return(value=ast.expr() as value)]):
-                found.setdefault(name, []).append(value)
-            case _:
-                pass
-    return found
-
-
-def recorded() -> Iterator[tuple[ast.Call, dict[str, list[ast.expr]]]]:
-    """Every call that makes an event of the trail, with the values of the names around it."""
-    for file in PRODUCT.rglob("*.py"):
-        tree = ast.parse(file.read_text())
-        of_module = values_of(tree)
-        for function in ast.walk(tree):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                known = of_module | values_of(function)
-                calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
-                yield from ((call, known) for call in calls if called(call) in {"audit_event", "AuditEvent"})
 
 
 def subjects() -> set[str]:
     found = {
         mark
-        for call, known in recorded()
+        for call, known in recorded(*RECORDING)
         for mark in beginnings(call.args[1 if called(call) == "audit_event" else 2], known)
     }
     return {f"{mark}{value}" for mark in found for value in (VALUES.get(mark, ["7"]) if mark[-1] == ":" else [""])}

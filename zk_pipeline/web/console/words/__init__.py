@@ -14,6 +14,7 @@ from zk_pipeline.web.console.words import (
     connectors,
     dashboard,
     decisions,
+    facts,
     mappings,
     marks,
     month,
@@ -43,6 +44,7 @@ CATALOGS: tuple[Texts, ...] = (
     month.WORDS,
     audit.WORDS,
     marks.WORDS,
+    facts.WORDS,
 )
 
 _ALL: Texts = {key: texts for catalog in CATALOGS for key, texts in catalog.items()}
