@@ -1,7 +1,9 @@
 """Whom and what the audit trail names: everything that the code writes into it is shown in words."""
 
 import ast
+import re
 from itertools import product
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -95,3 +97,26 @@ def test_a_mark_is_said_by_its_kind_and_name(mark: str, said: str):
 
 def test_a_schedule_is_called_as_where_it_is_set():
     assert ENGLISH("subject.schedule.catch_up") == ENGLISH("schedule.catch_up")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Anna Berger", ("Anna Berger", "Anna Berger", "Anna Berger")),
+        ("cli:anna", ("anna, at the command line", "anna, auf der Kommandozeile", "anna, en ligne de commande")),
+        ("user:5", ("a former user (5)", "ein früherer Benutzer (5)", "un ancien utilisateur (5)")),
+        ("dagster", ("somebody in Dagster", "jemand in Dagster", "quelqu'un dans Dagster")),
+        ("", ("", "", "")),
+    ],
+)
+def test_an_actor_without_a_name_is_shown_as_people_would_say(said: str, shown: tuple[str, str, str]):
+    assert tuple(marks.actor(words, said) for words in ALL) == shown
+
+
+def test_whoever_decided_is_never_shown_as_stored():
+    """Each name of an actor, which may be a mark, goes through `marks.actor`."""
+    told = re.compile(r"(?<!marks\.actor\(words, )\b\w+\.(?:decided_by_name|approved_by|reviewed_by|cancelled_by)\b")
+    console = Path(marks.__file__).parent
+    lines = [line for file in console.rglob("*.py") for line in file.read_text().splitlines() if told.search(line)]
+    allowed = ("row.decided_by_name for row in decided.items", "row.cancelled_by == IN_DAGSTER")
+    assert [line for line in lines if not any(part in line for part in allowed)] == []
