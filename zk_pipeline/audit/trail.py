@@ -17,9 +17,27 @@ from zk_pipeline.store import audit
 from zk_pipeline.store.audit import Anchor, Verification
 from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.database import to_json
-from zk_pipeline.store.tables import audit_details, audit_logs, conflicts, normalized_entries, pushes, users
+from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
+from zk_pipeline.store.tables import (
+    adjustments,
+    audit_details,
+    audit_logs,
+    conflicts,
+    normalized_entries,
+    pushes,
+    users,
+)
 
 USER_PREFIX = "user:"
+
+_IN_KIMAI = {
+    "customer:": customers,
+    "kimai:customer:": customers,
+    "kimai:project:": projects,
+    "kimai:activity:": activities,
+    "kimai:user:": kimai_users,
+}
+"""Which table has the names of a kind of mark."""
 
 _LONGEST_ID = 18
 """Digits of the longest id."""
@@ -278,7 +296,7 @@ def _without_address(row: TrailRow) -> dict[str, Any] | None:
 def names(runtime: Runtime, marks: Collection[str]) -> dict[str, str]:
     """The names of actors and subjects such as `user:1`, `booking:73` and `conflict:5`, where they have one.
 
-    Bookings, their time sheets and conflicts are named by their tickets.
+    Bookings, their time sheets, conflicts and adjustments are named by their tickets.
     """
     ids: dict[str, list[str]] = {}
     for kind, _, number in (mark.partition(":") for mark in marks):
@@ -296,12 +314,26 @@ def names(runtime: Runtime, marks: Collection[str]) -> dict[str, str]:
             "conflict": select(asked.id, *tickets)
             .join_from(conflicts, normalized_entries, of_source & (entry.source_id == asked.source_id))
             .where(asked.id.in_(_numbers(ids.get("conflict", [])))),
+            "adjustment": select(adjustments.c.id, *tickets)
+            .join_from(adjustments, normalized_entries, of_source & (entry.source_id == adjustments.c.source_id))
+            .where(adjustments.c.id.in_(_numbers(ids.get("adjustment", [])))),
         }
-        found = names_of(connection, marks)
+        found = names_of(connection, marks) | _names_in_kimai(connection, connectors.target, marks)
         for kind, query in queries.items():
             if kind in ids:
                 for number, ticket, title in connection.execute(query):
                     found[f"{kind}:{number}"] = f"{ticket} {title}".strip()
+    return found
+
+
+def _names_in_kimai(connection: Connection, connector: str, marks: Collection[str]) -> dict[str, str]:
+    """The names of customers, projects, activities and users that these marks mean, where they have been read."""
+    found: dict[str, str] = {}
+    for kind, table in _IN_KIMAI.items():
+        ids = _numbers([mark.removeprefix(kind) for mark in marks if mark.startswith(kind)])
+        if ids:
+            query = select(table.c.id, table.c.name).where(table.c.connector == connector, table.c.id.in_(ids))
+            found |= {f"{kind}{row.id}": row.name for row in connection.execute(query)}
     return found
 
 

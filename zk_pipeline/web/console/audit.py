@@ -1,8 +1,7 @@
 """The section Audit: the audit trail, and the story of one entry."""
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
@@ -15,18 +14,16 @@ from zk_pipeline.audit.trail import TrailEntry, TrailFilter
 from zk_pipeline.domain.instants import day_start
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.runtime.dagster_server import run_url
-from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console import details, widgets
+from zk_pipeline.web.console.details import plain
+from zk_pipeline.web.console.marks import named
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Panel
-from zk_pipeline.web.console.words import Words
 
 # The audit trail as a list: filters, pages, the detail of a row, and the export of what is filtered.
 
 SIZE = 20
-_DAYS = re.compile(r"days?:(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?", re.ASCII)
-_RUN_SHOWN = 8
-"""Characters of a run's id that are shown."""
 
 EXPORT = "/api/v1/audit/export"
 
@@ -87,7 +84,9 @@ class Trail:
     def _load(self) -> Loaded:
         visit = self._visit
         entries, total = trail.page(visit.runtime, visit.actor, self._wanted(), SIZE, (self._page - 1) * SIZE)
-        marks = {mark for entry in entries for mark in (entry.actor, entry.subject)}
+        marks = {
+            mark for entry in entries for mark in (entry.actor, entry.subject, *details.marks_of(entry.detail or {}))
+        }
         return entries, total, trail.names(visit.runtime, marks)
 
     def _show(self, loaded: Loaded) -> None:
@@ -133,39 +132,7 @@ class Trail:
             if entry.detail is None:
                 widgets.text("p", words("audit.erased"), "zk-muted")
             else:
-                details = entry.detail.items()
-                widgets.facts([(name, plain(words, value)) for name, value in details if value not in (None, "")])
-
-
-def named(words: Words, mark: str, names: Mapping[str, str]) -> str:
-    """Who or what `user:1` or `booking:73` is, by kind and name."""
-    kind, _, number = mark.partition(":")
-    if kind == "user" and mark in names:
-        return names[mark]
-    if days := _DAYS.fullmatch(mark):
-        first, last = days[1], days[2] or days[1]
-        return words.days(date.fromisoformat(first), date.fromisoformat(last))
-    said = names.get(mark) or (number[:_RUN_SHOWN] if kind == "run" else number)
-    return f"{words.known(f'subject.{kind}', kind)} {said}".strip()
-
-
-def plain(words: Words, value: object) -> str:
-    """A stored value as people say it."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return words("yes" if value else "no")
-        case datetime():
-            return words.instant(value)
-        case date():
-            return words.day(value)
-        case Decimal() | int():
-            return words.number(value)
-        case str():
-            return words.known(f"value.{value}", words.known(f"reason.{value}", words.known(f"choice.{value}", value)))
-        case _:
-            return str(value)
+                widgets.facts([*details.facts(words, entry.detail, self._names)])
 
 
 def event_text(visit: Visit, event: str) -> str:

@@ -11,7 +11,7 @@ from zk_pipeline.operate import runs, sync
 from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.operate.sync import IN_DAGSTER, HeldDays
 from zk_pipeline.runtime.settings import PushMode
-from zk_pipeline.web.console import causes, feedback, widgets
+from zk_pipeline.web.console import causes, feedback, marks, widgets
 from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console.causes import Cause, causes_of
 from zk_pipeline.web.console.feedback import working
@@ -200,7 +200,8 @@ def show_held(visit: Visit, row: HeldDays, answered: Callable[[], Awaitable[None
     words, known = visit.words, {"at": visit.words.instant(row.cancelled_at)}
     known["days"] = words.days(row.first, row.last)
     in_dagster = row.cancelled_by == IN_DAGSTER
-    sentence = words("held.in_dagster", **known) if in_dagster else words("held.by", name=row.cancelled_by, **known)
+    name = marks.actor(words, row.cancelled_by)
+    sentence = words("held.in_dagster", **known) if in_dagster else words("held.by", name=name, **known)
     with widgets.box("zk-row"):
         widgets.text("span", sentence)
         widgets.link(words("dagster"), row.url, outside=True)

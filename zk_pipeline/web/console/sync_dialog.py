@@ -17,7 +17,7 @@ from zk_pipeline.operate import runs, sync
 from zk_pipeline.operate.runs import RunDetails, StartedRun
 from zk_pipeline.operate.sync import RequestState, SyncRequest
 from zk_pipeline.runtime.settings import PushMode
-from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console.runs import Watch
 from zk_pipeline.web.console.visit import Visit, new_key
@@ -120,7 +120,8 @@ def _approval(words: Words, day: PlannedDay) -> None:
             widgets.chip(words("approval.outdated"), "warn")
         else:
             widgets.chip(words("approval.partly", number=words.number(day.waiting)), "warn")
-        widgets.text("span", words("approval.by", name=day.approved_by, at=words.instant(day.approved_at)), "zk-muted")
+        name = marks.actor(words, day.approved_by)
+        widgets.text("span", words("approval.by", name=name, at=words.instant(day.approved_at)), "zk-muted")
         if day.changed:
             widgets.text("span", words("approval.changed", number=words.number(day.changed)), "zk-muted")
 

@@ -228,6 +228,19 @@ def test_an_entry_of_the_audit_trail_and_a_run_open_in_full(visit: Visit, site: 
     expect(accessible(page, "Run of").get_by_role("link", name="Dagster").first).to_be_visible()
 
 
+def test_the_trail_names_what_was_made_in_kimai_and_tells_its_details_in_words(visit: Visit, site: Site):
+    name = site.value(
+        "SELECT name FROM kimai.projects JOIN sync.audit_logs ON subject = 'kimai:project:' || projects.id "
+        "ORDER BY audit_logs.id LIMIT 1"
+    )
+    page = visit(Role.VIEWER).open("/audit")
+    page.locator("#audit").get_by_label("Search").fill("kimai.project.created")
+    row = page.locator("#audit tbody tr").filter(has_text=f"Kimai project {name}").first
+    expect(row).to_be_visible()
+    row.get_by_role("button", name="Project created").click()
+    expect(accessible(page, "Project created")).to_contain_text(f"Name{name}")
+
+
 def test_a_part_that_fails_says_so_and_leaves_the_rest_alone(visit: Visit, site: Site):
     with site.database.transaction() as connection:
         connection.execute(text("ALTER TABLE sync.sync_runs RENAME COLUMN counts TO counts_gone"))

@@ -22,7 +22,7 @@ from zk_pipeline.operate import sync
 from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.stages.push.mending import MendRequest
-from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console.causes import subject_of, title_of
 from zk_pipeline.web.console.mappings import forms
 from zk_pipeline.web.console.reconcile import detail
@@ -86,7 +86,8 @@ class Cards:
             wanted = ConflictFilter(ids=frozenset(opened.ids))
             rows = conflicts.list_conflicts(runtime, wanted, SIZE, (self._page - 1) * SIZE)
         decided = conflicts.list_conflicts(runtime, ConflictFilter(status="decided"), LOOKED_AT)
-        deciders = tuple(sorted({row.decided_by_name for row in decided.items if row.decided_by_name}))
+        names = {row.decided_by_name for row in decided.items if row.decided_by_name}
+        deciders = tuple(sorted(marks.actor(self._visit.words, name) for name in names))
         held = sync.held_days(runtime)
         return Loaded(found, decided.total, deciders, held, plans.waiting(runtime), self._opened, rows)
 

@@ -12,7 +12,7 @@ from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import RECORDED, Choice, needs_why, stands
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console.audit import show_story
 from zk_pipeline.web.console.causes import subject_of
 from zk_pipeline.web.console.reconcile.pane import Pane
@@ -236,7 +236,7 @@ class _ConflictPane:
     def _way_back(self) -> None:
         """Taking back a decision that wrote nothing by itself."""
         conflict, words = self._view.conflict, self._words
-        widgets.text("p", words("detail.closed", by=conflict.decided_by_name), "zk-note")
+        widgets.text("p", words("detail.closed", by=marks.actor(words, conflict.decided_by_name)), "zk-note")
         holds = conflict.resolution_status in {"decided", "carried_out"} and conflict.decision is not None
         if not holds or not self._visit.may(Role.OPERATOR):
             return

@@ -4,7 +4,7 @@ from zk_pipeline.decisions import conflicts
 from zk_pipeline.decisions.conflicts import Conflict, ConflictList
 from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console.causes import subject_of
 from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.reconcile.pane import Pane
@@ -49,7 +49,10 @@ class LeftOut:
         ticket = " ".join(filter(None, (row.ticket_number, row.ticket_title)))
         title = subject_of(words, ticket, row.kimai_id, row.key)
         open_row = visit.act(Role.VIEWER, lambda: detail.of_conflict(visit, self._pane, row.id))
-        by = words("left_out.by", name=row.decided_by_name, at=words.instant(row.decided_at)) if row.decided_at else ""
+        by = ""
+        if row.decided_at:
+            name = marks.actor(words, row.decided_by_name)
+            by = words("left_out.by", name=name, at=words.instant(row.decided_at))
         return [
             words.day(row.entry_date),
             lambda: widgets.open_button(title, open_row).props("data-zk-item"),

@@ -12,7 +12,7 @@ from zk_pipeline.domain.month_steps import MonthChange
 from zk_pipeline.domain.periods import month_of
 from zk_pipeline.domain.statement import CustomerStatement, Statement, StatementCustomer
 from zk_pipeline.identity.actors import Role
-from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console.statement import figures
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column
@@ -109,7 +109,7 @@ def _show_review(visit: Visit, found: CustomerReview, listed: Listed) -> None:
     by = ""
     if found.reviewed_at is not None:
         key = "month.reviewed.by" if found.holds else "month.reviewed.lapsed"
-        by = words(key, by=found.reviewed_by, instant=words.instant(found.reviewed_at))
+        by = words(key, by=marks.actor(words, found.reviewed_by), instant=words.instant(found.reviewed_at))
     with widgets.box("zk-review"):
         if listed.tick is None:
             widgets.text("span", by or words("month.reviewed.not"), "" if found.holds else "zk-muted")

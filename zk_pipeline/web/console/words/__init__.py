@@ -14,7 +14,9 @@ from zk_pipeline.web.console.words import (
     connectors,
     dashboard,
     decisions,
+    facts,
     mappings,
+    marks,
     month,
     reconcile,
     settings,
@@ -42,6 +44,8 @@ CATALOGS: tuple[Texts, ...] = (
     statement.WORDS,
     month.WORDS,
     audit.WORDS,
+    marks.WORDS,
+    facts.WORDS,
 )
 
 _ALL: Texts = {key: texts for catalog in CATALOGS for key, texts in catalog.items()}
