@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, WebSocket, expect, sync_playwright
@@ -22,10 +23,12 @@ from zk_sandbox.server import SandboxProcess
 pytestmark = pytest.mark.timeout(600)
 
 DAY, RANGE = "2025-10-14", "[2025-10-15...2025-10-16]"
+FIRST, LAST = "2025-10-01", "2025-10-31"
+MONTH = f"[{FIRST}...{LAST}]"
 JOBS = "/locations/zk_pipeline/jobs"
 TAGS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }"
 BACKFILLS = """{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills {
-  results { tags { key value } numPartitions } } } }"""
+  results { id status numPartitions tags { key value } runs { status tags { key value } } } } } }"""
 
 expect.set_options(timeout=60_000)
 
@@ -195,22 +198,47 @@ def test_operators_materialize_an_asset(visit: Callable[[Role], Visitor]) -> Non
     assert operator.sent == ["LaunchPipelineExecution"]
 
 
-def test_operators_backfill_days(visit: Callable[[Role], Visitor], up: Up) -> None:
-    operator = visit(Role.OPERATOR)
-    page = operator.open(f"{JOBS}/plan")
+def backfill(visitor: Visitor, job: str, days: str) -> None:
+    """Launch a backfill of these days from the page of a job."""
+    page = visitor.open(f"{JOBS}/{job}")
     page.get_by_role("button", name="Materialize all").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Show all partitions").click()
-    days = dialog.locator("input[type=text]").first
-    days.fill(RANGE)
-    days.press("Tab")
+    partitions = dialog.locator("input[type=text]").first
+    partitions.fill(days)
+    partitions.press("Tab")
     button = dialog.get_by_role("button", name="Launch backfill")
     expect(button).to_be_enabled()
     button.click()
     expect(dialog).not_to_be_visible()
-    (backfill,) = up.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]
-    assert operator.sent == ["LaunchPartitionBackfill"]
-    assert "zk/actor" in {tag["key"] for tag in backfill["tags"]}
+    assert visitor.sent == ["LaunchPartitionBackfill"]
+
+
+def newest_backfill(up: Up) -> dict[str, Any]:
+    (newest,) = up.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]
+    return newest
+
+
+def test_operators_backfill_days(visit: Callable[[Role], Visitor], up: Up) -> None:
+    backfill(visit(Role.OPERATOR), "plan", RANGE)
+    assert "zk/actor" in {tag["key"] for tag in newest_backfill(up)["tags"]}
+
+
+def test_a_month_is_backfilled_by_one_run_and_is_in_kimai(visit: Callable[[Role], Visitor], up: Up) -> None:
+    operator = visit(Role.OPERATOR)
+    backfill(operator, "sync", MONTH)
+    assert newest_backfill(up)["numPartitions"] == 31
+    assert wait_until(lambda: newest_backfill(up)["status"] == "COMPLETED_SUCCESS", 300)
+    (run,) = newest_backfill(up)["runs"]
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    assert (tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]) == (FIRST, LAST)
+    page = operator.open(f"/runs/b/{newest_backfill(up)['id']}")
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    # Each day of the month shows what is in Kimai, and not only the day on which the run ended.
+    for day in (FIRST, LAST):
+        page = operator.open(f"/assets/sync/kimai_pushes?view=partitions&partition={day}")
+        row = page.locator("tr").filter(has=page.get_by_text("hours_in_kimai", exact=True))
+        expect(row).to_be_visible()
 
 
 def test_a_day_shows_what_was_written_with_links_and_hours_are_plotted(
