@@ -32,6 +32,7 @@ from zk_pipeline.runtime import logs, tracing
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import PushMode, SettingsError
 from zk_pipeline.stages import read_source, read_target
+from zk_pipeline.stages.push.outcomes import PushReport
 from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings, check_write_limits, is_sandbox
 from zk_pipeline.stages.push.unknown_outcomes import lookup_guard_now
 from zk_pipeline.stages.reconcile import Normalization, NormalizedDay, Reconciliation
@@ -196,6 +197,7 @@ class Pipeline:
             days = self._days if self._run.by_person else self._days_not_held()
             check_write_limits(self._runtime, name, days, override=self._run.overrides_limits)
         pusher = Pusher(self._runtime.database, self._systems.target, self._push_settings(), self._run.id)
+        to_push = pusher.days_to_push(self._days[0], self._days[-1])
         unread = unread_days(self._runtime, self._days[0], self._days[-1])
 
         def work(day: date) -> Pushed:
@@ -203,8 +205,10 @@ class Pipeline:
             cancelled = self._cancelled_run_of(day)
             if cancelled and not self._run.by_person:
                 return self._withheld(day, "held", f"held: run {cancelled} was cancelled")
-            is_off = mode is PushMode.OFF
-            pushed = self._withheld(day, "withheld", "off: nothing is written") if is_off else self._push(pusher, day)
+            if mode is PushMode.OFF:
+                pushed = self._withheld(day, "withheld", "off: nothing is written")
+            else:
+                pushed = self._push(pusher if day in to_push else None, day)
             with self._runtime.database.transaction() as connection:
                 plans.mark_carried_out(connection, name, day)
                 day_requests.complete(connection, day, self._run.id)
@@ -225,9 +229,10 @@ class Pipeline:
         )
         return PushMode.OFF
 
-    def _push(self, pusher: Pusher, day: date) -> Pushed:
+    def _push(self, pusher: Pusher | None, day: date) -> Pushed:
+        """Without a pusher, the day has nothing to push."""
         try:
-            report = pusher.day(day)
+            report = pusher.day(day) if pusher else PushReport()
         except OutdatedPlanError as error:
             raise DayFailedError(str(error)) from error
         self._count(report.counts())

@@ -23,6 +23,7 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import TargetDirectory, Timesheet
 from zk_pipeline.domain.resolutions import Choice, Resolution
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.stages.read_target import around
 from zk_pipeline.stages.systems import locks_now
@@ -152,10 +153,11 @@ class Reconciliation:
         with self._runtime.database.transaction() as connection:
             decisions = conflicts.resolutions_of_day(connection, self._target, day)
             of_day = ledger.rows_of_day(connection, self._target, day)
-            inputs = self._inputs(connection, day, of_day)
+            locks = locks_now(connection, self._runtime.settings, self._now)
+            inputs = self._inputs(connection, day, of_day, locks)
             lines = self._reconciler.day(inputs, decisions)
             conflicts.replace_day(connection, self._target, day, lines)
-            self._remember_locked(connection, inputs, lines)
+            self._remember_locked(connection, inputs, lines, locks)
             if self._adjust(connection, lines, decisions, run_id):
                 adjusted = self._adjusted(connection, day, inputs.adjusted.keys() | inputs.ledger.keys())
                 lines = self._made_up_for(lines, replace(inputs, adjusted=adjusted), decisions)
@@ -173,7 +175,9 @@ class Reconciliation:
             for line in lines
         ]
 
-    def _inputs(self, connection: Connection, day: date, of_day: dict[str, LedgerRow]) -> DayInputs:
+    def _inputs(
+        self, connection: Connection, day: date, of_day: dict[str, LedgerRow], locks: WriteProtection
+    ) -> DayInputs:
         bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
         timesheets = target.timesheets_around(connection, self._target, around(day, day, self._runtime), bound)
         # Time sheets of other days' entries are around this day too; they already have an owner.
@@ -181,7 +185,6 @@ class Reconciliation:
         marked = {id_ for row in timesheets for id_ in marked_ids(row.description, self._source)}
         looked_up = marked | of_neighbours.keys()
         bookings = source.known_bookings(connection, self._source, [int(id_) for id_ in looked_up if id_.isdecimal()])
-        locks = locks_now(connection, self._runtime.settings, self._now)
         of_the_day = entries.entries_of_day(connection, self._source, day)
         open_ids = [row.source_id for row in of_the_day if row.sync_status is SyncStatus.CORRECTION_OPEN]
         reducible = {id_: booking_decisions.reducible(connection, self._source, id_) for id_ in open_ids}
@@ -204,9 +207,10 @@ class Reconciliation:
             locked_as=invoices.locked_as(connection, self._target, [row.id for row in timesheets]),
         )
 
-    def _remember_locked(self, connection: Connection, inputs: DayInputs, lines: Iterable[PlanLine]) -> None:
+    def _remember_locked(
+        self, connection: Connection, inputs: DayInputs, lines: Iterable[PlanLine], locks: WriteProtection
+    ) -> None:
         """Remember time sheets as they were when first seen locked or kept by a person; forget unlocked ones."""
-        locks = locks_now(connection, self._runtime.settings, self._now)
         kept = {line.kimai_id for line in lines if line.reason is Reason.CHANGED_AFTER_BILLING and line.decided}
         of_closed_days = {
             line.kimai_id for line in lines if line.kimai_id is not None and locks.is_closed(line.entry_date)

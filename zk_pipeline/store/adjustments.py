@@ -110,6 +110,8 @@ def by_booking(
 def known(connection: Connection, connector: str, source_ids: Iterable[str]) -> frozenset[str]:
     """Those of the source ids that are adjustments of ours."""
     ids = {int(source_id[1:]): source_id for source_id in source_ids if is_adjustment(source_id)}
+    if not ids:
+        return frozenset()
     query = select(adjustments.c.id).where(adjustments.c.connector == connector, adjustments.c.id.in_(ids))
     return frozenset(ids[id_] for id_ in connection.execute(query).scalars())
 

@@ -80,6 +80,8 @@ def revoke(connection: Connection, connector: str, day: date, run_id: str) -> No
 
 def lapse(connection: Connection, ids: Collection[int], run_id: str) -> None:
     """End those approvals that a finished run neither carried out nor left with an unknown outcome."""
+    if not ids:
+        return
     in_doubt = exists().where(
         pushes.c.connector == _line.connector,
         pushes.c.source_id == _line.key,

@@ -62,17 +62,21 @@ def entry_of(connection: Connection, source: str, source_id: str) -> Entry | Non
 
 def entries_of(connection: Connection, source: str, source_ids: Collection[str]) -> dict[str, Entry]:
     """The entries with these source ids, by source id."""
+    if not source_ids:
+        return {}
     query = select(*_COLUMNS).where(
         normalized_entries.c.source == source, normalized_entries.c.source_id.in_(source_ids)
     )
     return {row["source_id"]: _entry(row) for row in connection.execute(query).mappings()}
 
 
-def minutes_of(connection: Connection, source: str, source_ids: Iterable[str]) -> dict[str, StoredMinutes]:
+def minutes_of(connection: Connection, source: str, source_ids: Collection[str]) -> dict[str, StoredMinutes]:
     """Day and minutes of stored entries, to find other days that are netted differently now."""
+    if not source_ids:
+        return {}
     row = normalized_entries.c
     query = select(row.source_id, row.entry_date, row.time_minutes, row.open_minutes).where(
-        row.source == source, row.source_id.in_(list(source_ids))
+        row.source == source, row.source_id.in_(source_ids)
     )
     return {found[0]: StoredMinutes(*found[1:]) for found in connection.execute(query)}
 

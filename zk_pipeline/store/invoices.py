@@ -160,6 +160,8 @@ def checked_at(connection: Connection, connector: str) -> datetime | None:
 
 def locked_as(connection: Connection, connector: str, ids: Collection[int]) -> dict[int, Owned]:
     """The values of these time sheets when they were first seen exported or closed, if stored."""
+    if not ids:
+        return {}
     locked = locked_timesheets.c
     query = select(locked.kimai_id, *(locked[name] for name in _OWNED)).where(
         locked.connector == connector, locked.kimai_id.in_(ids)

@@ -50,6 +50,8 @@ class BoundTimesheet:
 
 def rows_of(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, LedgerRow]:
     """The ledger rows of these entries, by source id."""
+    if not source_ids:
+        return {}
     query = _rows(connector).where(pushes.c.source_id.in_(source_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
@@ -62,12 +64,16 @@ def rows_of_day(connection: Connection, connector: str, day: date) -> dict[str, 
 
 def rows_of_timesheets(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[str, LedgerRow]:
     """The ledger rows of the entries that own these time sheets, by source id."""
+    if not timesheet_ids:
+        return {}
     query = _rows(connector).where(pushes.c.kimai_id.in_(timesheet_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
 def originals(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, Original]:
     """The time sheets that the ledger links to these entries, of any day, by source id."""
+    if not source_ids:
+        return {}
     theirs = (timesheets.c.connector == pushes.c.connector) & (timesheets.c.id == pushes.c.kimai_id)
     query = (
         select(pushes.c.source_id, pushes.c.entry_date, pushes.c.kimai_id, timesheets.c.gone_at.is_not(None))

@@ -116,6 +116,8 @@ def unseen_bookings(connection: Connection, connector: str, window: Window, swee
 
 def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:
     """Record that the source proved these bookings to be deleted."""
+    if not ids:
+        return
     statement = (
         update(time_accountings)
         .where(time_accountings.c.connector == connector, time_accountings.c.id.in_(ids))
@@ -126,6 +128,8 @@ def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[i
 
 def known_bookings(connection: Connection, connector: str, ids: Collection[int]) -> frozenset[int]:
     """Those of the ids that belong to a stored booking that is not gone."""
+    if not ids:
+        return frozenset()
     query = select(time_accountings.c.id).where(
         time_accountings.c.connector == connector,
         time_accountings.c.id.in_(ids),

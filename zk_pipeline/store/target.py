@@ -80,6 +80,8 @@ def timesheets_around(connection: Connection, connector: str, window: Window, id
 
 def timesheets_by_id(connection: Connection, connector: str, ids: Collection[int]) -> dict[int, Timesheet]:
     """Those of the ids that are stored and not gone."""
+    if not ids:
+        return {}
     query = select(timesheets).where(
         timesheets.c.connector == connector, timesheets.c.gone_at.is_(None), timesheets.c.id.in_(ids)
     )
@@ -150,6 +152,8 @@ def count_within(connection: Connection, connector: str, window: Window) -> int:
 
 def mark_timesheets_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:
     """Record that the target no longer has these time sheets."""
+    if not ids:
+        return
     connection.execute(
         update(timesheets)
         .where(timesheets.c.connector == connector, timesheets.c.id.in_(ids))
@@ -183,6 +187,8 @@ def names_of(connection: Connection, connector: str, ids: Collection[int]) -> di
 
 def gone_timesheets(connection: Connection, connector: str, ids: Collection[int]) -> frozenset[int]:
     """Those of the ids that the target proved to be deleted."""
+    if not ids:
+        return frozenset()
     query = select(timesheets.c.id).where(
         timesheets.c.connector == connector, timesheets.c.id.in_(ids), timesheets.c.gone_at.is_not(None)
     )
@@ -323,6 +329,8 @@ def _timesheet(row: Mapping[Any, Any]) -> Timesheet:
 
 def of_timesheets(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[int, date]:
     """The work day of each time sheet that the ledger links to a booking."""
+    if not timesheet_ids:
+        return {}
     query = select(pushes.c.kimai_id, pushes.c.entry_date).where(
         pushes.c.connector == connector, pushes.c.kimai_id.in_(timesheet_ids)
     )
@@ -349,6 +357,8 @@ def questioned(connection: Connection, connector: str, timesheet_ids: Collection
 
 def of_questions(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[int, set[date]]:
     """The days on which people are asked about a time sheet without a booking: a copy or a stray one."""
+    if not timesheet_ids:
+        return {}
     query = select(conflicts.c.kimai_id, conflicts.c.entry_date).where(
         conflicts.c.connector == connector,
         conflicts.c.key.in_([f"kimai:{id_}" for id_ in timesheet_ids]),

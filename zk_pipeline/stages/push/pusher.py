@@ -99,6 +99,18 @@ class Pusher:
         )
         self._unknown_in_a_row = 0
 
+    def days_to_push(self, first: date, last: date) -> set[date]:
+        """The days of this range that `day` has anything to do on: to write, to refuse, or approvals to end.
+
+        Whoever plans another day meanwhile pushes it too, so that one may be left out.
+        """
+        with self._database.transaction() as connection:
+            return {
+                *plans.taken_back(connection, self._name, first, last),
+                *(line.entry_date for line in plans.writes_of_days(connection, self._name, first, last)),
+                *approvals.of_days(connection, self._name, first, last),
+            }
+
     def day(self, day: date) -> PushReport:
         """Carry out the plan of one day. Only one run at a time does; another waits and then finds it done.
 
