@@ -22,13 +22,15 @@ from zk_pipeline_tests.defs.world import MONDAY, World
 
 BIN = Path(sys.executable).parent
 SECONDS_TO_START = 300
-DAGSTER = """
+COMMANDS = {"dagster": "dagster._cli", "dg": "dagster_dg_cli.cli"}
+"""Dagster's two commands, and the modules with their `main`."""
+INTERRUPTIBLE = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from dagster._cli import main
+from {module} import main
 main()
 """
-"""The command, also where the tests run in the background and ignore SIGINT: Dagster treats SIGTERM like it."""
+"""A command, also where the tests run in the background and ignore SIGINT: Dagster treats SIGTERM like it."""
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
@@ -37,10 +39,10 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
     return {**known, "ZK_HOME": str(home), **variables}
 
 
-def dagster(folder: Path, environment: dict[str, str], *arguments: str) -> str:
+def dagster(folder: Path, environment: dict[str, str], *arguments: str, command: str = "dagster") -> str:
     """What one of Dagster's commands prints."""
     done = subprocess.run(
-        [BIN / "dagster", *arguments],
+        [BIN / command, *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -58,19 +60,21 @@ def clone(tmp_path: Path) -> Path:
     """A folder with what Dagster's commands look for in that of the project."""
     folder = tmp_path / "clone"
     folder.mkdir()
+    (folder / "zk_pipeline").symlink_to(PROJECT / "zk_pipeline")
     for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml"):
         (folder / name).write_text((PROJECT / name).read_text())
     return folder
 
 
 @contextmanager
-def dev(folder: Path, variables: dict[str, str]) -> Iterator[str]:
-    """`dagster dev`; the address of its GraphQL."""
+def dev(command: str, folder: Path, variables: dict[str, str]) -> Iterator[str]:
+    """`dagster dev` or `dg dev`; the address of its GraphQL."""
     port = free_port()
     log = folder / "dev.log"
+    interruptible = INTERRUPTIBLE.format(module=COMMANDS[command])
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-c", interruptible, "dev", "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
             env=variables,
             stdout=output,
@@ -109,7 +113,13 @@ def test_dagsters_commands_work_with_an_empty_environment(clone: Path, tmp_path:
     assert "sync/kimai_pushes" in dagster(clone, empty, "asset", "list", "-m", "zk_pipeline.definitions")
     own = environment(tmp_path / "home", DAGSTER_HOME=str(clone))
     assert "All code locations passed validation." in dagster(clone, own, "definitions", "validate")
-    with dev(clone, empty) as address:
+    assert "All definitions loaded successfully." in dagster(clone, empty, "check", "defs", command="dg")
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_its_ui_opens_with_an_empty_environment(command: str, clone: Path, tmp_path: Path) -> None:
+    with dev(command, clone, environment(tmp_path / "home")) as address:
         assert (tmp_path / "home" / "postgres" / "postmaster.pid").exists()
         assert locations(address) == ["zk_pipeline"]
         nodes = ask(address, "{assetNodes{assetKey{path}}}")["assetNodes"]
