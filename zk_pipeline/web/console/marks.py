@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from datetime import date
 
+from zk_pipeline.languages import actors
 from zk_pipeline.web.console.words import Words
 
-_ACTOR = re.compile(r"(user|cli):(.+)")
 _DAYS = re.compile(r"days?:(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?", re.ASCII)
 _MONTH = re.compile(r"period:(\d{4}-\d\d)", re.ASCII)
 _ERASED = re.compile(r"person-([0-9a-f]+)")
@@ -17,9 +17,7 @@ _CHARACTERS = 8
 
 def actor(words: Words, said: str) -> str:
     """Who acted, from a name, or from the mark of an actor that has none: `cli:anna`, or `user:5` who was deleted."""
-    if found := _ACTOR.fullmatch(said):
-        return words(f"actor.{found[1]}", name=found[2])
-    return words.known(f"actor.{said}", said)
+    return actors.called(said, words.language)
 
 
 def named(words: Words, mark: str, names: Mapping[str, str]) -> str:

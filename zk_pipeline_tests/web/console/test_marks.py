@@ -103,7 +103,7 @@ def test_a_schedule_is_called_as_where_it_is_set():
     ("said", "shown"),
     [
         ("Anna Berger", ("Anna Berger", "Anna Berger", "Anna Berger")),
-        ("cli:anna", ("anna, at the command line", "anna, auf der Kommandozeile", "anna, en ligne de commande")),
+        ("cli:anna", ("anna (command line)", "anna (Kommandozeile)", "anna (ligne de commande)")),
         ("user:5", ("a former user (5)", "ein früherer Benutzer (5)", "un ancien utilisateur (5)")),
         ("dagster", ("somebody in Dagster", "jemand in Dagster", "quelqu'un dans Dagster")),
         ("", ("", "", "")),
