@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 
 from zk_pipeline.languages import actors
 from zk_pipeline.web.console.words import Words
@@ -30,6 +30,12 @@ def named(words: Words, mark: str, names: Mapping[str, str]) -> str:
     return _dated(words, mark) or words.known(f"subject.{mark.replace(':', '.')}", "") or _counted(words, mark, names)
 
 
+def run(words: Words, run_id: str, names: Mapping[str, str]) -> str:
+    """A run by when it started; by the beginning of its id where that is not known."""
+    started_at = names.get(f"run:{run_id}")
+    return words.instant(datetime.fromisoformat(started_at)) if started_at else shortened(run_id)
+
+
 def shortened(key: str) -> str:
     """The beginning of an id or hash, which is enough to tell it from others."""
     return key[:_CHARACTERS]
@@ -52,12 +58,14 @@ def _counted(words: Words, mark: str, names: Mapping[str, str]) -> str:
     kind_said = words.known(f"subject.{kind.replace(':', '.')}", "")
     if not kind_said:
         return actor(words, mark)
+    if kind == "run":
+        return f"{kind_said} {run(words, number, names)}"
     return f"{kind_said} {names.get(mark) or _number(kind, number)}"
 
 
 def _number(kind: str, number: str) -> str:
     match kind:
-        case "run" | "account":
+        case "account":
             return shortened(number)
         case "audit":  # A digest may follow the rows.
             return number.partition(":")[0].replace(",", ", ")
