@@ -76,7 +76,7 @@ def accept(
             )
         if difference is not None and difference != row.difference:
             raise StaleError(
-                f"Look at it again with zk invoices: the difference of {row.customer} is now {row.difference} "
+                f"Look at it again: the difference of {row.customer} is now {row.difference} "
                 f"{row.currency}, not {difference}."
             )
         known = Comparison(row.customer_id, row.currency, row.sheets, row.exported, row.invoices, row.invoiced)

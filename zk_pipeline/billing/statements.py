@@ -151,7 +151,7 @@ def statement(
         if closed:
             return _for_customer(closed_statement(connection, month), customer)
         if not statements.is_made(connection):
-            raise StaleError(f"Run zk statement {month_name(month)} first: there is no statement yet.")
+            raise StaleError(f"There is no statement of {month_name(month)} yet. Make it first.")
         whole = read(connection, month, runtime.settings)
         found = _for_customer(whole, customer)
         return replace(found, closing=closing_of(connection, whole, found))

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.languages import Language, actors, reasons, translated
+from zk_pipeline.languages import Language, actors, places, reasons, translated
 from zk_pipeline.web.console.words import (
     account,
     audit,
@@ -41,6 +41,7 @@ CATALOGS: tuple[Texts, ...] = (
     todo.WORDS,
     reasons.WORDS,
     actors.WORDS,
+    places.WORDS,
     decisions.WORDS,
     statement.WORDS,
     month.WORDS,
