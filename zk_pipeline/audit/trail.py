@@ -1,12 +1,12 @@
 """Reading the audit trail: pages with the names of actors, export, verification."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Table, Text, and_, cast, func, or_, select, true
 
 from zk_pipeline.audit import anchors
 from zk_pipeline.domain import spreadsheets
@@ -17,7 +17,15 @@ from zk_pipeline.store import audit
 from zk_pipeline.store.audit import Anchor, Verification
 from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.database import to_json
-from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
+from zk_pipeline.store.raw_tables import (
+    activities,
+    activity_types,
+    agents,
+    customers,
+    kimai_users,
+    organizations,
+    projects,
+)
 from zk_pipeline.store.tables import (
     adjustments,
     audit_details,
@@ -25,6 +33,7 @@ from zk_pipeline.store.tables import (
     conflicts,
     normalized_entries,
     pushes,
+    sync_runs,
     users,
 )
 
@@ -36,6 +45,11 @@ _IN_KIMAI = {
     "kimai:project:": projects,
     "kimai:activity:": activities,
     "kimai:user:": kimai_users,
+}
+_IN_ZAMMAD = {
+    "zammad:agent:": agents,
+    "zammad:organization:": organizations,
+    "zammad:type:": activity_types,
 }
 """Which table has the names of a kind of mark."""
 
@@ -296,7 +310,7 @@ def _without_address(row: TrailRow) -> dict[str, Any] | None:
 def names(runtime: Runtime, marks: Collection[str]) -> dict[str, str]:
     """The names of actors and subjects such as `user:1`, `booking:73` and `conflict:5`, where they have one.
 
-    Bookings, their time sheets, conflicts and adjustments are named by their tickets.
+    Bookings, their time sheets, conflicts and adjustments are named by their tickets, runs by when they started.
     """
     ids: dict[str, list[str]] = {}
     for kind, _, number in (mark.partition(":") for mark in marks):
@@ -318,7 +332,11 @@ def names(runtime: Runtime, marks: Collection[str]) -> dict[str, str]:
             .join_from(adjustments, normalized_entries, of_source & (entry.source_id == adjustments.c.source_id))
             .where(adjustments.c.id.in_(_numbers(ids.get("adjustment", [])))),
         }
-        found = names_of(connection, marks) | _names_in_kimai(connection, connectors.target, marks)
+        started = select(sync_runs.c.run_id, sync_runs.c.started_at).where(sync_runs.c.run_id.in_(ids.get("run", [])))
+        found = names_of(connection, marks)
+        found |= _names_in(connection, connectors.target, _IN_KIMAI, marks)
+        found |= _names_in(connection, connectors.source, _IN_ZAMMAD, marks)
+        found |= {f"run:{row.run_id}": row.started_at.isoformat() for row in connection.execute(started)}
         for kind, query in queries.items():
             if kind in ids:
                 for number, ticket, title in connection.execute(query):
@@ -326,10 +344,12 @@ def names(runtime: Runtime, marks: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _names_in_kimai(connection: Connection, connector: str, marks: Collection[str]) -> dict[str, str]:
-    """The names of customers, projects, activities and users that these marks mean, where they have been read."""
+def _names_in(
+    connection: Connection, connector: str, tables: Mapping[str, Table], marks: Collection[str]
+) -> dict[str, str]:
+    """The names of people, customers and the like that these marks mean, where they have been read."""
     found: dict[str, str] = {}
-    for kind, table in _IN_KIMAI.items():
+    for kind, table in tables.items():
         ids = _numbers([mark.removeprefix(kind) for mark in marks if mark.startswith(kind)])
         if ids:
             query = select(table.c.id, table.c.name).where(table.c.connector == connector, table.c.id.in_(ids))

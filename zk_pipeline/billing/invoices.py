@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 
 from sqlalchemy import Connection
 
+from zk_pipeline.audit import trail
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.invoicing import BillingState, Comparison
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
@@ -19,8 +20,8 @@ from zk_pipeline.store.connectors import active_connectors
 class InvoiceComparison:
     """A customer's exported billable time sheets of all months and valid invoices, in one currency.
 
-    Amounts are without tax. `difference` is exported minus invoiced. `accepted` says who accepted it, and why.
-    `compared_at` is in UTC.
+    Amounts are without tax. `difference` is exported minus invoiced. `accepted` says why `accepted_by`
+    accepted it. `compared_at` is in UTC.
     """
 
     customer_id: int
@@ -33,6 +34,7 @@ class InvoiceComparison:
     difference: Decimal
     state: BillingState
     accepted: str
+    accepted_by: str
     compared_at: datetime | None
 
 
@@ -74,7 +76,7 @@ def accept(
             )
         if difference is not None and difference != row.difference:
             raise StaleError(
-                f"Look at it again with zk invoices: the difference of {row.customer} is now {row.difference} "
+                f"Look at it again: the difference of {row.customer} is now {row.difference} "
                 f"{row.currency}, not {difference}."
             )
         known = Comparison(row.customer_id, row.currency, row.sheets, row.exported, row.invoices, row.invoiced)
@@ -98,7 +100,8 @@ def _comparisons(connection: Connection) -> list[InvoiceComparison]:
     name = active_connectors(connection).target
     directory = target.load_directory(connection, name)
     names = {row.id: row.name for row in directory.customers} if directory else {}
-    at = invoices.checked_at(connection, name)
+    at, rows = invoices.checked_at(connection, name), invoices.checks(connection, name)
+    people = trail.names_of(connection, {row.accepted_by for row in rows})
     return [
         InvoiceComparison(
             customer_id=row.customer_id,
@@ -111,9 +114,10 @@ def _comparisons(connection: Connection) -> list[InvoiceComparison]:
             difference=row.difference,
             state=row.state,
             accepted=row.accepted,
+            accepted_by=people.get(row.accepted_by, row.accepted_by),
             compared_at=at,
         )
-        for row in invoices.checks(connection, name)
+        for row in rows
     ]
 
 

@@ -14,6 +14,7 @@ from zk_pipeline.domain.periods import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerStatement, Statement
 from zk_pipeline.domain.statement_rows import StatementCustomer
 from zk_pipeline.identity.actors import Actor, StaleError, UnknownError
+from zk_pipeline.operate import overview
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, periods, statements, sweeps
 from zk_pipeline.store.connectors import active_connectors
@@ -68,7 +69,7 @@ def review(
         if month in periods.closed_months(connection):
             raise StaleError(f"{month_name(month)} is closed, so its customers cannot be reviewed. Reopen it first.")
         if not statements.is_made(connection):
-            raise StaleError(f"Run zk statement {month_name(month)} first: there is no statement yet.")
+            raise StaleError(f"There is no statement of {month_name(month)} yet. Make it first.")
         whole = read(connection, month, runtime.settings)
         _require_seen(whole, seen)
         if withdraw:
@@ -93,7 +94,7 @@ def _require_seen(whole: Statement, seen: Mapping[str, str]) -> None:
         if account is None:
             raise UnknownError(f"{month_name(whole.month)} has no customer {key!r}. Give the number, or the name.")
         if review_hash(account) != hashed:
-            raise StaleError(f"Look at {account.customer} again: its time has changed since you opened the page.")
+            raise StaleError(f"Look at {account.customer.name} again: its time has changed since you opened the page.")
 
 
 def _customers(connection: Connection, runtime: Runtime, whole: Statement) -> tuple[CustomerReview, ...]:
@@ -119,12 +120,15 @@ def _facts(connection: Connection, runtime: Runtime, month: date, customers: Seq
     unread = [sweeps.unread_days(connection, name, month, last, settings.zone) for name in both]
     oldest = [sweeps.days_read(connection, name, month, last, settings.zone).oldest for name in both]
     end = days_window(month, last, settings.zone).end
+    shares = overview.time_shares(connection, names, month, last)
     return MonthFacts(
         month=month,
         today=local_day(datetime.now(UTC), settings.zone),
         totals=periods.totals(connection, names, month, settings.minutes_per_unit),
         unread=len(set().union(*unread)),
         read_early=any(at < end for at in oldest if at is not None),
+        waiting=shares.bookings_waiting,
+        minutes_waiting=shares.waiting,
         customers=len(customers),
         reviewed=sum(row.holds for row in customers),
         closed=month in periods.closed_months(connection),

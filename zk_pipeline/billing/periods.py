@@ -93,7 +93,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
     month = checked_month(name)
     with _month_locked(runtime, month) as connection:
         if month in periods.closed_months(connection):
-            raise StaleError(f"{month_name(month)} is already closed. To reopen it: zk reopen.")
+            raise StaleError(f"{month_name(month)} is already closed. Reopen it to close it again.")
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
         if objections:
             raise StaleError(" ".join(objections))
@@ -156,7 +156,7 @@ def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
         raise OperationError("Say why the month is reopened: --reason is missing.", "reason")
     with _month_locked(runtime, month) as connection:
         if not periods.reopen(connection, month, actor=actor.name, reason=reason.strip()):
-            raise StaleError(f"{month_name(month)} is not closed. To list closed months: zk status.")
+            raise StaleError(f"{month_name(month)} is not closed.")
         audit.append(connection, [actor.audit_event("period.reopened", _subject(month), {"reason": reason.strip()})])
         _request_waiting_days(connection, month)
         return _latest_closing(connection, month)

@@ -1,7 +1,7 @@
 """The statement of a month: current, or as closed."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -10,8 +10,10 @@ from sqlalchemy import Connection, Row
 
 from zk_pipeline.audit import trail
 from zk_pipeline.billing.files.closed_statement import statement_from_closing, statement_hash, without_invoicing
+from zk_pipeline.domain.invoicing import Comparison
 from zk_pipeline.domain.periods import Closing, MonthError, fingerprint, last_day, month_name, month_of, parse_month
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
+from zk_pipeline.domain.statement_rows import Money
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
 from zk_pipeline.operate.runs import launch_once
 from zk_pipeline.runtime.run_tags import REASON_TAG
@@ -149,7 +151,7 @@ def statement(
         if closed:
             return _for_customer(closed_statement(connection, month), customer)
         if not statements.is_made(connection):
-            raise StaleError(f"Run zk statement {month_name(month)} first: there is no statement yet.")
+            raise StaleError(f"There is no statement of {month_name(month)} yet. Make it first.")
         whole = read(connection, month, runtime.settings)
         found = _for_customer(whole, customer)
         return replace(found, closing=closing_of(connection, whole, found))
@@ -165,7 +167,7 @@ def read(connection: Connection, month: date, settings: Settings) -> Statement:
         rows.gaps,
         rows.conflicts,
         rows.beside,
-        rows.money,
+        _with_names(connection, rows.money),
         rows.items,
         rows.adjustments,
     )
@@ -173,6 +175,16 @@ def read(connection: Connection, month: date, settings: Settings) -> Statement:
     unit, last = settings.minutes_per_unit, last_day(month)
     changed = statements.stale_days(connection, month, last, unit, by_closing=False)
     return replace(made, built_at=rows.built_at, stale_days=tuple(changed), readings=rows.readings)
+
+
+def _with_names(connection: Connection, rows: Sequence[Money]) -> list[Money]:
+    """The amounts, with the names of those who accepted differences."""
+    names = trail.names_of(connection, {row.compared.accepted_by for row in rows if row.compared})
+
+    def named(compared: Comparison | None) -> Comparison | None:
+        return compared and replace(compared, accepted_by=names.get(compared.accepted_by, compared.accepted_by))
+
+    return [replace(row, compared=named(row.compared)) for row in rows]
 
 
 def months(runtime: Runtime) -> tuple[date, ...]:

@@ -8,7 +8,18 @@ import typer
 from zk_pipeline.billing import periods
 from zk_pipeline.billing.periods import PeriodState
 from zk_pipeline.billing.statements import checked_month, refresh_if_stale
-from zk_pipeline.cli.output import AsJson, UsageError, confirm, environment, explained, out, person, progress, show_json
+from zk_pipeline.cli.output import (
+    AsJson,
+    UsageError,
+    confirm,
+    environment,
+    err,
+    explained,
+    out,
+    person,
+    progress,
+    show_json,
+)
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.runtime.run_tags import MONTH_TAG
@@ -92,7 +103,22 @@ def _open(found: PeriodState) -> str:
 def _closed(runtime: Runtime, found: PeriodState, *, with_waiting: bool, yes: bool) -> dict[str, object]:
     if not (yes or found.objections or found.closed):
         confirm(f"Close {found.month}{_open(found)}?")
+    if found.objections:
+        _show_commands(found.month)
     return asdict(periods.close(runtime, person(), found.month, with_waiting=with_waiting))
+
+
+def _show_commands(month: str) -> None:
+    """What helps against objections, whose sentences the console shows too."""
+    first = checked_month(month)
+    days = f"--from {first} --to {last_day(first)}"
+    err.print(
+        f"The statement: zk statement {month}. To sync its days: zk sync {days}. What waits: zk conflicts list {days}, "
+        "or --with-waiting to close with it.",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
 
 
 def _tagged(runtime: Runtime, month: str, *, quiet: bool) -> dict[str, object]:

@@ -31,7 +31,9 @@ from zk_pipeline.domain.mapping import ObstacleKind
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import EFFECTS, Choice
 from zk_pipeline.identity.actors import Actor, OperationError, Role, UnknownError
+from zk_pipeline.languages.actors import called
 from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import spoken
 from zk_pipeline.store.conflicts import LISTED, DecisionError
 
 app = typer.Typer(help="Show what waits for a person, and decide.", no_args_is_help=True)
@@ -289,7 +291,9 @@ def _show(view: Mapping[str, Any]) -> None:
 
 
 def _by(row: Mapping[str, Any]) -> str:
-    return f"{row['decision']} by {row['decided_by_name']} at {row['decided_at']}" if row["decision"] else ""
+    if not row["decision"]:
+        return ""
+    return f"{row['decision']} by {called(row['decided_by_name'], spoken())} at {row['decided_at']}"
 
 
 def _cell(value: Any) -> Any:

@@ -21,8 +21,10 @@ from zk_pipeline.cli.output import (
     show_table,
 )
 from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.languages.places import place
 from zk_pipeline.privacy import erasure
 from zk_pipeline.privacy.erasure import ErasureLine
+from zk_pipeline.runtime.settings import spoken
 
 app = typer.Typer(help="Export what is stored about a person, or erase it.", no_args_is_help=True)
 
@@ -81,7 +83,7 @@ def _write(archive: IO[bytes], file: Path) -> None:
 
 
 def _show(lines: Sequence[ErasureLine], warnings: Sequence[str]) -> None:
-    rows = [(line.table, line.fate, line.rows, line.why) for line in lines]
-    show_table("What happens to the rows of each table", ("table", "fate", "rows", "why"), rows, right=("rows",))
+    rows = [(place(line.table, spoken()), line.fate, line.rows, line.why) for line in lines]
+    show_table("What happens to what is stored", ("stored in", "fate", "rows", "why"), rows, right=("rows",))
     for warning in warnings:
         out.print(escape(warning))

@@ -9,6 +9,8 @@ from zk_pipeline.billing import invoices
 from zk_pipeline.billing.invoices import InvoiceComparison
 from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json, show_table
 from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.languages.actors import called
+from zk_pipeline.runtime.settings import spoken
 
 WAITING_FOR_PEOPLE = 3
 
@@ -79,7 +81,7 @@ def _show(rows: list[InvoiceComparison]) -> None:
                 f"{row.invoiced:.2f}",
                 f"{row.difference:.2f}" if row.difference else "",
                 ", ".join(row.invoices),
-                row.accepted,
+                f"{called(row.accepted_by, spoken())}: {row.accepted}" if row.accepted else "",
             )
             for row in rows
         ],

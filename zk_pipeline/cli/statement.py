@@ -122,15 +122,25 @@ def _show(found: Statement, style: DocumentStyle) -> None:
     if any(ages):
         open_since = ", ".join(f"{number} {age}" for age, number in zip(AGE_NAMES, ages, strict=True) if number)
         out.print(f"Conflicts open since: {open_since.replace('_', ' ')}.")
-    for text in money.sentences_by_customer(style, [row for account in found.accounts for row in account.money]):
-        out.print(text, markup=False, soft_wrap=True, highlight=False)
-    if found.readings:
-        out.print(money.reading_sentences(style, found.readings), markup=False, soft_wrap=True, highlight=False)
+    _show_money(found, style)
     for gap in found.gaps[:GAPS_SHOWN]:
         line = f"{gap.entry} of {gap.day}, {gap.customer}: {plain(gap.minutes)} minutes unexplained."
         out.print(line, style="bold red", markup=False, soft_wrap=True)
     if len(found.gaps) > GAPS_SHOWN:
         out.print(f"… and {len(found.gaps) - GAPS_SHOWN} more: --format json has all.")
+
+
+def _show_money(found: Statement, style: DocumentStyle) -> None:
+    rows = [row for account in found.accounts for row in account.money]
+    sentences = money.sentences_by_customer(style, rows)
+    if any(row.compared and row.compared.difference and not row.compared.accepted for row in rows):
+        sentences.append("To accept a difference: zk invoices accept.")
+    if found.readings:
+        sentences.append(money.reading_sentences(style, found.readings))
+        if found.readings.compared_at is None and not found.readings.invoices_problem:
+            sentences.append(f"To compare with invoices now: zk statement {month_name(found.month)} --invoices.")
+    for text in sentences:
+        out.print(text, markup=False, soft_wrap=True, highlight=False)
 
 
 def _rows_of(account: CustomerStatement) -> list[tuple[list[str], Amounts]]:

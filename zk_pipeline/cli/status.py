@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from zk_pipeline.cli.output import AsJson, environment, out, show_json, show_table
+from zk_pipeline.languages.actors import called
 from zk_pipeline.operate import overview, sync
 from zk_pipeline.operate.sync import HeldDays
+from zk_pipeline.runtime.settings import spoken
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -55,7 +57,7 @@ def _show_held(held: Sequence[HeldDays]) -> None:
             (
                 row.run_id[:8],
                 row.cancelled_at.strftime("%Y-%m-%d %H:%M UTC"),
-                row.cancelled_by,
+                called(row.cancelled_by, spoken()),
                 row.first,
                 row.last,
                 len(row.days),

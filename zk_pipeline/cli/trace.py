@@ -12,8 +12,10 @@ import typer
 from zk_pipeline.audit import traces, trail
 from zk_pipeline.audit.traces import ConnectorNames, Fields, Trace, TraceError
 from zk_pipeline.cli.output import AsJson, environment, explained, out, show_json, show_table
+from zk_pipeline.languages.actors import called
 from zk_pipeline.processes.programs import HOST, reachable_url
 from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import spoken
 
 LONGEST_CELL = 400
 ADJUSTMENT = ("id", "state", "minutes", "entry_date", "original_day", "kimai_id", "decided_by", "reason")
@@ -209,7 +211,7 @@ def _table(title: str, columns: tuple[str, ...], rows: Iterable[Iterable[Any]]) 
 def _cell_of(row: Fields, field: str, names: Mapping[str, str]) -> Any:
     """A value of a row, with the name of a person for their number."""
     value = row[field]
-    return names.get(value, value) if field in {"actor", "decided_by"} else value
+    return called(names.get(value, value), spoken()) if value and field in {"actor", "decided_by"} else value
 
 
 def _cell(value: Any) -> str:

@@ -18,6 +18,7 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import EFFECTS, Choice, allowed, needs_why, outcome
 from zk_pipeline.domain.write_protection import first_open_day
 from zk_pipeline.identity.actors import Actor, StaleError, UnknownError
+from zk_pipeline.languages import Language, actors
 from zk_pipeline.runtime.links import Links
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.systems import locks_now
@@ -335,7 +336,8 @@ def decide(
 
 def _name_of(runtime: Runtime, actor: str) -> str:
     with runtime.database.transaction() as connection:
-        return trail.names_of(connection, {actor}).get(actor, actor)
+        name = trail.names_of(connection, {actor}).get(actor, actor)
+    return actors.called(name, Language.ENGLISH)
 
 
 def _require_why(connection: Connection, choice: Choice, ids: Collection[int], why: str) -> None:

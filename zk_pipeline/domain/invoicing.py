@@ -38,7 +38,7 @@ class BillingState(StrEnum):
 class Comparison:
     """Exported and billable amounts of a customer in one currency, and its uncancelled invoices, without tax.
 
-    `accepted` says who accepted the difference and why: "anna: paid in cash".
+    `accepted` says why somebody, `accepted_by`, accepted the difference.
     """
 
     customer_id: int
@@ -48,6 +48,7 @@ class Comparison:
     invoices: tuple[str, ...] = ()
     invoiced: Decimal = Decimal(0)
     accepted: str = ""
+    accepted_by: str = ""
 
     @property
     def difference(self) -> Decimal:

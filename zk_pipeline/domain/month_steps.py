@@ -34,6 +34,7 @@ class Finding(StrEnum):
     UNMADE = "unmade"
     STALE = "stale"
     OPEN = "open"
+    QUESTIONS = "questions"
     UNEXPLAINED = "unexplained"
     NETTING = "netting"
     NOBODY = "nobody"
@@ -65,7 +66,8 @@ class MonthFacts:
     """What the steps go by.
 
     `unread` days were never read completely on both sides. `read_early` says that some day was last read before the
-    month was over. `customers` have time in the month, of which `reviewed` were.
+    month was over. `waiting` bookings with `minutes_waiting` are neither in the target nor left out. `customers` have
+    time in the month, of which `reviewed` were.
     """
 
     month: date
@@ -73,9 +75,16 @@ class MonthFacts:
     totals: StatementTotals
     unread: int
     read_early: bool
+    waiting: int
+    minutes_waiting: Decimal
     customers: int
     reviewed: int
     closed: bool
+
+    @property
+    def in_question(self) -> bool:
+        """Whether a booking waits, or anything else of the month is undecided."""
+        return bool(self.waiting or self.totals.in_question)
 
 
 def steps_of(facts: MonthFacts) -> tuple[StepState, ...]:
@@ -103,12 +112,13 @@ def _synced(facts: MonthFacts) -> StepState:
 
 
 def _decided(facts: MonthFacts) -> StepState:
-    totals = facts.totals
-    if totals.lines is None:
+    """What waits is told as Home tells it; questions are told where they are about no booking that waits."""
+    if facts.totals.lines is None:
         return StepState(Step.DECIDED, Finding.LATER)
-    if totals.in_question:
-        about = max(abs(totals.minutes_waiting), totals.minutes_in_question)
-        return StepState(Step.DECIDED, Finding.OPEN, max(totals.questions, totals.waiting, 1), about)
+    if facts.waiting:
+        return StepState(Step.DECIDED, Finding.OPEN, facts.waiting, facts.minutes_waiting)
+    if facts.in_question:
+        return StepState(Step.DECIDED, Finding.QUESTIONS, max(facts.totals.questions, 1))
     return StepState(Step.DECIDED, Finding.DONE)
 
 
@@ -138,7 +148,7 @@ def _closed(facts: MonthFacts) -> StepState:
         return StepState(Step.CLOSED, Finding.DONE)
     if closing_obstacles(facts.month, facts.totals, facts.today, with_waiting=True):
         return StepState(Step.CLOSED, Finding.BLOCKED)
-    return StepState(Step.CLOSED, Finding.WITH_WAITING if facts.totals.in_question else Finding.READY)
+    return StepState(Step.CLOSED, Finding.WITH_WAITING if facts.in_question else Finding.READY)
 
 
 # What a person reviewed of a customer, and how it differs from the month before.

@@ -163,35 +163,33 @@ def closing_obstacles(month: date, totals: StatementTotals, today: date, *, with
     if totals.minutes_unexplained:
         objections.append(
             f"{_minutes(totals.minutes_unexplained)} minutes of {name} are unexplained, so its statement does not "
-            f"balance. Look at zk statement {name}, and sync the days again."
+            f"balance. Look at its statement, and sync the days again."
         )
     if totals.lost_in_netting:
         objections.append(
             f"Corrections of {name} and what they correct differ by {_minutes(totals.lost_in_netting)} minutes. Sync "
-            f"its days again: zk sync --from {month} --to {last_day(month)}."
+            f"its days again."
         )
     if totals.in_question and not with_waiting:
         objections.append(
             f"{_minutes(totals.minutes_waiting)} minutes of {name} wait for people (entries: {totals.waiting}, "
-            f"{totals.in_question_text}). Decide about them (zk conflicts list --from {month} --to "
-            f"{last_day(month)}), or close with --with-waiting."
+            f"{totals.in_question_text}). Decide about them, or close with what waits."
         )
     if totals.asked_days:
         days = ", ".join(str(day) for day in totals.asked_days)
-        objections.append(f"Runs of {days} are requested. Wait for them, or run zk sync for these days.")
+        objections.append(f"Runs of {days} are requested. Wait for them, or sync these days.")
     return objections
 
 
 def _unstated(name: str, totals: StatementTotals) -> list[str]:
     """What is missing in the statement."""
     if totals.lines is None:
-        return [f"There is no statement yet. Make it with zk statement {name}."]
+        return ["There is no statement yet. Make it first."]
     if totals.entries and not totals.lines:
-        return [f"The statement has no line of {name}. Make it again with zk statement {name}."]
+        return [f"The statement has no line of {name}. Make it again."]
     if totals.stale_days:
         days = ", ".join(str(day) for day in totals.stale_days)
-        remedy = f"Make it again with zk statement {name}."
-        return [f"The statement of {name} is out of date: {days} changed since it was made. {remedy}"]
+        return [f"The statement of {name} is out of date: {days} changed since it was made. Make it again."]
     return []
 
 

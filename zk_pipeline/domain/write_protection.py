@@ -42,7 +42,7 @@ class WriteProtection:
     def why_day(self, day: date) -> str:
         """Why a day may not be written, as a sentence; empty if it may."""
         if month_of(day) in self.closed_months:
-            return f"{day} is closed: {month_name(day)} was closed with zk close."
+            return f"{day} is closed: {month_name(day)} was closed for billing."
         return f"{day} is closed: nothing is written before {self.locked_before}." if self.is_closed(day) else ""
 
 

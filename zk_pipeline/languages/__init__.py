@@ -4,7 +4,8 @@ A sentence is written in English where it arises, and stays so in logs, in the d
 `translated` translates it where a person reads it, also years later: it finds the template of the sentence in `de.json`
 or `fr.json`, translates values that are pieces of sentences themselves, and keeps names, numbers and days. What it
 does not find stays English, and so does what it recognises too little of: it may be a name. The console's screens and
-documents have catalogs by key instead (`web/console/words`, `billing/files/words.py`), and share that of `reasons.py`.
+documents have catalogs by key instead (`web/console/words`, `billing/files/words.py`), and share those of
+`reasons.py`, `actors.py` and `places.py`.
 """
 
 import json

@@ -78,8 +78,8 @@ REASONS: Mapping[Fate, str] = {
 SPECIAL_REASONS: Mapping[tuple[str, Fate], str] = {
     ("sync.audit_details", Fate.REMOVED): "Details that name the person; the chain verifies without them.",
     ("sync.audit_logs", Fate.KEPT): (
-        "The chain names user:<number>, which no longer identifies anybody. What the person did at the command line "
-        "stays under cli:<operating system account>."
+        "The chain names a number, which no longer identifies anybody. What the person did at the command line stays "
+        "under the operating system's account."
     ),
     ("sync.acts", Fate.KEPT): "Requests with a key, under the person's number; deleted after a day.",
     ("kimai.timesheets", Fate.KEPT): "Kimai's time sheets: whether billed ones may be deleted is decided there.",
@@ -178,15 +178,15 @@ def _require_nothing_left(runtime: Runtime, person: _Person, actor: Actor) -> No
     """Search both committed databases and the files again."""
     with runtime.database.transaction() as connection, _dagster_database(runtime) as history:
         left = _naming(connection, history, person)
-        places = [f"{table} ({rows} {'row' if rows == 1 else 'rows'})" for table, rows in left.items()]
-        places += [str(file.path) for file in person.files()]
-        if not places:
+        files = [str(file.path) for file in person.files()]
+        if not (left or files):
             return
-        detail = {"left": places}
+        detail = {"left": [{"table": table, "rows": rows} for table, rows in left.items()] + files}
         audit.append(connection, [actor.audit_event("privacy.erasure_incomplete", person.hashes.pseudonym, detail)])
+    named = f" Files: {', '.join(files)}." if files else ""
     raise IncompleteError(
-        f"Wait for running runs, remove the files named here, and erase again: the person is still named in "
-        f"{', '.join(places)}."
+        "Wait for running runs, remove the files named here, and erase again: the person is still named. "
+        f"Rows: {sum(left.values())}.{named} The audit trail says where."
     )
 
 
@@ -291,8 +291,8 @@ def _warnings(
     if queries.only_admin(connection, person.keys):
         yield "Make somebody else an admin first: the only admin cannot be erased."
     yield (
-        "The audit chain never changes: if the person's operating system account is their name, it still names "
-        "cli:<account>, and so do decisions and closings made there."
+        "The audit chain never changes: if the person's operating system account is their name, it still names that "
+        "account, and so do decisions and closings made at the command line."
     )
     for path in packed:
         yield f"Remove {path}, or the erasure will be incomplete: it names this person and cannot be rewritten."

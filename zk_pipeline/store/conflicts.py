@@ -196,7 +196,7 @@ def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str
         state = f"{row.resolution_status}, {row.decision}" if row.decision else row.resolution_status
         raise DecisionError(
             f"Conflict {conflict_id} ({state}) cannot be asked again: only reduce, move, ignore and keep are taken "
-            "back so, while they hold. What was written to Kimai is taken back by zk undo."
+            "back so, while they hold. What was written to Kimai is taken back by undoing its run."
         )
     source, days = active_connectors(connection).source, [row.entry_date]
     recorded = True

@@ -135,7 +135,7 @@ def checks(connection: Connection, connector: str) -> list[Comparison]:
     for row in connection.execute(query.order_by(*(invoice_checks.c[name] for name in _ACCOUNT))):
         comparison = Comparison(row.customer_id, row.currency, row.sheets, row.rates, tuple(row.invoices), row.invoiced)
         holds = row.difference is not None and row.difference == comparison.difference
-        found.append(replace(comparison, accepted=f"{row.accepted_by}: {row.reason}") if holds else comparison)
+        found.append(replace(comparison, accepted=row.reason, accepted_by=row.accepted_by) if holds else comparison)
     return found
 
 

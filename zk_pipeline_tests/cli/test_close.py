@@ -79,9 +79,14 @@ def local_day_of(closed: dict[str, Any]) -> date:
     return local_day(datetime.fromisoformat(closed["closed_at"]), ZONE)
 
 
+def name_of(closed: dict[str, Any]) -> str:
+    account = closed["closed_by"].removeprefix("cli:")
+    return f"{account} (command line)"
+
+
 def test_each_format_says_that_it_is_as_closed_and_by_whom(billed: Zk, tmp_path: Path) -> None:
     closed = as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
-    told = f"As closed on {local_day_of(closed)} by {closed['closed_by']}."
+    told = f"As closed on {local_day_of(closed)} by {name_of(closed)}."
     shown = " ".join(billed("statement", MONTH, "--closed").stdout.split())
     assert f"{told} Hash of the closed statement: {closed['statement_hash']}." in shown
     assert f",as_closed,{closed['closed_at'][:10]}" in billed("statement", MONTH, "--closed", "--format", "csv").stdout
@@ -115,7 +120,7 @@ def test_a_closing_of_before_statements_were_kept_says_so(billed: Zk) -> None:
     execute(billed, "DELETE FROM sync.closed_statements")
     assert f"only its hash {closed['statement_hash']}" in billed("statement", MONTH, "--closed").stderr
     told = " ".join(billed("statement", MONTH, "--as-built").stdout.split())
-    assert f"Closed on {local_day_of(closed)} by {closed['closed_by']}." in told
+    assert f"Closed on {local_day_of(closed)} by {name_of(closed)}." in told
 
 
 def test_a_month_that_was_opened_again_still_has_the_statement_that_was_closed(billed: Zk) -> None:

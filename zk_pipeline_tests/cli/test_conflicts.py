@@ -166,8 +166,9 @@ def test_a_second_decision_is_told_of_the_first(month: Zk) -> None:
     month("conflicts", "resolve", conflict, "link")
     result = month("conflicts", "resolve", conflict, "ignore")
     assert result.exit_code == 1
-    assert f"Conflict {conflict} is no longer open: cli:" in result.stderr
-    assert "decided to link the time sheet." in result.stderr
+    name = pwd.getpwuid(os.getuid()).pw_name
+    told = f"Conflict {conflict} is no longer open: {name} (command line) decided to link the time sheet."
+    assert told in result.stderr
 
 
 def test_a_filter_decides_about_each_that_it_names(month: Zk) -> None:

@@ -11,12 +11,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+import zk_pipeline
+from zk_pipeline.languages import Language, places
+from zk_pipeline.privacy import erasure, queries
 from zk_pipeline.privacy.queries import OWNED_ROWS
 from zk_pipeline.runtime.dagster_internals import opened
 from zk_pipeline.store.encryption import TokenCipher
 from zk_pipeline.store.tables import SCHEMAS, metadata
 from zk_pipeline_tests.cli.conftest import Zk
 
+MODELS = Path(zk_pipeline.__file__).parents[1] / "dbt_models" / "models" / "marts"
 EMAIL, NAME = "anna@example.com", "Anna Example"
 
 
@@ -58,7 +62,7 @@ def test_a_file_that_is_there_is_not_overwritten(known: Zk, tmp_path: Path) -> N
 def test_a_plan_shows_each_table_and_changes_nothing(known: Zk) -> None:
     result = known("gdpr", "erase", EMAIL, "--plan")
     assert result.exit_code == 0
-    assert "zammad.agents" in result.stdout
+    assert "Agents in Zammad" in result.stdout
     assert "pseudonymized" in result.stdout
     assert names(known) == [NAME]
 
@@ -226,12 +230,11 @@ def test_the_word_erased_is_refused_while_the_person_is_named_in_a_table(known: 
         )
     result = known("gdpr", "erase", EMAIL, "--yes")
     assert (result.exit_code, "Erased" in result.stdout) == (1, False)
-    assert "still named in zammad.agents (1 row)" in result.stderr
+    assert "still named. Rows: 1. The audit trail says where." in result.stderr
     trail = known("audit", "export", "--format", "jsonl", "--event", "privacy.").stdout
-    assert [json.loads(line)["event"] for line in trail.splitlines()] == [
-        "privacy.erased",
-        "privacy.erasure_incomplete",
-    ]
+    events = [json.loads(line) for line in trail.splitlines()]
+    assert [event["event"] for event in events] == ["privacy.erased", "privacy.erasure_incomplete"]
+    assert events[1]["detail"]["left"] == [{"table": "zammad.agents", "rows": 1}]
 
 
 def test_an_export_that_lies_in_the_home_is_named_until_it_is_removed(known: Zk) -> None:
@@ -240,6 +243,20 @@ def test_an_export_that_lies_in_the_home_is_named_until_it_is_removed(known: Zk)
     assert f"Remove {file}, or the erasure will be incomplete" in known("gdpr", "erase", EMAIL, "--plan").stdout
     result = known("gdpr", "erase", EMAIL, "--yes")
     assert (result.exit_code, str(file) in result.stderr) == (1, True)
+
+
+def test_each_place_that_a_plan_can_tell_has_words(zk: Zk) -> None:
+    with zk.home.database() as database, database.transaction() as connection:
+        told = {*queries.tables(connection), *queries.ACCOUNTS, queries.DETAILS, erasure.FILES}
+    told |= {f"marts.{file.stem}" for file in MODELS.glob("*.sql")}
+    told |= {f"dagster.{table}" for table in ("event_logs", "runs", "run_tags", "job_ticks", "asset_keys", "kvs")}
+    assert len(told) > 60
+    assert {table for table in told if f"privacy.place.{table}" not in places.WORDS} == set()
+    for language in Language:
+        said = [places.place(table, language) for table in told]
+        assert len(set(said)) == len(told)
+        assert not [text for text in said if "_" in text or "." in text]
+        assert places.place("dagster.of_a_later_version", language) == places.place("dagster", language)
 
 
 def test_every_table_with_ids_of_people_says_whose_its_rows_are() -> None:

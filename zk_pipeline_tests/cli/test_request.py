@@ -71,6 +71,7 @@ def test_days_of_a_cancelled_run_are_shown_and_a_sync_of_some_carries_those_out(
     hold(zk.home, "3f9c2ab1-0")
     shown = zk("status").output
     assert "Cancelled: sync again?" in shown
+    assert "root (command line)" in shown
     assert (
         "To sync again: zk sync --from 2025-10-06 --to 2025-10-08. To leave these days: zk sync --leave 3f9c2ab1."
         in shown

@@ -16,7 +16,10 @@ from zk_pipeline.billing.files.closed_statement import closing_content, statemen
 from zk_pipeline.billing.files.style import document_style
 from zk_pipeline.domain.invoicing import BillingState
 from zk_pipeline.domain.statement import Statement
-from zk_pipeline.identity.actors import OperationError, StaleError, UnknownError
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Actor, OperationError, Role, StaleError, UnknownError
+from zk_pipeline.identity.users import NewUser
+from zk_pipeline.languages import Language
 from zk_pipeline.operate import home
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.defs.billing import ADMIN
@@ -105,6 +108,25 @@ def test_a_cancelled_invoice_is_a_question_with_its_way_out_in_every_format(worl
     assert question in account["money"][0]["questions"][0]
 
 
+def test_who_accepted_a_difference_is_named_in_each_language(world: World) -> None:
+    customer(world, "Cash")
+    runtime = world.environment.runtime
+    world.office.change(world.office.rows[0], exported=True)
+    read(world)
+    with runtime.database.transaction() as connection:
+        user = users.create(connection, ADMIN, NewUser("ben@example.com", Role.ADMIN, "Ben Brandt"))
+    row = invoices.accept(runtime, Actor(f"user:{user.id}", Role.ADMIN), "Cash", "paid in cash")
+    assert (row.accepted_by, row.accepted) == ("Ben Brandt", "paid in cash")
+    assert "accepted by Ben Brandt: paid in cash." in told(world, read(world))
+    with runtime.database.transaction() as connection:
+        connection.execute(text("DELETE FROM sync.users"))
+    statement = read(world)
+    for language, name in ((Language.GERMAN, "ein früherer Benutzer"), (Language.FRENCH, "un ancien utilisateur")):
+        style = document_style(runtime.settings, language)
+        sentences = money.sentences_by_customer(style, [row for each in statement.accounts for row in each.money])
+        assert f"{name} ({user.id}): paid in cash." in " ".join(sentences)
+
+
 def test_a_difference_is_accepted_for_a_reason_until_the_amount_changes(world: World) -> None:
     owner, _ = customer(world, "Cash")
     runtime, server = world.environment.runtime, world.office.server
@@ -123,7 +145,7 @@ def test_a_difference_is_accepted_for_a_reason_until_the_amount_changes(world: W
     for _ in range(2):
         sentences = told(world, read(world))
         assert "lost?" not in sentences
-        assert f"100.00 EUR of difference accepted by {ADMIN.name}: paid in cash." in sentences
+        assert "100.00 EUR of difference accepted by anna (command line): paid in cash." in sentences
     world.office.change(second, exported=True)
     assert "is 200.00 EUR lost?" in told(world, read(world))
     assert server.invoice(world.office.users["sync"], owner, MONDAY, MONDAY + timedelta(days=2))

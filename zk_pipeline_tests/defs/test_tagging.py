@@ -62,7 +62,7 @@ def test_the_tag_is_set_on_what_is_not_exported_keeps_other_tags_and_is_taken_ba
     assert tags_of(world, world.office.sheet(first)) == {"zammad", "synced", "billed:2025-10"}
     assert tag_october().tagged == 0
     (left,) = take_back(report).left
-    assert "2025-10 was closed with zk close" in left["text"]
+    assert "2025-10 was closed for billing" in left["text"]
     periods.reopen(world.environment.runtime, ADMIN, OCTOBER, "a mistake")
     assert take_back(report).undone == {"untag": 1}
     assert tags_of(world, world.office.sheet(first)) == {"zammad", "synced"}
@@ -139,7 +139,7 @@ def test_a_time_sheet_is_tagged_with_the_month_of_its_booking_wherever_it_was_mo
     assert "billed:2025-10" in tags_of(world, world.office.sheet(of_october))
     assert "billed:2025-10" not in tags_of(world, world.office.sheet(of_november))
     (left,) = take_back(report).left
-    assert "2025-10 was closed with zk close" in left["text"]
+    assert "2025-10 was closed for billing" in left["text"]
     books.close(FIRST)
     assert tag("2025-11").tagged == 1
     assert tags_of(world, world.office.sheet(of_october)) == {"zammad", "synced", "billed:2025-10"}

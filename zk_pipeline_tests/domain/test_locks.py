@@ -45,7 +45,7 @@ def test_the_days_of_closed_months_are_closed_whatever_their_order():
     days = (date(2025, 2, 28), date(2025, 3, 1), date(2025, 5, 31), date(2025, 6, 1), date(2025, 8, 1))
     assert [locks.is_closed(day) for day in days] == [True, False, True, False, True]
     assert locks.why_day(days[0]) == "2025-02-28 is closed: nothing is written before 2025-03-01."
-    assert locks.why_day(days[2]) == "2025-05-31 is closed: 2025-05 was closed with zk close."
+    assert locks.why_day(days[2]) == "2025-05-31 is closed: 2025-05 was closed for billing."
     assert locks.why_day(days[1]) == ""
 
 

@@ -20,6 +20,8 @@ READY = MonthFacts(
     totals=EVEN,
     unread=0,
     read_early=False,
+    waiting=0,
+    minutes_waiting=Decimal(0),
     customers=3,
     reviewed=3,
     closed=False,
@@ -58,13 +60,22 @@ def test_what_is_to_be_done_first_until_everything_is_synced(
     assert found(facts, **totals)[Step.SYNCED] is expected
 
 
-def test_what_waits_is_told_in_minutes_and_may_be_closed_with() -> None:
-    states = {
-        state.step: state
-        for state in steps_of(replace(READY, totals=replace(EVEN, questions=2, minutes_in_question=Decimal(45))))
-    }
-    waiting = states[Step.DECIDED]
-    assert (waiting.finding, waiting.number, waiting.minutes) == (Finding.OPEN, 2, Decimal(45))
+@pytest.mark.parametrize(
+    ("waiting", "minutes", "totals", "told"),
+    [
+        (3, Decimal(45), EVEN, (Finding.OPEN, 3, Decimal(45))),
+        (1, Decimal(15), replace(EVEN, questions=4, minutes_in_question=Decimal(90)), (Finding.OPEN, 1, Decimal(15))),
+        (1, Decimal(0), replace(EVEN, corrections_open=Decimal(30)), (Finding.OPEN, 1, Decimal(0))),
+        (0, Decimal(0), replace(EVEN, questions=2, minutes_in_question=Decimal(45)), (Finding.QUESTIONS, 2, 0)),
+    ],
+)
+def test_what_waits_is_told_in_minutes_and_may_be_closed_with(
+    waiting: int, minutes: Decimal, totals: StatementTotals, told: tuple[Finding, int, Decimal]
+) -> None:
+    facts = replace(READY, waiting=waiting, minutes_waiting=minutes, totals=totals)
+    states = {state.step: state for state in steps_of(facts)}
+    state = states[Step.DECIDED]
+    assert (state.finding, state.number, state.minutes) == told
     assert states[Step.CLOSED].finding is Finding.WITH_WAITING
 
 

@@ -312,7 +312,7 @@ def test_a_copy_of_our_time_sheet_is_shown_beside_it():
     ("copy", "closed", "why"),
     [
         (ours(101, exported=True), frozenset[date](), "It is exported, and so billed."),
-        (ours(101), frozenset({DAY.replace(day=1)}), "2025-08 was closed with zk close."),
+        (ours(101), frozenset({DAY.replace(day=1)}), "2025-08 was closed for billing."),
     ],
     ids=["billed", "closed"],
 )

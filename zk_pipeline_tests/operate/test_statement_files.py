@@ -507,6 +507,12 @@ def test_a_closed_month_tells_date_and_hash_in_each_document(readable: None) -> 
     assert first == second
 
 
+def test_who_closed_a_month_at_the_command_line_is_told_in_words() -> None:
+    closing = Closing(datetime(2025, 9, 1, 22, 30, tzinfo=UTC), "cli:anna", "")
+    german = replace(LOOK, language=Language.GERMAN)
+    assert german.closing_sentence(closing).startswith("Am 02.09.2025 durch anna (Kommandozeile) abgeschlossen")
+
+
 def test_every_month_has_the_same_sheets_and_columns_whatever_is_zero() -> None:
     full = stated([item()], adjustments=[credit(ACME)], money=[invoiced("new")])
     sparse = replace(stated(), month=date(2025, 2, 1))

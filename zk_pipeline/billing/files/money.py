@@ -7,6 +7,7 @@ from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.invoicing import CANCELED, Comparison
 from zk_pipeline.domain.manual_fields import money
 from zk_pipeline.domain.statement_rows import Money, Readings, SideRead
+from zk_pipeline.languages import actors
 
 
 def amount_sentences(style: DocumentStyle, row: Money) -> list[str]:
@@ -57,7 +58,9 @@ def question_sentences(row: Money, style: DocumentStyle | None = None) -> list[s
 
 def accepted_sentence(style: DocumentStyle, found: Comparison) -> str:
     """A sentence about an accepted difference: by whom, and why."""
-    return _difference(style, found, "accepted", by=found.accepted)
+    return _difference(
+        style, found, "accepted", by=f"{actors.called(found.accepted_by, style.language)}: {found.accepted}"
+    )
 
 
 def reading_sentences(style: DocumentStyle, readings: Readings) -> str:

@@ -22,7 +22,7 @@ from zk_pipeline.domain.statement import (
     questions_of,
 )
 from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
-from zk_pipeline.languages import Language
+from zk_pipeline.languages import Language, actors
 from zk_pipeline.runtime.settings import Settings
 
 
@@ -149,7 +149,7 @@ class DocumentStyle:
 
     def closing_sentence(self, closing: Closing, *, named: bool = True) -> str:
         """When the month was closed (`named`: by whom), and whether this is the closed statement."""
-        by = self.word("by", by=closing.by) if named else ""
+        by = self.word("by", by=actors.called(closing.by, self.language)) if named else ""
         sentences = [self.word(closing.kind, day=self._day_of(closing.at), by=by, days=closing.stale_days)]
         if closing.reopened_at is not None:
             sentences.append(self.word("reopened", day=self._day_of(closing.reopened_at)))

@@ -229,18 +229,18 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         (
             "Of all months {exported} are exported and {invoiced} invoiced: is {difference} lost? An invoice was "
             "cancelled or deleted, or there was an export without one. Take “exported” off in Kimai and invoice again; "
-            "where it was billed elsewhere, accept the difference (zk invoices accept)."
+            "where it was billed elsewhere, accept the difference."
         ),
         (
             "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt: Gehen {difference} "
             "verloren? Eine Rechnung wurde storniert oder gelöscht, oder es wurde ohne Rechnung exportiert. Nehmen Sie "
             "in Kimai „exportiert“ zurück und stellen Sie neu in Rechnung; wo anderswo abgerechnet wurde, nehmen "
-            "Sie den Unterschied an (zk invoices accept)."
+            "Sie den Unterschied an."
         ),
         (
             "Tous mois confondus, {exported} sont exportés et {invoiced} facturés : {difference} sont-ils perdus ? Une "
             "facture a été annulée ou supprimée, ou un export fait sans facture. Retirez « exporté » dans Kimai et "
-            "facturez de nouveau ; si c'est facturé ailleurs, acceptez l'écart (zk invoices accept)."
+            "facturez de nouveau ; si c'est facturé ailleurs, acceptez l'écart."
         ),
     ),
     "accepted": (
@@ -289,9 +289,9 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Non comparé aux factures : {problem}",
     ),
     "never_compared": (
-        "Not compared with invoices yet; the nightly check does, and zk statement MONTH --invoices.",
-        "Noch nicht mit Rechnungen verglichen; das tun die nächtliche Prüfung und zk statement MONAT --invoices.",
-        "Pas encore comparé aux factures ; le contrôle nocturne le fait, et zk statement MOIS --invoices.",
+        "Not compared with invoices yet; the nightly check does that.",
+        "Noch nicht mit Rechnungen verglichen; das tut die nächtliche Prüfung.",
+        "Pas encore comparé aux factures ; le contrôle nocturne le fera.",
     ),
     "internal": (
         "For internal use: where every minute went",

@@ -85,24 +85,23 @@ REMEDIES = (
     Remedy(
         "user",
         "choice is invalid",
-        "Enable the user in Kimai, or map the agent to another: zk mappings set user AGENT KIMAI-USER.",
+        "Enable the user in Kimai, or map the agent to another.",
     ),
     Remedy(
         "project",
         "choice is invalid",
         "Make the project and its customer visible in Kimai, see that its dates contain today and that the account's "
-        "teams may use it. Or map the organization: zk mappings set customer ORGANIZATION KIMAI-CUSTOMER.",
+        "teams may use it. Or map the organization to another customer.",
     ),
     Remedy(
         "activity",
         "choice is invalid",
-        "Make the activity visible in Kimai and usable in the project. Or map the type to another: "
-        "zk mappings set activity TYPE KIMAI-ACTIVITY.",
+        "Make the activity visible in Kimai and usable in the project. Or map the type to another.",
     ),
     Remedy(
         ANY_FIELD,
         "project mismatch",
-        "Map the type to a global activity or to one of that project: zk mappings set activity TYPE KIMAI-ACTIVITY.",
+        "Map the type to a global activity or to one of that project.",
     ),
     Remedy(
         ANY_FIELD,

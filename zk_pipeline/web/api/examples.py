@@ -183,6 +183,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "invoices": (["2025/017"],),
     "number": ("2025/017", 5),
     "accepted": ("A discount was agreed.",),
+    "accepted_by": ("Anna Berger",),
     # Errors.
     "Problem.detail": ("query.reson: there is no such parameter here. Did you mean reason?",),
     "status_code": (422,),

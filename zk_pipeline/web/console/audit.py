@@ -16,7 +16,7 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.web.console import details, widgets
 from zk_pipeline.web.console.details import plain
-from zk_pipeline.web.console.marks import named
+from zk_pipeline.web.console.marks import named, run
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Panel
@@ -45,7 +45,7 @@ class Trail:
         with widgets.card(words("audit.trail")):
             if self._run:
                 with widgets.box("zk-note zk-row"):
-                    widgets.text("span", words("audit.of_run", run=self._run[:8]))
+                    self._of_run = widgets.text("span", "")
                     widgets.link(words("audit.of_all"), "/audit")
             with widgets.box("zk-filters"):
                 kinds = {"": words("all"), **{kind: words(f"audit.kind.{kind[:-1]}") for kind in _KINDS}}
@@ -87,11 +87,14 @@ class Trail:
         marks = {
             mark for entry in entries for mark in (entry.actor, entry.subject, *details.marks_of(entry.detail or {}))
         }
+        marks |= {f"run:{run_id}" for run_id in (self._run, *(entry.run_id for entry in entries)) if run_id}
         return entries, total, trail.names(visit.runtime, marks)
 
     def _show(self, loaded: Loaded) -> None:
         entries, total, self._names = loaded
         words = self._visit.words
+        if self._run:
+            self._of_run.text = words("audit.of_run", run=run(words, self._run, self._names))
         self._export.props["href"] = f"{EXPORT}?{self._query()}"
         if not entries:
             widgets.empty(words("audit.none"), words("audit.none.hint"))
@@ -114,7 +117,7 @@ class Trail:
             named(words, entry.actor, self._names),
             lambda: widgets.open_button(what, self._visit.act(Role.VIEWER, lambda: self._open(entry))),
             named(words, entry.subject, self._names),
-            lambda: run_link(self._visit, entry.run_id),
+            lambda: run_link(self._visit, entry.run_id, self._names),
         ]
 
     def _open(self, entry: TrailEntry) -> None:
@@ -140,10 +143,11 @@ def event_text(visit: Visit, event: str) -> str:
     return visit.words.known(f"event.{event}", event)
 
 
-def run_link(visit: Visit, run_id: str | None) -> None:
-    """A link to the run in Dagster, if there is one."""
+def run_link(visit: Visit, run_id: str | None, names: Mapping[str, str]) -> None:
+    """A link to the run in Dagster, if there is one, by when it started."""
     if run_id:
-        widgets.link(run_id[:8], run_url(visit.runtime.settings.dagster_link, run_id), outside=True)
+        address = run_url(visit.runtime.settings.dagster_link, run_id)
+        widgets.link(run(visit.words, run_id, names), address, outside=True)
     else:
         ui.label("")
 
@@ -221,7 +225,10 @@ class _Story:
 
     def _runs(self) -> None:
         rows: list[list[Cell]] = [
-            [self._plain(row["started_at"]), lambda row=row: widgets.link(row["run_id"][:8], row["url"], outside=True)]
+            [
+                self._plain(row["started_at"]),
+                lambda row=row: widgets.link(self._words("dagster"), row["url"], outside=True),
+            ]
             for row in self._story["runs"]
         ]
         self._drawn("runs", [self._words("audit.at"), self._words("audit.run")], rows)

@@ -1,6 +1,6 @@
 """What keeps bookings from Kimai, by cause, with its hours and the way to solve it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from urllib.parse import urlencode
 
@@ -42,19 +42,26 @@ def subject_of(words: Words, ticket: str | None, kimai_id: int | None, key: str)
     return words("trace.booking", id=key.rpartition(":")[2])
 
 
-def show(words: Words, found: Sequence[Cause]) -> None:
-    """The causes, each with its hours and a way to where it is solved; or that nothing waits."""
+def show(words: Words, found: Sequence[Cause], fix: Callable[[Cause], bool] = lambda _: False) -> None:
+    """The causes, each with its hours, what solves it and a way to its card in To do, opened; or that nothing waits.
+
+    `fix` draws what solves a cause by one click, and says whether there is anything.
+    """
     if not found:
         widgets.empty(words("home.causes.none"), words("home.causes.none.hint"))
         return
     with widgets.box("zk-list", "ul"):
         for cause in found:
+            title, address = title_of(words, cause), f"/reconcile?{urlencode({'cause': cause.key})}"
             with widgets.box("zk-list-row", "li"):
-                with widgets.box("zk-two-lines zk-grow"):
-                    widgets.text("span", title_of(words, cause), "zk-lead").props("dir=auto")
-                    with widgets.box("zk-muted", "span"):
-                        widgets.hours(words, cause.minutes)
-                        widgets.text("span", f" · {words.count('home.bookings', cause.conflicts)}")
-                address = f"/reconcile?{urlencode({'cause': cause.key})}"
-                solve = widgets.link(words("home.solve"), address).classes("zk-button-link", remove="zk-link")
-                solve.props["aria-label"] = f"{words('home.solve')}: {title_of(words, cause)}"
+                what = widgets.box("zk-two-lines zk-grow")
+                is_fixed_here = fix(cause)
+                if not is_fixed_here:
+                    review = widgets.link(words("todo.review"), address).classes("zk-button-link", remove="zk-link")
+                    review.props["aria-label"] = f"{words('todo.review')}: {title}"
+            with what:
+                name = widgets.link(title, address) if is_fixed_here else widgets.text("span", title)
+                name.classes("zk-lead").props("dir=auto")
+                with widgets.box("zk-muted", "span"):
+                    widgets.hours(words, cause.minutes)
+                    widgets.text("span", f" · {words.count('home.bookings', cause.conflicts)}")

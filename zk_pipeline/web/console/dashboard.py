@@ -17,6 +17,7 @@ from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.console import causes, charts, widgets
 from zk_pipeline.web.console.causes import Cause, causes_of
+from zk_pipeline.web.console.reconcile.fixes import Fixes
 from zk_pipeline.web.console.run_actions import show_held, show_runs
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.statement import figures
@@ -72,7 +73,8 @@ class Dashboard:
     def _load(self) -> Loaded:
         runtime = self._visit.runtime
         found = home.home(runtime, self._month)
-        largest = causes_of(self._visit, found.month, last_day(found.month))[:CAUSES_SHOWN]
+        known = causes_of(self._visit, found.month, last_day(found.month))
+        largest = tuple(cause for cause in known if cause.asked < cause.conflicts)[:CAUSES_SHOWN]
         unapproved = 0
         if runtime.settings.push_mode is PushMode.REVIEW and found.days:
             first = max(found.month, runtime.settings.start_date)
@@ -98,7 +100,8 @@ class Dashboard:
                 with widgets.card(words("dashboard.minutes")):
                     charts.show_days(self._visit, found.days)
                 with widgets.card(words("home.causes")):
-                    causes.show(words, largest)
+                    fixes = Fixes(self._visit, lambda: self._state.refresh)
+                    causes.show(words, largest, *([fixes.first] if self._visit.may(Role.OPERATOR) else []))
 
     def _show_runs(self, shown: Sequence[RunDetails]) -> None:
         show_runs(self._visit, shown)

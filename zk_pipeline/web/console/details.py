@@ -18,21 +18,26 @@ _PREFIXES = ("value", "reason", "choice", "subject.reason", "subject.dagster")
 _MARKS = {
     "activity": "kimai:activity:",
     "activity_id": "kimai:activity:",
+    "agent": "zammad:agent:",
     "booking": "booking:",
     "customer": "customer:",
     "kimai_activity_id": "kimai:activity:",
     "kimai_customer_id": "customer:",
     "kimai_user_id": "kimai:user:",
+    "organization_id": "zammad:organization:",
     "owner": "user:",
     "project": "kimai:project:",
     "project_id": "kimai:project:",
+    "type_id": "zammad:type:",
     "user": "kimai:user:",
     "user_id": "kimai:user:",
 }
 """How the mark begins that a number under this key stands for."""
-_NUMBERED = {"agent", "kimai_id", "organization_id", "timesheet", "type_id", "write"}
+_RUNS = {"run", "undone_run"}
+"""Keys of runs."""
+_NUMBERED = {"kimai_id", "timesheet", "write"}
 """Keys of numbers that are names, and no amounts."""
-_TEXTS = {"fate": "privacy.fate", "role": "role", "when_busy": "schedule.busy"}
+_TEXTS = {"fate": "privacy.fate", "role": "role", "table": "privacy.place", "when_busy": "schedule.busy"}
 """Where the texts are for the values of a key."""
 
 
@@ -61,6 +66,8 @@ def marks_of(detail: Mapping[str, Any]) -> Iterator[str]:
         for one in cast("list[Any]", value) if isinstance(value, list) else [value]:
             if isinstance(one, dict):
                 yield from marks_of(cast("dict[str, Any]", one))
+            elif name in _RUNS:
+                yield f"run:{one}"
             elif name in _MARKS and one is not None:
                 yield f"{_MARKS[name]}{one}"
 
@@ -75,13 +82,13 @@ def facts(words: Words, detail: Mapping[str, Any], names: Mapping[str, str]) -> 
 
 
 def _called(words: Words, name: str) -> str:
-    return words.known(f"fact.{name}", name.replace("_", " "))
+    return words.known(f"fact.{name}", words.known(f"privacy.place.{name}", name.replace("_", " ")))
 
 
 def _said(words: Words, name: str, value: object, names: Mapping[str, str]) -> str:
     match value:
         case None:
-            return words("fact.nothing")
+            return words.known(f"fact.{name}.nothing", words("fact.nothing"))
         case dict():
             return _pairs(words, name, cast("dict[str, Any]", value), names)
         case [before, after] if name in {"visible", "end"}:
@@ -120,9 +127,10 @@ def _listed(words: Words, name: str, values: Sequence[Any], names: Mapping[str, 
 def _single(words: Words, name: str, value: int | str, names: Mapping[str, str]) -> str:
     if name in _MARKS:
         mark = f"{_MARKS[name]}{value}"
-        return names.get(mark) or (marks.actor(words, mark) if name == "owner" else str(value))
-    if name in {"run", "undone_run"}:
-        return marks.shortened(str(value))
+        unnamed = marks.actor(words, mark) if name == "owner" else words.known(f"fact.{name}.{value}", str(value))
+        return names.get(mark) or unnamed
+    if name in _RUNS:
+        return marks.run(words, str(value), names)
     if name in _NUMBERED:
         return str(value)
     if isinstance(value, int):

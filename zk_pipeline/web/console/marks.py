@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 
+from zk_pipeline.languages import actors
 from zk_pipeline.web.console.words import Words
 
-_ACTOR = re.compile(r"(user|cli):(.+)")
 _DAYS = re.compile(r"days?:(\d{4}-\d\d-\d\d)(?:\.\.(\d{4}-\d\d-\d\d))?", re.ASCII)
 _MONTH = re.compile(r"period:(\d{4}-\d\d)", re.ASCII)
 _ERASED = re.compile(r"person-([0-9a-f]+)")
@@ -17,9 +17,7 @@ _CHARACTERS = 8
 
 def actor(words: Words, said: str) -> str:
     """Who acted, from a name, or from the mark of an actor that has none: `cli:anna`, or `user:5` who was deleted."""
-    if found := _ACTOR.fullmatch(said):
-        return words(f"actor.{found[1]}", name=found[2])
-    return words.known(f"actor.{said}", said)
+    return actors.called(said, words.language)
 
 
 def named(words: Words, mark: str, names: Mapping[str, str]) -> str:
@@ -30,6 +28,12 @@ def named(words: Words, mark: str, names: Mapping[str, str]) -> str:
     if mark.startswith("user:"):
         return names.get(mark) or actor(words, mark)
     return _dated(words, mark) or words.known(f"subject.{mark.replace(':', '.')}", "") or _counted(words, mark, names)
+
+
+def run(words: Words, run_id: str, names: Mapping[str, str]) -> str:
+    """A run by when it started; by the beginning of its id where that is not known."""
+    started_at = names.get(f"run:{run_id}")
+    return words.instant(datetime.fromisoformat(started_at)) if started_at else shortened(run_id)
 
 
 def shortened(key: str) -> str:
@@ -54,12 +58,14 @@ def _counted(words: Words, mark: str, names: Mapping[str, str]) -> str:
     kind_said = words.known(f"subject.{kind.replace(':', '.')}", "")
     if not kind_said:
         return actor(words, mark)
+    if kind == "run":
+        return f"{kind_said} {run(words, number, names)}"
     return f"{kind_said} {names.get(mark) or _number(kind, number)}"
 
 
 def _number(kind: str, number: str) -> str:
     match kind:
-        case "run" | "account":
+        case "account":
             return shortened(number)
         case "audit":  # A digest may follow the rows.
             return number.partition(":")[0].replace(",", ", ")

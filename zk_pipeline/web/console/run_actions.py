@@ -40,7 +40,7 @@ class UndoDialog:
     async def show(self) -> None:
         """Open it with what would be done now."""
         words, run = self._words, self._run
-        with widgets.dialog(words("undo.title", run=run.run_id[:8]), words("close"), wide=True):
+        with widgets.dialog(words("undo.title", run=words.instant(run.started_at)), words("close"), wide=True):
             widgets.text("p", words("undo.about"), "zk-muted")
             widgets.text("p", words("undo.again"), "zk-note")
             if self._visit.runtime.settings.push_mode is PushMode.OFF:
@@ -66,7 +66,7 @@ class UndoDialog:
 
     async def _look(self, started: UndoRun) -> bool:
         visit, words = self._visit, self._words
-        label = words("undo.title", run=self._run.run_id[:8])
+        label = words("undo.title", run=words.instant(self._run.started_at))
         (state,) = await self._watch.started([(label, started.run_id, started.url)])
         if state not in run_table.ENDED:
             return False
@@ -175,7 +175,7 @@ class RunActions:
             await visit.ask(sync.cancel, visit.runtime, visit.actor, run.run_id)
             visit.notify(words("runs.cancel.done"))
 
-        title = words("runs.cancel.title", run=run.run_id[:8])
+        title = words("runs.cancel.title", run=words.instant(run.started_at))
         effect, label = words("runs.cancel.effect"), words("runs.cancel.go")
         feedback.confirm(visit, Role.OPERATOR, title, effect, label, cancel, "danger")
 
@@ -236,7 +236,7 @@ async def _open(visit: Visit, run: RunDetails) -> None:
     words, found = visit.words, tuple[Cause, ...]()
     if run.first and run.last:
         found = await visit.ask(causes_of, visit, run.first, run.last)
-    days = words.days(run.first, run.last) if run.first and run.last else run.run_id[:8]
+    days = words.days(run.first, run.last) if run.first and run.last else words.instant(run.started_at)
     with widgets.dialog(words("runs.of", days=days), words("close"), wide=True):
         with widgets.box("zk-row"):
             run_table.status(words, run)

@@ -117,7 +117,7 @@ def _row(words: Words, run: RunDetails, open_run: Handler) -> list[Cell]:
         days,
         lambda: status(words, run),
         lambda: outcome(words, run),
-        lambda: widgets.link(run.run_id[:8], run.url, outside=True),
+        lambda: widgets.link(words("dagster"), run.url, outside=True),
     ]
 
 

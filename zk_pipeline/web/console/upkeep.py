@@ -7,6 +7,7 @@ from nicegui import ui
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.identity.actors import Role
+from zk_pipeline.languages.places import place
 from zk_pipeline.observe.about import About, about
 from zk_pipeline.observe.alert_delivery import AddressTest, alert_addresses, open_incidents, try_addresses, waiting
 from zk_pipeline.observe.alerts import Incident
@@ -113,7 +114,7 @@ class Privacy:
             self._show(email, plan)
 
     def _show(self, email: str, plan: ErasurePlan) -> None:
-        """What will happen to the rows of each table, and the button that does it."""
+        """What will happen to what is stored in each place, and the button that does it."""
         visit, words = self._visit, self._visit.words
         with widgets.card(words("privacy.plan.title", email=email)), widgets.box("zk-stack"):
             columns = [
@@ -123,7 +124,12 @@ class Privacy:
                 Column(words("privacy.why")),
             ]
             rows = [
-                [line.table, words(f"privacy.fate.{line.fate}"), words.number(line.rows), self._why(line)]
+                [
+                    place(line.table, words.language),
+                    words(f"privacy.fate.{line.fate}"),
+                    words.number(line.rows),
+                    self._why(line),
+                ]
                 for line in plan.lines
             ]
             widgets.table(words("privacy.plan"), columns, rows)

@@ -204,6 +204,7 @@ def close_the_month(hand: Hand) -> None:
     hand.click(page.get_by_role("button", name=words("month.close.open", month=words.month(month))))
     dialog = page.get_by_role("dialog", name=words("month.close.title", month=words.month(month)))
     expect(dialog.get_by_text(words("month.close.nothing"))).to_be_visible(timeout=A_RUN)
-    hand.fill(dialog.get_by_label(words("month.close.type", name=FIRST[:7])), FIRST[:7])
+    name = words.month(month)
+    hand.fill(dialog.get_by_label(words("month.close.type", name=name)), name)
     hand.click(dialog.get_by_role("button", name=words("month.close"), exact=True))
     expect(page.get_by_role("button", name=words("month.reopen.open"))).to_be_visible(timeout=A_RUN)

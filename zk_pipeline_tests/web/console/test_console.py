@@ -16,6 +16,13 @@ from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, accessible, o
 
 ADDRESSES = [f"/{one.name}" for section in SECTIONS for one in (section, *section.parts)]
 SCRIPT = "<img src=x onerror=\"document.body.dataset.hacked='yes'\"><script>alert(1)</script> **bold** {{ 7 * 7 }}"
+MAPPED = """
+    SELECT agents.name, users.name FROM sync.audit_logs JOIN sync.audit_details USING (id)
+    JOIN zammad.agents ON agents.id::text = detail -> 'after' ->> 'agent'
+    JOIN kimai.users ON users.id::text = detail -> 'after' ->> 'kimai_user_id'
+    WHERE event = 'mapping.set' AND subject = 'mapping:user' ORDER BY audit_logs.id DESC LIMIT 1
+"""
+"""Whom the newest mapping of an agent is about."""
 
 
 def small_conflicts(site: Site) -> list[int]:
@@ -239,6 +246,17 @@ def test_the_trail_names_what_was_made_in_kimai_and_tells_its_details_in_words(v
     expect(row).to_be_visible()
     row.get_by_role("button", name="Project created").click()
     expect(accessible(page, "Project created")).to_contain_text(f"Name{name}")
+
+
+def test_the_details_of_a_mapping_name_both_sides(visit: Visit, site: Site):
+    with site.database.transaction() as connection:
+        agent, user = connection.execute(text(MAPPED)).one()
+    page = visit(Role.VIEWER).open("/audit")
+    page.locator("#audit").get_by_label("Search").fill("mapping:user")
+    row = page.locator("#audit tbody tr").filter(has_text="Mapping of an agent").first
+    expect(row).to_be_visible()
+    row.get_by_role("button", name="Mapping set").click()
+    expect(accessible(page, "Mapping set")).to_contain_text(f"Agent: {agent}; User in Kimai: {user}")
 
 
 def test_a_part_that_fails_says_so_and_leaves_the_rest_alone(visit: Visit, site: Site):

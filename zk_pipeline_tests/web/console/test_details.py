@@ -72,10 +72,32 @@ def test_there_is_a_name_for_each_key_of_a_detail():
             ("Abgeschlossene Aufstellungen", "(Monat: Oktober 2025; War: ab; Jetzt: cd)"),
         ),
         ("written_long_ago", "so", ("written long ago", "so")),
+        (
+            "after",
+            {"agent": 9, "kimai_user_id": 7},
+            ("Nachher", "Agent: Ben; Benutzer in Kimai: Nina"),
+        ),
+        ("before", {"agent": "eve@example.com"}, ("Vorher", "Agent: eve@example.com")),
+        (
+            "after",
+            {"type_id": None, "organization_id": None, "kimai_activity_id": 4},
+            ("Nachher", "Tätigkeitsart: Buchungen ohne Art; Organisation: alle; Tätigkeit in Kimai: 4"),
+        ),
+        (
+            "after",
+            {"organization_id": 0, "kimai_customer_id": None},
+            ("Nachher", "Organisation: Tickets ohne Organisation; Kunde in Kimai: ein eigener Kunde"),
+        ),
+        ("rows", {"sync.users": 1}, ("Zeilen", "Benutzer dieser Konsole: 1")),
+        (
+            "left",
+            [{"table": "zammad.agents", "rows": 2}, "/home/a.zip"],
+            ("Noch gefunden in", "(Gespeichert in: Agenten in Zammad; Zeilen: 2), /home/a.zip"),
+        ),
     ],
 )
 def test_a_detail_is_told_in_the_readers_words_and_form(name: str, value: Any, said: tuple[str, str]):
-    names = {"user:5": "Anna Berger", "kimai:user:7": "Nina"}
+    names = {"user:5": "Anna Berger", "kimai:user:7": "Nina", "zammad:agent:9": "Ben"}
     assert details.facts(GERMAN, {name: value}, names) == [said]
 
 
@@ -85,4 +107,7 @@ def test_what_is_empty_is_left_out():
 
 def test_whom_and_what_a_detail_names_by_number_is_asked_for():
     detail = {"owner": 5, "asked": {"project_id": 3, "activity_id": None}, "changed": {"user": ["7", "8"]}}
-    assert set(details.marks_of(detail)) == {"user:5", "kimai:project:3", "kimai:user:7", "kimai:user:8"}
+    detail |= {"after": {"agent": 1, "type_id": 2, "organization_id": 3}}
+    in_kimai = {"kimai:project:3", "kimai:user:7", "kimai:user:8"}
+    in_zammad = {"zammad:agent:1", "zammad:type:2", "zammad:organization:3"}
+    assert set(details.marks_of(detail)) == {"user:5"} | in_kimai | in_zammad

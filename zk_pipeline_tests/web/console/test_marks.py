@@ -86,12 +86,14 @@ def test_there_are_words_for_each_actor_of_the_audit_trail():
         ("dagster:setSensorCursor", "In Dagster: set sensor cursor"),
         ("person-0123456789ab", "Gelöschte Person 01234567"),
         ("run:0123456789ab", "Lauf 01234567"),
+        ("run:1123456789ab", "Lauf 02.10.2025, 00:30"),
         ("user:5", "Anna Berger"),
         ("nobody", "jemand ohne Anmeldung"),
     ],
 )
 def test_a_mark_is_said_by_its_kind_and_name(mark: str, said: str):
     names = {"kimai:project:12": "Support", "customer:7": "Muster AG", "user:5": "Anna Berger"}
+    names["run:1123456789ab"] = "2025-10-01T22:30:00+00:00"
     assert marks.named(GERMAN, mark, names) == said
 
 
@@ -103,7 +105,7 @@ def test_a_schedule_is_called_as_where_it_is_set():
     ("said", "shown"),
     [
         ("Anna Berger", ("Anna Berger", "Anna Berger", "Anna Berger")),
-        ("cli:anna", ("anna, at the command line", "anna, auf der Kommandozeile", "anna, en ligne de commande")),
+        ("cli:anna", ("anna (command line)", "anna (Kommandozeile)", "anna (ligne de commande)")),
         ("user:5", ("a former user (5)", "ein früherer Benutzer (5)", "un ancien utilisateur (5)")),
         ("dagster", ("somebody in Dagster", "jemand in Dagster", "quelqu'un dans Dagster")),
         ("", ("", "", "")),

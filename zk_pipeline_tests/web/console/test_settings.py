@@ -202,7 +202,7 @@ def test_a_person_is_exported_and_erased_after_seeing_what_will_happen(visit: Vi
     content = Path(download.value.path()).read_bytes()
     assert any("users" in name for name in ZipFile(BytesIO(content)).namelist())
     page.get_by_role("button", name="What erasing would do").click()
-    expect(row_of(page, "sync.users")).to_contain_text("removed")
+    expect(row_of(page, "Users of this console")).to_contain_text("removed")
     assert site.value("SELECT count(*) FROM sync.users WHERE email = 'leaving@example.com'") == 1
     page.get_by_role("button", name="Erase this person").click()
     expect(page.get_by_role("dialog")).to_contain_text("This cannot be undone.")

@@ -23,6 +23,10 @@ from zk_sandbox.server import SandboxProcess, ServerThread
 
 HARTMANN = "Hartmann Maschinenbau AG has no Kimai customer"
 TIM = "Tim Reuter has no Kimai user"
+UNMAP = """
+    DELETE FROM sync.customer_mappings WHERE organization_id IN (
+        SELECT id FROM zammad.organizations WHERE name = 'Hartmann Maschinenbau AG')
+"""
 WAITING = "SELECT count(*) FROM sync.conflicts WHERE resolution_status = 'open'"
 
 
@@ -208,6 +212,29 @@ def test_more_than_an_hour_asks_why_and_the_reason_is_kept(page: Page, month: Si
     assert month.value(reasons) == 20
     page.locator(".zk-snack").get_by_role("button", name="Undo").click()
     notice(page, "It waits again.")
+
+
+def test_home_has_the_fixes_of_its_causes_and_a_way_to_each_card(page: Page, month: Site):
+    page.goto(f"{month.url}/dashboard")
+    row = page.locator(".zk-list-row").filter(has_text=HARTMANN)
+    expect(row.get_by_role("button")).to_have_text("Use Kimai's Hartmann Maschinenbau AG")
+    project = page.locator(".zk-list-row").filter(has_text="Project Support")
+    expect(project.get_by_role("button", name="Extend it to")).to_be_visible()
+    row.get_by_role("link", name=HARTMANN).click()
+    opened = card(page, HARTMANN).get_by_role("button", name=HARTMANN, exact=True)
+    expect(opened).to_have_attribute("aria-expanded", "true")
+    page.goto(f"{month.url}/dashboard")
+    review = page.locator(".zk-list-row").filter(has_text=TIM).get_by_role("link", name="Review")
+    review.click()
+    expect(card(page, TIM).get_by_role("table")).to_be_visible()
+    page.goto(f"{month.url}/dashboard")
+    row.get_by_role("button").click()
+    expect(row).to_have_count(0)
+    assert month.value("SELECT count(*) FROM sync.customer_mappings WHERE kimai_customer_id IS NOT NULL") > 0
+    # As before, for the tests that follow.
+    with month.database.transaction() as connection:
+        connection.exec_driver_sql(UNMAP)
+        connection.exec_driver_sql("DELETE FROM sync.day_requests WHERE claimed_by_run IS NULL")
 
 
 def test_a_customer_is_taken_with_one_click_and_what_waited_leaves_the_list(page: Page, month: Site):

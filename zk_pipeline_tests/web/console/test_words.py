@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import zk_pipeline
+from zk_pipeline.billing.files import words as documents
 from zk_pipeline.decisions.partners import State
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import ObstacleKind
@@ -32,6 +33,18 @@ KEYS = {key for catalog in CATALOGS for key in catalog}
 
 def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def test_nobody_is_sent_to_a_terminal():
+    """Whoever reads the console has none; only admins are told of a setting, where alerts go."""
+    of_terminal = re.compile(r"\bzk [a-z]|\bZK_[A-Z]|--[a-z]")
+    told = {
+        key
+        for catalog in (*CATALOGS, documents.WORDS)
+        for key, texts in catalog.items()
+        if any(of_terminal.search(text) for text in texts)
+    }
+    assert told == {"alerts.hint", "alerts.none.hint"}
 
 
 def test_no_key_stands_in_two_catalogs():

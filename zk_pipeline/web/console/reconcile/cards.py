@@ -1,18 +1,16 @@
 """What waits, as a card for each cause: how much of it there is, what solves all of it, and its rows."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from functools import partial
 
 from nicegui import ui
 from nicegui.element import Element
 
-from zk_pipeline.decisions import causes, conflicts, mapping_names, mappings, mending, plans
+from zk_pipeline.decisions import causes, conflicts, mapping_names, mending, plans
 from zk_pipeline.decisions.causes import Cause
 from zk_pipeline.decisions.conflicts import Conflict, ConflictList
 from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.decisions.mapping_names import MappingOption
-from zk_pipeline.decisions.mappings import MappingChanges
 from zk_pipeline.decisions.plans import WaitingPlans
 from zk_pipeline.domain.mapping_lines import OWN, Kind
 from zk_pipeline.domain.reasons import Reason
@@ -21,16 +19,15 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import sync
 from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.settings import PushMode
-from zk_pipeline.stages.push.mending import MendRequest
 from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console.causes import subject_of, title_of
-from zk_pipeline.web.console.mappings import forms
 from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.reconcile.bulk import Bulk
+from zk_pipeline.web.console.reconcile.fixes import Done, Fixes, is_unmapped
 from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.run_actions import show_held
 from zk_pipeline.web.console.sync_dialog import SyncDialog
-from zk_pipeline.web.console.visit import Visit, new_key
+from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Panel
 
 SIZE = 50
@@ -40,7 +37,6 @@ SUGGESTED = 2
 LOOKED_AT = 200
 """Decisions whose authors are named."""
 
-_CERTAIN = 100
 _BULK = (Choice.LINK, Choice.CREATE, Choice.UPDATE, Choice.DELETE, Choice.KEEP, Choice.MOVE, Choice.ADJUST)
 
 _REVIEWED = frozenset({Reason.DUPLICATE, Reason.FUZZY_CANDIDATE})
@@ -71,6 +67,7 @@ class Cards:
         self._opened, self._page = opened, 1
         self._most_under_way = 0
         self._bulk = Bulk(visit, pane)
+        self._direct = Fixes(visit, self._mapped)
         self._panel: Panel[Loaded] = Panel(visit, self._load, self._show)
 
     async def refresh(self) -> None:
@@ -197,20 +194,25 @@ class Cards:
 
     # What solves all of a cause.
 
+    def _mapped(self) -> Done:
+        """What follows a mapping that is set now: the pane closes, unless something else was opened meanwhile."""
+        shown = self._pane.shown
+
+        async def done() -> None:
+            self._pane.close(shown)
+            await self._pane.changed()
+
+        return done
+
     def _fixes(self, cause: Cause) -> None:
         words, visit = self._visit.words, self._visit
-        is_unmapped = cause.kind == cause.reason and cause.maps is not None
         if cause.maps is not None and cause.zammad:
-            for suggestion in cause.suggestions[:SUGGESTED] if is_unmapped else ():
-                label = words("todo.use", name=suggestion.name)
-                self._mapping(cause, label, f"id:{suggestion.id}", primary=suggestion.score == _CERTAIN)
+            other = "todo.other" if self._direct.suggestions(cause, SUGGESTED) else "todo.map"
             choose = visit.act(Role.OPERATOR, partial(self._choose, cause))
-            other = "todo.other" if is_unmapped and cause.suggestions else "todo.map"
             widgets.button(words(other), choose).props["aria-label"] = f"{words(other)}: {cause.name}"
-            if is_unmapped and cause.maps is Kind.CUSTOMER:
-                self._mapping(cause, words("todo.create_customer"), OWN)
-        if cause.mend is not None and cause.target_id is not None:
-            self._mend(cause, mending.proposed(visit.runtime, cause.mend, cause.target_id))
+            if is_unmapped(cause) and cause.maps is Kind.CUSTOMER:
+                self._direct.mapping(cause, words("todo.create_customer"), OWN)
+        self._direct.mend(cause)
         is_asked = cause.maps is None and cause.mend is None
         if is_asked and (not self._suggested(cause) or cause.reason in _REVIEWED):
             review = visit.act(Role.VIEWER, lambda: detail.one_by_one(visit, self._pane, cause.ids))
@@ -237,26 +239,6 @@ class Cards:
         label = words("todo.all", choice=words(f"choice.{choice}"), number=words.number(cause.conflicts))
         widgets.button(label, self._visit.act(Role.OPERATOR, partial(self._bulk.preview, choice, ids)))
         return True
-
-    def _mapping(self, cause: Cause, label: str, value: str, *, primary: bool = False) -> None:
-        button = widgets.button(label, kind="primary" if primary else "plain")
-        button.on_click(self._visit.act(Role.OPERATOR, partial(self._map, cause, value, button)))
-
-    async def _map(self, cause: Cause, value: str, button: ui.button) -> None:
-        visit, shown = self._visit, self._pane.shown
-        assert cause.maps is not None  # noqa: S101 - only such causes have these buttons
-        kind = cause.maps
-
-        def ask(*, shared: bool) -> Awaitable[MappingChanges]:
-            return visit.ask(mappings.set_one, visit.runtime, visit.actor, kind, cause.zammad, value, shared=shared)
-
-        async def then(outcome: MappingChanges) -> None:
-            self._pane.close(shown)
-            forms.notify_outcome(visit, outcome)
-            await self._pane.changed()
-
-        with feedback.working(button):
-            await forms.confirmed(visit, ask, then)
 
     async def _choose(self, cause: Cause) -> None:
         """Show in the pane what a mapping may lead to; what is clicked is taken."""
@@ -289,24 +271,8 @@ class Cards:
         label = " · ".join(filter(None, (option.name, option.note, unused)))
         with widgets.box("").props("role=listitem") as line:
             button = widgets.open_button(label, lambda: None)
-            button.on_click(self._visit.act(Role.OPERATOR, partial(self._map, cause, option.value, button)))
+            button.on_click(self._visit.act(Role.OPERATOR, partial(self._direct.map, cause, option.value, button)))
         return line
-
-    def _mend(self, cause: Cause, request: MendRequest) -> None:
-        words = self._visit.words
-        until = words.day(request.until) if request.until else ""
-        button = widgets.button(words(f"todo.mend.{request.mend}", day=until), kind="primary")
-        button.props["aria-label"] = f"{words(f'todo.mend.{request.mend}', day=until)}: {cause.name}"
-        button.on_click(self._visit.act(Role.OPERATOR, partial(self._start_mend, request, new_key(), button)))
-
-    async def _start_mend(self, request: MendRequest, key: str, button: ui.button) -> None:
-        visit = self._visit
-        with feedback.working(button):
-            await visit.once(
-                key, mending.launch, visit.runtime, visit.actor, request.mend, request.record_id, request.until
-            )
-        button.disable()
-        visit.notify(visit.words("todo.mend.started"))
 
     async def _try_again(self, cause: Cause, button: ui.button) -> None:
         visit = self._visit

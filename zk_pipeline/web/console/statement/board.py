@@ -144,7 +144,7 @@ class Board:
         self._as_closed = self._as_closed and view.closed
         self._versions.set_value(self._as_closed)
         self._versions.set_visibility(view.closed)
-        self._months.set_options({month: month_name(month) for month in view.months}, value=view.month)
+        self._months.set_options({month: self._visit.words.month(month) for month in view.months}, value=view.month)
         accounts = view.statement.accounts if view.statement else ()
         names = {account.customer: figures.customer_name(self._visit.words, account.customer) for account in accounts}
         self._customers.set_options({None: self._visit.words("all"), **names}, value=view.customer)

@@ -20,8 +20,8 @@ _TITLES = {"waiting": "waits"}
 
 
 def customer_name(words: Words, customer: StatementCustomer) -> str:
-    """A customer's name, with the number in Kimai where there is one."""
-    return str(customer) if customer.name else words("statement.nobody")
+    """A customer's name."""
+    return customer.name or words("statement.nobody")
 
 
 def used_columns(amounts: Iterable[Amounts]) -> list[str]:

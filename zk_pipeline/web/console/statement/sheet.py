@@ -71,7 +71,7 @@ def money_of(visit: Visit, statement: Statement) -> None:
     rows = [row for account in statement.accounts for row in account.money]
     alone = len(statement.accounts) == 1
     for row in rows:
-        name = "" if alone else f"{row.customer}: "
+        name = "" if alone else f"{figures.customer_name(visit.words, row.customer)}: "
         if alone:
             widgets.text("p", " ".join(money.amount_sentences(style, row)))
         elif row.compared is not None and row.compared.accepted:
@@ -223,7 +223,7 @@ def show_account(visit: Visit, statement: Statement, account: CustomerStatement)
 def open_dialog(visit: Visit, statement: Statement, account: CustomerStatement, listed: Listed) -> None:
     """The same in a dialog, from the list of all customers; `statement` is about this one alone."""
     words = visit.words
-    title = f"{figures.customer_name(words, account.customer)} · {month_name(statement.month)}"
+    title = f"{figures.customer_name(words, account.customer)} · {words.month(statement.month)}"
     with widgets.dialog(title, words("close"), wide=True):
         equation(visit, statement)
         money_of(visit, statement)

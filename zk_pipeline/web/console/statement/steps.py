@@ -96,7 +96,7 @@ class Steps:
             widgets.button(words("month.sync"), visit.act(Role.OPERATOR, self._sync), kind=kind)
         elif state.finding is Finding.REQUESTED:
             widgets.link(words("runs.title"), "/runs")
-        elif state.step is StepName.DECIDED and state.finding is Finding.OPEN:
+        elif state.step is StepName.DECIDED and state.finding in {Finding.OPEN, Finding.QUESTIONS}:
             widgets.link(words("statement.decide"), "/reconcile")
         elif state.step is StepName.REVIEWED and state.finding is Finding.OPEN and operator:
             label = words("month.review.all", number=words.number(state.number))
@@ -175,16 +175,17 @@ class _CloseDialog:
     ) -> None:
         self._visit, self._month, self._refresh, self._key = visit, month, refresh, new_key()
         self._waiting = next(state for state in progress.steps if state.step is StepName.DECIDED)
-        words, name = visit.words, month_name(month)
+        words, name = visit.words, visit.words.month(month)
         with widgets.dialog(words("month.close.title", month=words.month(month)), words("close")) as self._dialog:
             widgets.text("p", words("month.close.about"), "zk-muted")
             self._show_left(progress.customers)
             self._with_waiting = None
             if not self._waiting.is_done:
+                key = "with_questions" if self._waiting.finding is Finding.QUESTIONS else "with_waiting"
                 hours = words.hours(self._waiting.minutes)
-                self._with_waiting = ui.checkbox(words("month.close.with_waiting", hours=hours))
+                self._with_waiting = ui.checkbox(words(f"month.close.{key}", hours=hours))
             self._tag = ui.checkbox(words("month.close.tag", tag=billed_tag(month)))
-            self._typed = widgets.field(words("month.close.type", name=name)).props("maxlength=10 autocomplete=off")
+            self._typed = widgets.field(words("month.close.type", name=name)).props("maxlength=30 autocomplete=off")
             form = feedback.Form(visit, Role.ADMIN, {"month": self._typed}, cancel=self._dialog.close)
             form.button(words("month.close"), self._close)
 
@@ -193,7 +194,7 @@ class _CloseDialog:
         left: list[str] = []
         if not self._waiting.is_done:
             number, hours = words.number(self._waiting.number), words.hours(self._waiting.minutes)
-            left.append(words("month.decided.open", number=number, hours=hours))
+            left.append(words(f"month.decided.{self._waiting.finding}", number=number, hours=hours))
         if unreviewed:
             left.append(words("month.close.unreviewed", number=words.number(unreviewed)))
         if not left:
@@ -205,9 +206,10 @@ class _CloseDialog:
                 widgets.text("li", each)
 
     async def _close(self) -> None:
-        visit, words, name = self._visit, self._visit.words, month_name(self._month)
-        if (self._typed.value or "").strip() != name:
-            raise OperationError(words("month.close.typed", name=name), "month")
+        visit, words = self._visit, self._visit.words
+        month = words.month(self._month)
+        if (self._typed.value or "").strip().casefold() != month.casefold():
+            raise OperationError(words("month.close.typed", name=month), "month")
         if self._with_waiting is not None and not self._with_waiting.value:
             raise OperationError(words("month.close.accept"))
         try:
@@ -216,7 +218,7 @@ class _CloseDialog:
                 periods.close_and_tag,
                 visit.runtime,
                 visit.actor,
-                name,
+                month_name(self._month),
                 with_waiting=self._with_waiting is not None,
                 tag=bool(self._tag.value),
             )
@@ -225,7 +227,6 @@ class _CloseDialog:
             self._key = new_key()
             raise
         self._dialog.close()
-        month = words.month(self._month)
         if closed.tag_problem:
             visit.warn(words("month.close.untagged", month=month, problem=words.said(closed.tag_problem)))
         else:

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.spreadsheets import CsvFormat
-from zk_pipeline.languages import Language, reasons, translated
+from zk_pipeline.languages import Language, actors, places, reasons, translated
 from zk_pipeline.web.console.words import (
     account,
     audit,
@@ -40,6 +40,8 @@ CATALOGS: tuple[Texts, ...] = (
     reconcile.WORDS,
     todo.WORDS,
     reasons.WORDS,
+    actors.WORDS,
+    places.WORDS,
     decisions.WORDS,
     statement.WORDS,
     month.WORDS,

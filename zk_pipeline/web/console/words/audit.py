@@ -113,7 +113,11 @@ WORDS = {
     "event.user.signed_in": ("Signed in", "Angemeldet", "Connexion"),
     "event.user.signed_out": ("Signed out", "Abgemeldet", "Déconnexion"),
     "event.webhook.rejected": ("Webhook rejected", "Webhook abgewiesen", "Webhook rejeté"),
-    "audit.of_run": ("Only of the run {run}.", "Nur vom Lauf {run}.", "Seulement de l'exécution {run}."),
+    "audit.of_run": (
+        "Only of the run of {run}.",
+        "Nur des Laufs vom {run}.",
+        "Seulement de l'exécution du {run}.",
+    ),
     "audit.of_all": ("Show everything", "Alles zeigen", "Tout afficher"),
     "trace.title": ("Trace one entry", "Einen Eintrag verfolgen", "Suivre une entrée"),
     "trace.about": (

@@ -128,7 +128,6 @@ WORDS = {
     ),
     "home.bookings.one": ("{number} booking", "{number} Buchung", "{number} saisie"),
     "home.bookings.many": ("{number} bookings", "{number} Buchungen", "{number} saisies"),
-    "home.solve": ("Solve", "Lösen", "Résoudre"),
     "runs.title": ("Runs", "Läufe", "Exécutions"),
     "runs.about": (
         "What each run read, planned and wrote, and what it left.",
@@ -160,7 +159,11 @@ WORDS = {
         "Tout a été annulé ensuite.",
     ),
     "runs.cancel": ("Cancel…", "Abbrechen…", "Interrompre…"),
-    "runs.cancel.title": ("Cancel the run {run}?", "Lauf {run} abbrechen?", "Interrompre l'exécution {run} ?"),
+    "runs.cancel.title": (
+        "Cancel the run of {run}?",
+        "Lauf vom {run} abbrechen?",
+        "Interrompre l'exécution du {run} ?",
+    ),
     "runs.cancel.effect": (
         "It stops within a second. What it wrote stays. Its other days wait until somebody decides.",
         "Er hält sofort an. Was er schrieb, bleibt. Seine übrigen Tage warten, bis jemand entscheidet.",

@@ -75,9 +75,9 @@ WORDS = {
     ),
     "mappings.way.fixed": ("Settings", "Einstellungen", "Réglages"),
     "mappings.way.fixed.about": (
-        "All time goes to one project (ZK_FIXED_PROJECT); customers need no mapping.",
-        "Alle Zeit geht an ein Projekt (ZK_FIXED_PROJECT); Kunden brauchen keine Zuordnung.",
-        "Tout le temps va à un projet (ZK_FIXED_PROJECT) ; les clients n'ont pas besoin d'association.",
+        "All time goes to one project by the settings; customers need no mapping.",
+        "Nach den Einstellungen geht alle Zeit an ein Projekt; Kunden brauchen keine Zuordnung.",
+        "Selon les réglages, tout le temps va à un projet ; les clients n'ont pas besoin d'association.",
     ),
     "mappings.way.gone": ("Gone: map again", "Weg: neu zuordnen", "Disparu : à refaire"),
     "mappings.way.gone.about": (

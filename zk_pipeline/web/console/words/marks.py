@@ -1,16 +1,6 @@
 """Names of whom and what the audit trail is about, where its marks hold numbers and keys."""
 
 WORDS = {
-    "actor.user": ("a former user ({name})", "ein früherer Benutzer ({name})", "un ancien utilisateur ({name})"),
-    "actor.cli": ("{name}, at the command line", "{name}, auf der Kommandozeile", "{name}, en ligne de commande"),
-    "actor.pipeline": ("zk_pipeline", "zk_pipeline", "zk_pipeline"),
-    "actor.schedule": ("the schedule", "der Zeitplan", "la planification"),
-    "actor.webhook": ("a webhook", "ein Webhook", "un webhook"),
-    "actor.nobody": ("somebody not signed in", "jemand ohne Anmeldung", "quelqu'un sans connexion"),
-    "actor.identity-provider": ("the identity provider", "der Identitätsanbieter", "le fournisseur d'identité"),
-    "actor.environment": ("the environment variables", "die Umgebungsvariablen", "les variables d'environnement"),
-    "actor.service": ("the console itself", "die Konsole selbst", "la console elle-même"),
-    "actor.dagster": ("somebody in Dagster", "jemand in Dagster", "quelqu'un dans Dagster"),
     "subject.booking": ("Booking", "Buchung", "Saisie"),
     "subject.timesheet": ("Time sheet", "Zeiteintrag", "Feuille de temps"),
     "subject.conflict": ("Question", "Frage", "Question"),

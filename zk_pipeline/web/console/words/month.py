@@ -51,9 +51,14 @@ WORDS = {
         "Aucune décision n'est ouverte.",
     ),
     "month.decided.open": (
-        "{hours} wait for a decision. Open: {number}.",
-        "{hours} warten auf eine Entscheidung. Offen: {number}.",
-        "{hours} attendent une décision. Ouvertes : {number}.",
+        "{hours} wait. Bookings: {number}.",
+        "{hours} warten. Buchungen: {number}.",
+        "{hours} en attente. Saisies : {number}.",
+    ),
+    "month.decided.questions": (
+        "No booking waits. Other open questions: {number}.",
+        "Keine Buchung wartet. Andere offene Fragen: {number}.",
+        "Aucune saisie n'attend. Autres questions ouvertes : {number}.",
     ),
     "month.decided.later": (
         "The statement will show it.",
@@ -145,6 +150,11 @@ WORDS = {
         "Close with waiting: {hours} are booked in an open month once they are decided",
         "Mit Wartendem abschließen: {hours} werden nach der Entscheidung in einem offenen Monat gebucht",
         "Clore avec ce qui attend : {hours} seront saisies dans un mois ouvert après décision",
+    ),
+    "month.close.with_questions": (
+        "Close with waiting: the open questions can still be decided afterwards",
+        "Mit Wartendem abschließen: Die offenen Fragen lassen sich auch danach entscheiden",
+        "Clore avec ce qui attend : les questions ouvertes peuvent se décider ensuite",
     ),
     "month.close.tag": (
         "Tag its time sheets in Kimai with {tag}",

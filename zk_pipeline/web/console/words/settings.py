@@ -179,9 +179,9 @@ WORDS = {
         "Le facturé reste, sans le nom ; la clôture garde les empreintes d'avant et d'après.",
     ),
     "privacy.why.files.pseudonymized": (
-        "Logs of our processes and of Dagster's runs, and other files in ZK_HOME.",
-        "Protokolle unserer Prozesse und der Dagster-Läufe, und andere Dateien in ZK_HOME.",
-        "Journaux de nos processus et des exécutions de Dagster, et autres fichiers de ZK_HOME.",
+        "Logs of our processes and of Dagster's runs, and other files of this installation.",
+        "Protokolle unserer Prozesse und der Dagster-Läufe, und andere Dateien dieser Installation.",
+        "Journaux de nos processus et des exécutions de Dagster, et autres fichiers de cette installation.",
     ),
     "privacy.why.sync.webhook_deliveries.pseudonymized": (
         "The bodies are emptied; the ticket number stays.",
@@ -207,9 +207,9 @@ WORDS = {
     ),
     "health.doctor": ("Examination", "Untersuchung", "Examen"),
     "health.doctor.about": (
-        "Checks both systems, clocks, mappings, settings and runs, as zk doctor does. It changes nothing.",
-        "Prüft beide Systeme, Uhren, Zuordnungen, Einstellungen und Läufe wie zk doctor. Es ändert nichts.",
-        "Vérifie systèmes, horloges, correspondances, réglages et exécutions, comme zk doctor. Ne change rien.",
+        "Checks both systems, clocks, mappings, settings and runs. It changes nothing.",
+        "Prüft beide Systeme, Uhren, Zuordnungen, Einstellungen und Läufe. Es ändert nichts.",
+        "Vérifie systèmes, horloges, correspondances, réglages et exécutions. Ne change rien.",
     ),
     "health.examine": ("Examine everything", "Alles untersuchen", "Tout examiner"),
     "health.examining": ("Examining …", "Wird untersucht …", "Examen en cours …"),

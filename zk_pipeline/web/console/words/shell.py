@@ -25,9 +25,9 @@ WORDS = {
     "search.customer": ("Customer", "Kunde", "Client"),
     "search.agent": ("Agent", "Agent", "Agent"),
     "banner.off": (
-        "Writing to Kimai is switched off (ZK_PUSH_MODE=off). Plans are made, and nothing is written.",
-        "Das Schreiben nach Kimai ist abgeschaltet (ZK_PUSH_MODE=off). Pläne entstehen, geschrieben wird nichts.",
-        "L'écriture dans Kimai est coupée (ZK_PUSH_MODE=off). Les plans sont établis, rien n'est écrit.",
+        "Writing to Kimai is switched off: plans are made, and nothing is written. An administrator can change that.",
+        "Das Schreiben nach Kimai ist abgeschaltet: Es entstehen nur Pläne. Die Administration kann das ändern.",
+        "L'écriture dans Kimai est coupée : seuls des plans sont établis. L'administration peut changer cela.",
     ),
     "banner.offline": (
         "The connection is lost. What you see may be out of date; it is tried again by itself.",

@@ -19,9 +19,9 @@ WORDS = {
         "Chaque décision a une lettre, indiquée sur son bouton.",
     ),
     "todo.off": (
-        "Nothing is written to Kimai: ZK_PUSH_MODE is off. What you decide waits until it is review or auto.",
-        "Nach Kimai wird nichts geschrieben: ZK_PUSH_MODE ist off. Ihre Entscheidungen warten auf review oder auto.",
-        "Rien n'est écrit dans Kimai : ZK_PUSH_MODE vaut off. Vos décisions attendent review ou auto.",
+        "Writing to Kimai is switched off. What you decide waits until an administrator switches it on.",
+        "Das Schreiben nach Kimai ist abgeschaltet. Ihre Entscheidungen warten, bis die Administration es einschaltet.",
+        "L'écriture dans Kimai est coupée. Vos décisions attendent que l'administration la rétablisse.",
     ),
     "todo.under_way.one": (
         "{number} booking needs nothing more from you: the next run carries it out.",

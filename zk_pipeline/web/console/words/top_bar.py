@@ -48,14 +48,14 @@ WORDS = {
         "Dagster lance l'exécution dans quelques secondes. Vous pouvez fermer ; elle continue.",
     ),
     "sync.mode.review": (
-        "Plans need approval here (ZK_PUSH_MODE=review): only what somebody approved is written.",
-        "Pläne brauchen hier eine Freigabe (ZK_PUSH_MODE=review): Geschrieben wird nur, was jemand freigegeben hat.",
-        "Ici, les plans demandent une approbation (ZK_PUSH_MODE=review) : seul ce qui est approuvé est écrit.",
+        "Plans need approval here: only what somebody approved is written.",
+        "Pläne brauchen hier eine Freigabe: Geschrieben wird nur, was jemand freigegeben hat.",
+        "Ici, les plans demandent une approbation : seul ce qui est approuvé est écrit.",
     ),
     "sync.mode.off": (
-        "Writing is switched off (ZK_PUSH_MODE=off): plans are made, and nothing is written to Kimai.",
-        "Das Schreiben ist abgeschaltet (ZK_PUSH_MODE=off): Pläne entstehen, und nach Kimai wird nichts geschrieben.",
-        "L'écriture est coupée (ZK_PUSH_MODE=off) : les plans sont établis, rien n'est écrit dans Kimai.",
+        "Writing is switched off: plans are made, and nothing is written to Kimai. An administrator can change that.",
+        "Das Schreiben ist abgeschaltet: Pläne entstehen, geschrieben wird nichts. Die Administration kann das ändern.",
+        "L'écriture est coupée : les plans sont établis, rien n'est écrit. L'administration peut changer cela.",
     ),
     "sync.approve": ("Approve all {number}", "Alle {number} freigeben", "Tout approuver ({number})"),
     "sync.approve.selected": (
@@ -112,9 +112,9 @@ WORDS = {
         "Tout n'a pas été écrit : {number} attendent depuis l'annulation d'une exécution. L'accueil demande.",
     ),
     "sync.done.withheld": (
-        "Nothing was written: writing is switched off (ZK_PUSH_MODE=off), and {number} wait.",
-        "Es wurde nichts geschrieben: Das Schreiben ist abgeschaltet (ZK_PUSH_MODE=off), und {number} warten.",
-        "Rien n'a été écrit : l'écriture est coupée (ZK_PUSH_MODE=off), {number} en attente.",
+        "Nothing was written: writing is switched off, and {number} wait.",
+        "Es wurde nichts geschrieben: Das Schreiben ist abgeschaltet, und {number} warten.",
+        "Rien n'a été écrit : l'écriture est coupée, {number} en attente.",
     ),
     "sync.done.parked": (
         "Not everything was written: Kimai refused {number}. To do says why.",
@@ -150,7 +150,7 @@ WORDS = {
         "Der Lauf würde vor dem ersten Schreiben anhalten. Ist der Plan richtig, kann ein Admin die Grenzen übergehen.",
         "L'exécution s'arrêterait avant d'écrire. Si le plan est juste, un admin peut outrepasser les limites.",
     ),
-    "undo.title": ("Undo of run {run}", "Rücknahme von Lauf {run}", "Annulation de l'exécution {run}"),
+    "undo.title": ("Undo of the run of {run}", "Rücknahme des Laufs vom {run}", "Annulation de l'exécution du {run}"),
     "undo.about": (
         "Takes back what this run wrote to Kimai. What is billed or was edited since stays.",
         "Nimmt zurück, was dieser Lauf nach Kimai schrieb. Abgerechnetes und seither Geändertes bleibt.",
@@ -162,9 +162,9 @@ WORDS = {
         "Corrigez d'abord la correspondance : la prochaine synchronisation réécrira ces saisies, toujours dans Zammad.",
     ),
     "undo.off": (
-        "Writing is switched off (ZK_PUSH_MODE=off). Taking back still writes to Kimai.",
-        "Das Schreiben ist abgeschaltet (ZK_PUSH_MODE=off). Das Zurücknehmen schreibt trotzdem nach Kimai.",
-        "L'écriture est coupée (ZK_PUSH_MODE=off). L'annulation écrit quand même dans Kimai.",
+        "Writing is switched off. Taking back still writes to Kimai.",
+        "Das Schreiben ist abgeschaltet. Das Zurücknehmen schreibt trotzdem nach Kimai.",
+        "L'écriture est coupée. L'annulation écrit quand même dans Kimai.",
     ),
     "undo.time": ("Time taken back", "Zurückgenommene Zeit", "Temps annulé"),
     "undo.column.ticket": ("Ticket", "Ticket", "Ticket"),
