@@ -2,11 +2,20 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from socket import create_server
 
 import pytest
 
 from zk_pipeline.processes.groups import wait_until
-from zk_pipeline.runtime.dagster_server import DagsterServer, DagsterServerError, asset_url, partition_url, run_url
+from zk_pipeline.runtime import dagster_server
+from zk_pipeline.runtime.dagster_server import (
+    DagsterServer,
+    DagsterServerError,
+    DagsterSlowError,
+    asset_url,
+    partition_url,
+    run_url,
+)
 from zk_pipeline.runtime.run_tags import range_tags
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline_tests.cli.test_up import free_port, zk_up
@@ -56,6 +65,14 @@ def test_a_server_that_does_not_answer_is_named_with_the_remedy() -> None:
     address = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(DagsterServerError, match=rf"Dagster at {address} does not answer \(ConnectError\)\. Restart"):
         DagsterServer(address, TokenCipher(generate_key())).daemons()
+
+
+def test_a_server_that_does_not_answer_in_time_may_have_done_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dagster_server, "_SECONDS_TO_ANSWER", 0.2)
+    with create_server(("127.0.0.1", 0)) as silent:
+        server = DagsterServer(f"http://127.0.0.1:{silent.getsockname()[1]}", TokenCipher(generate_key()))
+        with pytest.raises(DagsterSlowError, match="may have started: look at Runs before you ask again"):
+            server.launch("plan", {})
 
 
 def test_a_program_with_another_key_is_told(server: DagsterServer) -> None:

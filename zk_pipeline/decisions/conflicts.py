@@ -302,12 +302,13 @@ def decide(
     seen: str | None = None,
     one_of_many: bool = False,
     why: str = "",
+    at: datetime | None = None,
 ) -> DecidedConflict:
     """Decide one conflict; `seen` is the hash of the facts that were shown.
 
     `timesheet_id` is the candidate to link, `booking_id` the booking to reduce, `why` a reason, without which no more
     than an hour is left out. With `one_of_many`, nothing is adjusted that Kimai may bill differently: a person has to
-    compare the amounts.
+    compare the amounts. Those that are decided together have the same `at`.
 
     Raises `UnknownError`, and `DecisionError` if it is already decided, the facts changed, or it is not possible.
     """
@@ -324,6 +325,7 @@ def decide(
                 address=actor.address,
                 one_of_many=one_of_many,
                 why=why,
+                at=at,
             )
             if not one_of_many:
                 _require_why(connection, choice, [conflict_id], why)
@@ -375,6 +377,12 @@ def reopen_many(runtime: Runtime, actor: Actor, ids: Collection[int]) -> tuple[U
     return tuple(left)
 
 
+def carried_out_so_far(runtime: Runtime) -> int:
+    """How many of the conflicts are carried out that were decided together with one that is not yet."""
+    with runtime.database.transaction() as connection:
+        return conflicts.carried_out_so_far(connection)
+
+
 def decide_many(
     runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[int, str], *, why: str = ""
 ) -> BulkResult:
@@ -384,11 +392,13 @@ def decide_many(
     """
     with runtime.database.transaction() as connection:
         _require_why(connection, choice, seen.keys(), why)
+    at = datetime.now(UTC)
     decided: list[DecidedConflict] = []
     left: list[UndecidedConflict] = []
     for conflict_id, facts_hash in seen.items():
         try:
-            decided.append(decide(runtime, actor, conflict_id, choice, seen=facts_hash, one_of_many=True, why=why))
+            row = decide(runtime, actor, conflict_id, choice, seen=facts_hash, one_of_many=True, why=why, at=at)
+            decided.append(row)
         except (DecisionError, UnknownError) as error:
             left.append(UndecidedConflict(conflict_id, str(error)))
     return BulkResult(choice, tuple(decided), tuple(left))

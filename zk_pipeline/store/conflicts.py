@@ -1,7 +1,7 @@
 """Conflicts: what waits for a person, one open row for each line of the plan and reason."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, text, tuple_, update
@@ -144,13 +144,13 @@ def decide(
     address: str = "",
     one_of_many: bool = False,
     why: str = "",
+    at: datetime | None = None,
 ) -> Row:
     """Decide an open conflict, record it, and request its day; returns the conflict as it was.
 
-    `timesheet_id` is for `link`, `booking_id` for `reduce`, `why` is the person's reason. `seen` is the hash of the
-    facts that the person saw, if known; `address` is the person's, if known. With `one_of_many`, nothing is adjusted
-    that Kimai may bill differently.
-    Of two concurrent decisions the first one counts, and the second fails. Raises `DecisionError`.
+    `timesheet_id` is for `link`, `booking_id` for `reduce`. `seen` is the hash of the facts that the person saw, if
+    known. With `one_of_many`, nothing is adjusted that Kimai may bill differently; those that are decided together have
+    the same `at`. Of two concurrent decisions the first one counts, and the second fails. Raises `DecisionError`.
     """
     row = _undecided(connection, conflict_id, seen)
     source = active_connectors(connection).source
@@ -168,7 +168,7 @@ def decide(
             decision_booking_id=booking_id,
             decision_why=why,
             decided_by=actor,
-            decided_at=func.now(),
+            decided_at=at or func.now(),
         )
     )
     about = {"reason": row.reason, "decision": choice, "day": str(row.entry_date), "timesheet": timesheet_id}
@@ -223,6 +223,16 @@ def reducible_by(connection: Connection, source: str, row: Row) -> list[Reducibl
     if row.reason != Reason.UNMATCHED_CORRECTION or row.source_id is None:
         return []
     return booking_decisions.reducible(connection, source, row.source_id)
+
+
+def carried_out_so_far(connection: Connection) -> int:
+    """How many of the conflicts are carried out that were decided together with one that is not yet."""
+    decision = tuple_(conflicts.c.decided_by, conflicts.c.decided_at)
+    unfinished = select(conflicts.c.decided_by, conflicts.c.decided_at).where(
+        conflicts.c.resolution_status == "decided"
+    )
+    query = select(func.count()).where(conflicts.c.resolution_status == "carried_out", decision.in_(unfinished))
+    return connection.execute(query).scalar_one()
 
 
 def _record(connection: Connection, row: Row, about: Mapping[str, Any], event: str, actor: str, address: str) -> None:

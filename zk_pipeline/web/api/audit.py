@@ -12,15 +12,12 @@ from zk_pipeline.audit import trail
 from zk_pipeline.audit.trail import ExportFormat, TrailEntry, TrailFilter
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.store.audit import broken_sentence
-from zk_pipeline.web.api.common import PREFIX, CsvDialect, Page, Ready, Search, Wanted, also
+from zk_pipeline.web.api.common import PREFIX, CsvDialect, Named, Page, Ready, Search, Wanted, also
 from zk_pipeline.web.authentication import Admin, Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/audit", tags=["audit"])
 
 MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.JSONL: "application/jsonl"}
-
-Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
-"""PostgreSQL stores no text with a zero character."""
 
 
 class VerificationView(BaseModel):
@@ -33,10 +30,10 @@ class VerificationView(BaseModel):
 
 
 def _filter(
-    event: Text = "",
-    actor: Text = "",
-    subject: Text = "",
-    run_id: Text = "",
+    event: Named = "",
+    actor: Named = "",
+    subject: Named = "",
+    run_id: Named = "",
     search: Search = "",
     since: Annotated[datetime | None, Query(description="From this instant on.")] = None,
     until: Annotated[datetime | None, Query(description="Before this instant.")] = None,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from zk_pipeline.domain.spreadsheets import CsvFormat
@@ -74,5 +74,21 @@ First = Annotated[date | None, Query(description="The first day, included.")]
 Last = Annotated[date | None, Query(description="The last day, included.")]
 Search = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="A part of what is shown of a row.")]
 """PostgreSQL stores no text with a zero character."""
+Named = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
+"""A filter by a text."""
+Former = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", deprecated=True)]
+"""A filter under the name that it had before; see `renamed`."""
 Ready = Annotated[Runtime, Depends(runtime_of)]
 Wanted = Annotated[Paging, Query()]
+
+_RENAMED_ON = "@1796083200"
+"""When these filters were renamed, as RFC 9745 writes it: the first of December 2026."""
+
+
+def renamed(response: Response, name: str, value: str, former: str, formerly: str) -> str:
+    """The value of a filter, given by its name or by its former one, of which the headers of the answer warn."""
+    if not formerly:
+        return value
+    response.headers["Deprecation"] = _RENAMED_ON
+    response.headers.append("Warning", f'299 zk_pipeline "{former} is now {name}, and goes in 0.3."')
+    return value or formerly

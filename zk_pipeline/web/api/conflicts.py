@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path
-from pydantic import ConfigDict, Field, model_validator
+from fastapi import APIRouter, Depends, Path, Response
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from zk_pipeline.decisions import causes, conflicts
 from zk_pipeline.decisions.causes import Cause
@@ -14,7 +14,7 @@ from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.web.api.common import PREFIX, Body, First, Last, Page, Ready, Wanted, also
+from zk_pipeline.web.api.common import PREFIX, Body, First, Former, Last, Named, Page, Ready, Wanted, also, renamed
 from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
@@ -57,20 +57,20 @@ class SeenConflict(Body):
 
 
 class FilterBody(Body):
-    """Which open conflicts are meant; what is empty does not narrow."""
+    """Which open conflicts are meant; what is empty does not narrow. `agent` and `customer` are taken until 0.3."""
 
     reason: Reason | None = None
     first: date | None = None
     last: date | None = None
-    agent: Text = ""
-    customer: Text = ""
+    user_name: Annotated[Text, Field(validation_alias=AliasChoices("user_name", "agent"))] = ""
+    customer_name: Annotated[Text, Field(validation_alias=AliasChoices("customer_name", "customer"))] = ""
     search: Text = ""
     cause: Text = ""
 
     def wanted(self, runtime: Runtime) -> ConflictFilter:
         """The filter of the operations. Raises `UnknownError` for a cause that nothing has."""
         wanted = ConflictFilter(
-            "open", self.reason or "", self.first, self.last, self.agent, self.customer, self.search
+            "open", self.reason or "", self.first, self.last, self.user_name, self.customer_name, self.search
         )
         return causes.of_cause(runtime, wanted, self.cause) if self.cause else wanted
 
@@ -117,14 +117,19 @@ class BulkDecision(Body):
 
 
 def _filter(
+    response: Response,
     resolution_status: Life = "open",
     reason: Reason | None = None,
     first: First = None,
     last: Last = None,
-    agent: Text = "",
-    customer: Text = "",
+    user_name: Named = "",
+    customer_name: Named = "",
     search: Text = "",
+    agent: Former = "",
+    customer: Former = "",
 ) -> ConflictFilter:
+    agent = renamed(response, "user_name", user_name, "agent", agent)
+    customer = renamed(response, "customer_name", customer_name, "customer", customer)
     return ConflictFilter(resolution_status, reason or "", first, last, agent, customer, search)
 
 
@@ -136,9 +141,9 @@ def list_conflicts(
     wanted: Annotated[ConflictFilter, Depends(_filter)],
     cause: Text = "",
 ) -> ConflictPage:
-    """`agent` and `customer` are names in full; `search` is a part of ticket number, title, agent or customer.
+    """`user_name` is an agent's name in full or e-mail, `customer_name` that of an organization or customer in full.
 
-    `cause` is the `key` of a cause.
+    `search` is a part of ticket number, title, agent or customer; `cause` is the `key` of a cause.
     """
     if cause:
         wanted = causes.of_cause(ready, wanted, cause)

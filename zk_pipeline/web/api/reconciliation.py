@@ -3,33 +3,35 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Response
 
 from zk_pipeline.decisions import comparison
 from zk_pipeline.decisions.comparison import PlanLineDetail, PlanRow
 from zk_pipeline.decisions.lists import LineFilter, LineSelection
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.web.api.common import PREFIX, First, Last, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, First, Former, Last, Named, Page, Ready, Wanted, renamed
 from zk_pipeline.web.authentication import Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/reconciliation", tags=["reconciliation"])
 
-Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 Key = Annotated[str, Path(max_length=100, pattern=r"^(kimai:)?[0-9]{1,18}$")]
 
 
 def _filter(
+    response: Response,
     view: LineSelection = LineSelection.ALL,
     status: Status | None = None,
     action: Action | None = None,
     reason: Reason | None = None,
-    agent: Text = "",
-    customer: Text = "",
-    ticket: Text = "",
+    agent: Named = "",
+    customer: Named = "",
+    ticket_number: Named = "",
     first: First = None,
     last: Last = None,
+    ticket: Former = "",
 ) -> LineFilter:
+    ticket = renamed(response, "ticket_number", ticket_number, "ticket", ticket)
     return LineFilter(view, status or "", action or "", reason or "", agent, customer, ticket, first, last)
 
 
@@ -37,7 +39,7 @@ def _filter(
 def list_lines(
     _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[LineFilter, Depends(_filter)]
 ) -> Page[PlanRow]:
-    """`agent` and `customer` are parts of e-mail or name; `ticket` is a whole number, `#50001` or `50001`."""
+    """`agent` and `customer` are parts of e-mail or name; `ticket_number` is a whole one, `#50001` or `50001`."""
     lines, total = comparison.page(ready, wanted, paging.size, paging.offset)
     return paging.of(list(lines), total)
 

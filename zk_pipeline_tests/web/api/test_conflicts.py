@@ -56,9 +56,9 @@ def test_a_page_has_the_total_the_counts_by_reason_and_exact_minutes(viewer: htt
     ("parameters", "expected"),
     [
         ({"reason": "duplicate"}, [TYPED]),
-        ({"customer": "GLOBEX"}, [TYPED]),
-        ({"agent": "Anna Agent"}, [UNMAPPED, TYPED]),
-        ({"agent": "nobody@example.org"}, []),
+        ({"customer_name": "GLOBEX"}, [TYPED]),
+        ({"user_name": "Anna Agent"}, [UNMAPPED, TYPED]),
+        ({"user_name": "nobody@example.org"}, []),
         ({"search": "#50"}, [UNMAPPED, TYPED]),
         ({"search": "script>"}, [TYPED]),
         ({"search": "%"}, []),
@@ -71,6 +71,15 @@ def test_a_filter_narrows_the_list(viewer: httpx.Client, parameters: dict[str, s
     page = viewer.get(PATH, params=parameters).json()
     assert [row["source_id"] for row in page["items"]] == expected
     assert page["total"] == len(expected)
+
+
+def test_a_filter_of_a_decision_is_named_as_that_of_a_list_and_takes_the_former_names(operator: httpx.Client) -> None:
+    for names in (
+        {"user_name": "Anna Agent", "customer_name": "globex"},
+        {"agent": "Anna Agent", "customer": "globex"},
+    ):
+        preview = operator.post(f"{PATH}/decisions/preview", json={"choice": "ignore", "filter": names})
+        assert preview.json()["conflicts"] == 1
 
 
 def test_a_page_of_a_search_is_in_order_and_counts_what_was_found_for_every_reason(viewer: httpx.Client) -> None:

@@ -185,6 +185,68 @@ def test_filters_of_days_and_texts_have_one_name_everywhere(document: dict[str, 
     assert names.isdisjoint({"from", "to", "text", "q", "run", "limit", "offset"})
 
 
+OF_LISTS = {"page", "size", "first", "last", "search", "since", "until"}
+"""What chooses pages, ranges and parts of what is shown."""
+
+OF_NO_FIELD = {
+    "/api/v1/conflicts": {"cause"},  # The key of a row of /conflicts/causes.
+    "/api/v1/reconciliation": {"view"},  # Which of the four lists of the console.
+}
+
+OF_ROWS_BENEATH = {"/api/v1/conflicts/causes": "/api/v1/conflicts"}
+"""Lists whose filters choose the rows that they sum up."""
+
+
+def fields_of(document: dict[str, Any], schema: dict[str, Any]) -> set[str]:
+    """The fields of a row and of what is nested in it."""
+    found = set[str]()
+    for part in (schema, *schema.get("anyOf", ())):
+        named = part.get("$ref", "").removeprefix("#/components/schemas/")
+        for name, inner in document["components"]["schemas"].get(named, {}).get("properties", {}).items():
+            found |= {name} | fields_of(document, inner)
+    return found
+
+
+def test_each_filter_of_a_list_is_named_as_a_field_of_its_rows(document: dict[str, Any]):
+    filters: dict[str, set[str]] = {}
+    rows: dict[str, set[str]] = {}
+    for path, operations in document["paths"].items():
+        content = json_of(operations.get("get", {}).get("responses", {}).get("200", {}))
+        if content is None or "items" not in content["example"]:
+            continue
+        page = content["schema"].get("$ref", "").removeprefix("#/components/schemas/")
+        rows[path] = fields_of(document, document["components"]["schemas"][page]["properties"]["items"]["items"])
+        filters[path] = {
+            row["name"]
+            for row in operations["get"].get("parameters", ())
+            if row["in"] == "query" and not row.get("deprecated")
+        }
+    assert len(filters) > 15
+    strange = {
+        path: odd
+        for path, names in filters.items()
+        if (odd := names - OF_LISTS - OF_NO_FIELD.get(path, set()) - rows[OF_ROWS_BENEATH.get(path, path)])
+    }
+    assert strange == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "former", "name"),
+    [
+        ("conflicts", "agent", "user_name"),
+        ("conflicts", "customer", "customer_name"),
+        ("conflicts/causes", "agent", "user_name"),
+        ("reconciliation", "ticket", "ticket_number"),
+    ],
+)
+def test_a_former_name_of_a_filter_is_taken_with_a_warning(as_role: AsRole, path: str, former: str, name: str):
+    answers = [as_role("viewer").get(f"/api/v1/{path}", params={one: "nobody"}) for one in (former, name)]
+    assert [(answer.status_code, answer.json()["total"]) for answer in answers] == [(200, 0), (200, 0)]
+    assert answers[0].headers["Deprecation"].startswith("@")
+    assert answers[0].headers["Warning"] == f'299 zk_pipeline "{former} is now {name}, and goes in 0.3."'
+    assert "Deprecation" not in answers[1].headers
+
+
 def test_whatever_changes_something_takes_an_idempotency_key(document: dict[str, Any]):
     without = {
         f"{method.upper()} {path}"

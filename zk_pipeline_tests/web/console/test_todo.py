@@ -1,10 +1,12 @@
 """To do on the demo's month: a card for each cause, its fixes, deciding about many, leaving out, and the keys."""
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from socket import create_server
 
 import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, instance_for_test
@@ -18,6 +20,7 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import day_requests
 from zk_pipeline.store.encryption import TokenCipher, generate_key
+from zk_pipeline.web.console.reconcile.detail import UNDO_SECONDS
 from zk_pipeline_tests.web.console.site import PHONE, Site, accessible, overflow, sign_in, standing, violations, window
 from zk_sandbox.server import SandboxProcess, ServerThread
 
@@ -163,6 +166,39 @@ WAITING_IDS = (
 )
 
 
+def test_after_ten_seconds_undo_is_gone_and_what_was_left_out_is_still_brought_back(page: Page, month: Site):
+    before = month.value(WAITING)
+    page.goto(f"{month.url}/reconcile?conflict={month.value(f'SELECT max(id) FROM ({WAITING_IDS}) ids')}")
+    pane(page).get_by_role("button", name="Leave out: 45\u202fmin").click()
+    snack = page.locator(".zk-snack")
+    expect(snack.get_by_role("button", name="Undo")).to_be_visible()
+    began = time.monotonic()
+    expect(snack).to_have_count(0)
+    assert time.monotonic() - began > UNDO_SECONDS - 2
+    assert month.value(WAITING) == before - 1
+    page.get_by_role("button", name="Left out", exact=True).click()
+    page.get_by_role("table", name="Left out").get_by_role("button", name="Bring back").first.click()
+    notice(page, "are back among what waits.")
+    assert month.value(WAITING) == before
+
+
+def test_a_dagster_that_takes_too_long_is_no_failure_but_what_to_look_at(
+    browser: Browser, demo_systems: SandboxProcess, tmp_path: Path
+):
+    """What hears the request and does not answer in time may have started the run all the same."""
+    with create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            standing(tmp_path, demo_systems, [("2025-10-02", "2025-10-02")], ZK_DAGSTER_ADDRESS=address) as site,
+            window(browser, site, name="slow Dagster") as visitor,
+        ):
+            sign_in(visitor, site.email(Role.OPERATOR))
+            page = visitor.open("/reconcile")
+            card(page, "Project Support").get_by_role("button", name="Extend it to").click()
+            notice(page, "What it was asked for may have started: look at Runs before you ask again.")
+            assert "does not answer" not in page.get_by_role("alert").first.inner_text()
+
+
 SLOW_LINE = """
 const send = WebSocket.prototype.send;
 WebSocket.prototype.send = function (data) {
@@ -269,6 +305,12 @@ def test_all_of_a_cause_are_decided_after_a_preview_of_what_is_written(page: Pag
     expect(card(page, "Probably a duplicate")).to_have_count(0)
     expect(page.locator(".zk-under-way")).to_contain_text("Decided by Operator.")
     assert month.value(WAITING) == before - number
+    day = str(month.value("SELECT min(entry_date) FROM sync.conflicts WHERE resolution_status = 'decided'"))
+    month.sync(day, day)
+    left = month.value("SELECT count(*) FROM sync.conflicts WHERE resolution_status = 'decided'")
+    assert 0 < left < number
+    page.reload()  # It counts the decision, not what was seen of it since the page was opened.
+    expect(page.locator(".zk-under-way")).to_contain_text(f"{number - left} of {number} are carried out.")
     page.set_viewport_size({"width": PHONE, "height": 900})
     page.reload()
     expect(page.locator(".zk-under-way")).to_be_visible()

@@ -47,11 +47,13 @@ _REVIEWED = frozenset({Reason.DUPLICATE, Reason.FUZZY_CANDIDATE})
 class Loaded:
     """Everything that the cards show; `rows` are those of the card that is open.
 
-    `decided` are the decisions that no run has carried out yet, `deciders` the people who made them.
+    `decided` are the decisions that no run has carried out yet, `carried_out` those that were made together with
+    one of them, `deciders` the people who made them.
     """
 
     found: tuple[Cause, ...]
     decided: int
+    carried_out: int
     deciders: tuple[str, ...]
     held: tuple[HeldDays, ...]
     plans: WaitingPlans | None
@@ -86,7 +88,8 @@ class Cards:
         names = {row.decided_by_name for row in decided.items if row.decided_by_name}
         deciders = tuple(sorted(marks.actor(self._visit.words, name) for name in names))
         held = sync.held_days(runtime)
-        return Loaded(found, decided.total, deciders, held, plans.waiting(runtime), self._opened, rows)
+        carried_out = conflicts.carried_out_so_far(runtime)
+        return Loaded(found, decided.total, carried_out, deciders, held, plans.waiting(runtime), self._opened, rows)
 
     def _show(self, loaded: Loaded) -> None:
         words, visit = self._visit.words, self._visit
@@ -102,7 +105,7 @@ class Cards:
                 widgets.link(words("todo.all_of_it"), "/reconcile")
         waiting = [cause for cause in loaded.found if cause.asked < cause.conflicts]
         under_way = loaded.decided + sum(row.conflicts for row in loaded.found if row not in waiting)
-        self._progress(under_way, loaded.deciders)
+        self._progress(under_way, loaded.carried_out, loaded.deciders)
         if not waiting:
             if loaded.plans is None and not loaded.held:
                 widgets.empty(words("todo.none"), words("todo.none.hint"))
@@ -110,10 +113,10 @@ class Cards:
         for cause in waiting:
             self._card(cause, loaded.rows if cause.key == loaded.opened else None)
 
-    def _progress(self, under_way: int, deciders: tuple[str, ...]) -> None:
-        """How much of what was decided since this page was opened is carried out."""
+    def _progress(self, under_way: int, carried_out: int, deciders: tuple[str, ...]) -> None:
+        """How much is carried out of each decision that is under way, and of what was asked for on this page."""
         words = self._visit.words
-        self._most_under_way = max(self._most_under_way, under_way) if under_way else 0
+        self._most_under_way = max(self._most_under_way, under_way + carried_out) if under_way else 0
         if not under_way:
             return
         done, total = self._most_under_way - under_way, self._most_under_way
