@@ -29,12 +29,13 @@ from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.runtime import logs, tracing
-from zk_pipeline.runtime.runtime import Runtime, SetupError
+from zk_pipeline.runtime.runtime import Role, Runtime, SetupError
 from zk_pipeline.runtime.settings import PushMode, SettingsError
-from zk_pipeline.stages import read_source, read_target
+from zk_pipeline.stages import last_read, read_source, read_target
 from zk_pipeline.stages.push.outcomes import PushReport
 from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings, check_write_limits, is_sandbox
 from zk_pipeline.stages.push.unknown_outcomes import lookup_guard_now
+from zk_pipeline.stages.read_source import Confirmed
 from zk_pipeline.stages.reconcile import Normalization, NormalizedDay, Reconciliation
 from zk_pipeline.stages.systems import ConnectedSystems, RunContext, locks_now
 from zk_pipeline.stages.target_changes import TargetChanges, look_for_changes
@@ -106,33 +107,54 @@ class Pipeline:
     def read_target_directory(self) -> Mapping[str, int]:
         """Customers, projects, activities, users and server settings; returns how many of each are stored."""
         self._systems.read_directories.add("target")
+        # Nothing new is written in a month that both confirm, so the server's settings do not matter.
+        both = self._confirmed("source") and self._confirmed("target")
+        server = last_read.server_of(self._runtime) if both else None
         with self._counting_requests(self._systems.target):
-            return read_target.extract_directory(self._runtime, self._systems.target)
+            return read_target.extract_directory(self._runtime, self._systems.target, server)
 
     def read_bookings(self) -> read_source.SourceRead:
-        """All bookings of these days, in one sweep.
+        """All bookings of these days, in one sweep, unless the source confirms them as they were last read.
 
         The directory is read first, unless this run has read it: a backfill reads it once and has many runs.
         """
         if "source" not in self._systems.read_directories:
             self.read_source_directory()
+        confirmed, span = self._confirmed("source"), (self._days[0], self._days[-1])
         with self._counting_requests(self._systems.source):
-            read = read_source.extract_bookings(
-                self._runtime, self._systems.source, self._days[0], self._days[-1], self._run.id
-            )
+            if confirmed:
+                return read_source.keep_bookings(self._runtime, self._systems.source, span, self._run.id, confirmed)
+            read = read_source.extract_bookings(self._runtime, self._systems.source, *span, self._run.id)
         self._warn_of_gaps(read.report)
         return read
 
     def read_timesheets(self) -> read_target.TargetRead:
-        """The time sheets of all users from one day before to one day after, in one sweep. The directory first."""
+        """The time sheets of all users from one day before to one day after, in one sweep. The directory first.
+
+        They are not read again where the target confirms them as they were last read.
+        """
         if "target" not in self._systems.read_directories:
             self.read_target_directory()
+        confirmed, span = self._confirmed("target"), (self._days[0], self._days[-1])
         with self._counting_requests(self._systems.target):
-            read = read_target.extract_timesheets(
-                self._runtime, self._systems.target, self._days[0], self._days[-1], self._run.id
+            kept = confirmed and read_target.keep_timesheets(
+                self._runtime, self._systems.target, span, self._run.id, confirmed
             )
+            if kept:
+                return kept
+            read = read_target.extract_timesheets(self._runtime, self._systems.target, *span, self._run.id)
         self._warn_of_gaps(read.report)
         return read
+
+    def _confirmed(self, role: Role) -> Confirmed | None:
+        """What a system confirms of the run's days; it is asked once in a run."""
+        known, span = self._systems.confirmed, self._run.span
+        if span is None or self._run.reads_all:
+            return None
+        if role not in known:
+            with self._counting_requests(self._systems.source if role == "source" else self._systems.target):
+                known[role] = last_read.confirmed(self._systems, role, *span)
+        return known[role]
 
     def look_for_changes(self, checked: tuple[date, date] | None) -> TargetChanges:
         """Request the days of our time sheets that were edited in Kimai, except `checked` ones, which run anyway."""

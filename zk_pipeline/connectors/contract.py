@@ -23,6 +23,7 @@ from zk_pipeline.domain.records import (
     Project,
     SourceDirectory,
     TargetDirectory,
+    TargetServer,
     Ticket,
     TimeAccounting,
     Timesheet,
@@ -69,6 +70,31 @@ class SweepReport:
     complete: bool
     reason: str = ""
     rows_before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastRead:
+    """A complete sweep, and what is stored of its window: `rows`, of which `exported` are.
+
+    It certainly shows what was changed before `since`, and nothing that was made after `until`; both have room for
+    clocks that differ. `total`, `high_water` and `rows_before` are from its report; `tickets` are the bookings'.
+    """
+
+    window: Window
+    since: datetime
+    until: datetime
+    total: int
+    rows: int
+    high_water: datetime | None = None
+    rows_before: int | None = None
+    exported: int = 0
+    tickets: frozenset[int] = frozenset()
+
+    def confirmed(self, total: int) -> SweepReport:
+        """The report of a look that found everything as it was read, with the total of now."""
+        return SweepReport(
+            self.window, 0, self.rows, total, total, self.high_water, complete=True, rows_before=self.rows_before
+        )
 
 
 class Sweep(Generic[Row]):
@@ -227,6 +253,14 @@ class SourceConnector(Connector):
         `hint` is the number of rows before the window in an earlier sweep; it may save requests and is never trusted.
         """
 
+    def confirm(self, read: LastRead) -> SweepReport | None:
+        """A report if the window's bookings and tickets surely are as they were read, in two requests; else `None`.
+
+        It saves reading a long window again in which nothing changed.
+        """
+        del read
+        return None
+
     @abstractmethod
     def fetch_changes(self, since: datetime, rest: RemainingChanges | None = None) -> ChangedRows:
         """Read the bookings created or edited at `since` or later; one request if there are few or none.
@@ -282,6 +316,14 @@ class TargetConnector(Connector):
     def fetch(self, window: Window) -> Sweep[Timesheet]:
         """Read the time sheets of all users that begin within the window."""
 
+    def confirm(self, read: LastRead) -> SweepReport | None:
+        """A report if the window's time sheets surely are as they are stored, in three requests; else `None`.
+
+        What the target changes without a trace when a user, project or activity is deleted is not its matter.
+        """
+        del read
+        return None
+
     @abstractmethod
     def fetch_changes(self, since: datetime) -> list[Timesheet]:
         """Read the time sheets of all users that were created or edited at `since` or later, whenever they begin.
@@ -306,6 +348,11 @@ class TargetConnector(Connector):
     @abstractmethod
     def fetch_directory(self) -> TargetDirectory:
         """Read the server's settings, users, customers, projects and activities, hidden ones included."""
+
+    def refresh_directory(self, server: TargetServer) -> TargetDirectory:
+        """As `fetch_directory`, where nothing depends on whether these settings of the server are still the same."""
+        del server
+        return self.fetch_directory()
 
     def fetch_invoices(self) -> InvoiceReading:
         """Read all invoices; a missing permission, or a target without such a list, is not an error."""

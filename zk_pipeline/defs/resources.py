@@ -28,6 +28,7 @@ from zk_pipeline.runtime.run_tags import (
     range_subject,
 )
 from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime, utc_now
+from zk_pipeline.runtime.schedules import DEEP_CHECK
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.systems import ConnectedSystems, RunContext, open_systems
 from zk_pipeline.store import runs
@@ -118,6 +119,7 @@ class ZkResource(dg.ConfigurableResource):
             by_person=is_started_by_person(tags),
             at_once=tags.get(REASON_TAG) == COMMAND,
             in_development=DEV_CLI in os.environ and not settings.dev_push,
+            reads_all=context.run.job_name == DEEP_CHECK,
         )
         tracing.set_up(settings)
         self._opened.enter_context(logs.log_context(run_id=self._run.id))

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -34,6 +34,21 @@ class SourceRead:
     bookings: Mapping[date, Sequence[TimeAccounting]]
     tickets: Mapping[int, Ticket]
     gone: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A span that a system confirmed as it was last read, and when it was asked, by the database's clock."""
+
+    report: SweepReport
+    asked_at: datetime
+
+    def record(self, connection: Connection, name: str, subject: str, run_id: str) -> int:
+        """Store the report as that of a sweep; returns its id."""
+        window = self.report.window
+        sweep_id = sweeps.begin_sweep(connection, name, subject, window, run_id, started_at=self.asked_at)
+        sweeps.end_sweep(connection, sweep_id, report_values(self.report))
+        return sweep_id
 
 
 def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, int]:
@@ -109,6 +124,27 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         day_requests.ask(connection, days, day_requests.FORMER_DAY)
         sweeps.end_sweep(connection, sweep_id, report_values(report))
     return SourceRead(report, bookings, {row.id: row for row in tickets}, gone)
+
+
+def keep_bookings(
+    runtime: Runtime, source: SourceConnector, span: tuple[date, date], run_id: str, confirmed: Confirmed
+) -> SourceRead:
+    """As `extract_bookings`, of bookings and tickets that the source confirmed; only the people are read again."""
+    name = source.endpoint.name
+    with runtime.database.transaction() as connection:
+        runtime.decided(connection)
+        day_requests.attach(connection, run_id, *span)
+        stored = rows.bookings_of_days(connection, name, *span)
+        tickets = stored_tickets.tickets_of_days(connection, name, *span)
+    people = _people(runtime, source, {row.agent_id for row in stored if "created_by_id" not in row.faults})
+    log_unreadable(people.unreadable)
+    with runtime.database.transaction() as connection:
+        rows.save_directory(connection, name, people)
+        confirmed.record(connection, name, SUBJECT, run_id)
+    bookings: dict[date, list[TimeAccounting]] = {}
+    for row in stored:
+        bookings.setdefault(row.work_day or local_day(row.created_at, runtime.settings.zone), []).append(row)
+    return SourceRead(confirmed.report, bookings, tickets, ())
 
 
 def one_booking_per_ticket(

@@ -8,9 +8,9 @@ from zk_pipeline.connectors.contract import SweepReport, TargetConnector
 from zk_pipeline.domain.corrections import ZERO
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.invoicing import Comparison, compared
-from zk_pipeline.domain.records import Timesheet, Window
+from zk_pipeline.domain.records import TargetServer, Timesheet, Window
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.stages.read_source import log_unreadable, report_values
+from zk_pipeline.stages.read_source import Confirmed, log_unreadable, report_values
 from zk_pipeline.store import day_requests, invoices, ledger, sweeps
 from zk_pipeline.store import target as rows
 
@@ -36,12 +36,13 @@ def around(first: date, last: date, runtime: Runtime) -> Window:
     return days_window(first - AROUND, last + AROUND, runtime.settings.zone)
 
 
-def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, int]:
+def extract_directory(runtime: Runtime, target: TargetConnector, server: TargetServer | None) -> dict[str, int]:
     """Store the server's settings, users, customers, projects and activities; returns their counts.
 
     `unreadable` rows are counted too. What was stored of them before stays, so that nothing is created in their place.
+    `server` are its settings where they are not read again.
     """
-    directory = target.fetch_directory()
+    directory = target.refresh_directory(server) if server else target.fetch_directory()
     with runtime.database.transaction() as connection:
         rows.save_directory(connection, target.endpoint.name, directory)
     return {
@@ -97,15 +98,33 @@ def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, l
         with runtime.database.transaction() as connection:
             saved = rows.save_timesheets(connection, target.endpoint.name, page, sweep_id=sweep_id)
         seen += [replace(row, raw={}) for row in saved]
-    return _conclude(runtime, target, (first, last), _CollectedTimesheets(window, sweep_id, sweep.report, seen))
+    with runtime.database.transaction() as connection:
+        unseen = rows.timesheets_within(connection, target.endpoint.name, window, sweep_id)
+    return _conclude(runtime, target, (first, last), _CollectedTimesheets(sweep_id, sweep.report, seen, unseen))
+
+
+def keep_timesheets(
+    runtime: Runtime, target: TargetConnector, span: tuple[date, date], run_id: str, confirmed: Confirmed
+) -> TargetRead | None:
+    """As `extract_timesheets`, of time sheets that the target confirmed; those of ours elsewhere are requested.
+
+    `None` if they refer to something that was deleted: then the target changed them and did not say so.
+    """
+    name, window = target.endpoint.name, confirmed.report.window
+    with runtime.database.transaction() as connection:
+        if rows.lacks_references(connection, name, window):
+            return None
+        stored = rows.timesheets_around(connection, name, window, ())
+        sweep_id = confirmed.record(connection, name, SUBJECT, run_id)
+    return _conclude(runtime, target, span, _CollectedTimesheets(sweep_id, confirmed.report, stored, ()))
 
 
 @dataclass(frozen=True, slots=True)
 class _CollectedTimesheets:
-    window: Window
     sweep_id: int
     report: SweepReport
     timesheets: Sequence[Timesheet]
+    unseen: Sequence[int]
 
 
 def _conclude(
@@ -113,8 +132,7 @@ def _conclude(
 ) -> TargetRead:
     name = target.endpoint.name
     with runtime.database.transaction() as connection:
-        unseen = rows.timesheets_within(connection, name, seen.window, seen.sweep_id)
-        bound = ledger.rows_of_timesheets(connection, name, unseen).values()
+        bound = ledger.rows_of_timesheets(connection, name, seen.unseen).values()
         ours = {row.kimai_id for row in ledger.bound_timesheets(connection, name, *span)}
         ours |= {row.kimai_id for row in bound if row.kimai_id}
         known_gone = rows.gone_timesheets(connection, name, ours)
@@ -122,7 +140,7 @@ def _conclude(
     found = [row for timesheet_id in missing if (row := target.get(timesheet_id)) is not None]
     gone = set(missing) - {row.id for row in found}
     if seen.report.complete:
-        gone |= set(unseen) - {row.id for row in found}
+        gone |= set(seen.unseen) - {row.id for row in found}
     with runtime.database.transaction() as connection:
         moved = rows.save_timesheets(connection, name, found, sweep_id=seen.sweep_id)
         beside = set(rows.of_timesheets(connection, name, gone).values())

@@ -15,6 +15,7 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.write_protection import WriteProtection, first_open_day
 from zk_pipeline.runtime.runtime import Role, Runtime, SetupError, utc_now
 from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.stages.read_source import Confirmed
 from zk_pipeline.store import day_requests, periods, request_log
 from zk_pipeline.store.database import DatabaseUnavailableError
 
@@ -27,7 +28,7 @@ class RunContext:
 
     `span` is its first and last day, if it runs over a range. `by_person` also writes days that are held because
     somebody cancelled a run. `at_once` calls a system even during its waiting time. `overrides_limits` ignores the
-    write limits. `in_development` writes to no real system.
+    write limits. `in_development` writes to no real system. `reads_all` has nothing confirmed, but reads it.
     """
 
     id: str
@@ -36,6 +37,7 @@ class RunContext:
     at_once: bool = False
     overrides_limits: bool = False
     in_development: bool = False
+    reads_all: bool = False
 
 
 class ConnectedSystems:
@@ -48,6 +50,8 @@ class ConnectedSystems:
         self._target: TargetConnector | None = None
         self.read_directories: set[Role] = set()
         """Whose directory this run has read; the stages share it."""
+        self.confirmed: dict[Role, Confirmed | None] = {}
+        """What each system was asked to confirm of the run's days, and whether it did."""
 
     @property
     def source(self) -> SourceConnector:

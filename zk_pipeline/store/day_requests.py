@@ -88,6 +88,14 @@ def unclaimed(connection: Connection, reason: str | None = None) -> list[DayRequ
     return [DayRequest(*row) for row in rows]
 
 
+def is_asked(connection: Connection, first: date, last: date) -> bool:
+    """Whether a request for one of these days waits for its answer."""
+    query = select(day_requests.c.id).where(
+        day_requests.c.day.between(first, last), day_requests.c.claimed_by_run.is_(None)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def is_held() -> ColumnElement[bool]:
     """Whether the requested day is held after its run was cancelled."""
     return exists().where(any_(cancelled_runs.c.held_days) == day_requests.c.day)

@@ -102,6 +102,16 @@ def taken_back(connection: Connection, connector: str, first: date, last: date) 
     return sorted(connection.execute(query.distinct()).scalars())
 
 
+def is_settled(connection: Connection, connector: str, first: date, last: date) -> bool:
+    """Whether the plans of these days have nothing to do and ask nobody, as of before any undo."""
+    unsettled = select(results.c.key).where(
+        results.c.connector == connector,
+        results.c.entry_date.between(first, last),
+        (results.c.action != Action.NONE) | results.c.taken_back_by.is_not(None),
+    )
+    return connection.execute(unsettled.limit(1)).first() is None
+
+
 def is_ahead() -> ColumnElement[bool]:
     """The condition that a line is still to be carried out: not done, and its plan not from before an undo."""
     old = results.alias()

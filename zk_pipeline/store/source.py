@@ -98,6 +98,17 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
     return [_booking(row) for row in connection.execute(_WITH_CORRECTIONS, values).mappings()]
 
 
+def count_within(connection: Connection, connector: str, window: Window) -> int:
+    """How many bookings created within the window are stored and not known to be gone."""
+    query = select(func.count()).where(
+        time_accountings.c.connector == connector,
+        time_accountings.c.created_at >= window.start,
+        time_accountings.c.created_at < window.end,
+        time_accountings.c.gone_at.is_(None),
+    )
+    return connection.execute(query).scalar_one()
+
+
 def unseen_bookings(connection: Connection, connector: str, window: Window, sweep_id: int) -> dict[int, date]:
     """Bookings within the window that the sweep did not find, with their work days: not yet proof of a deletion.
 

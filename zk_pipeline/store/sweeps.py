@@ -1,11 +1,11 @@
 """The report of each read of a window, and the positions where reads continue."""
 
 from collections.abc import Mapping
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.records import Window
@@ -41,14 +41,23 @@ _UNREAD_DAYS = text(
 )
 
 
-def begin_sweep(connection: Connection, connector: str, subject: str, window: Window, run_id: str) -> int:
-    """Record that a read of the window begins; returns the id that its rows are stamped with."""
+def begin_sweep(
+    connection: Connection,
+    connector: str,
+    subject: str,
+    window: Window,
+    run_id: str,
+    *,
+    started_at: datetime | None = None,
+) -> int:
+    """Record that a read of the window begins, or began; returns the id that its rows are stamped with."""
     values = {
         "connector": connector,
         "subject": subject,
         "window_start": window.start,
         "window_end": window.end,
         "run_id": run_id,
+        **({"started_at": started_at} if started_at else {}),
     }
     return connection.execute(insert(sweeps).values(values).returning(sweeps.c.id)).scalar_one()
 
@@ -57,6 +66,29 @@ def end_sweep(connection: Connection, sweep_id: int, report: Mapping[str, Any]) 
     """Record the report of a finished read; a sweep without one counts as incomplete."""
     values = {**report, "ended_at": func.now()}
     connection.execute(update(sweeps).where(sweeps.c.id == sweep_id).values(values))
+
+
+def now(connection: Connection) -> datetime:
+    """The time by which sweeps are stamped."""
+    return connection.execute(select(func.clock_timestamp())).scalar_one()
+
+
+def last_complete(connection: Connection, connector: str, subject: str, window: Window) -> Row[Any] | None:
+    """The newest complete sweep that covered the window."""
+    query = (
+        select(sweeps)
+        .where(
+            sweeps.c.connector == connector,
+            sweeps.c.subject == subject,
+            sweeps.c.window_start == window.start,
+            sweeps.c.window_end == window.end,
+            sweeps.c.complete,
+            sweeps.c.total_after.is_not(None),
+        )
+        .order_by(sweeps.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).first()
 
 
 def last_position(connection: Connection, connector: str, subject: str, window: Window) -> int | None:

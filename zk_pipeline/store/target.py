@@ -5,7 +5,22 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Connection, Table, any_, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    any_,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from zk_pipeline.domain.records import (
     Activity,
@@ -139,15 +154,32 @@ def timesheets_within(connection: Connection, connector: str, window: Window, sw
     return list(connection.execute(query.order_by(timesheets.c.id)).scalars())
 
 
-def count_within(connection: Connection, connector: str, window: Window) -> int:
-    """How many time sheets begin within the window."""
-    query = select(func.count()).where(
+def count_within(connection: Connection, connector: str, window: Window, *, exported: bool = False) -> int:
+    """How many time sheets begin within the window, or of them are exported."""
+    query = select(func.count()).where(_begins_within(connector, window))
+    return connection.execute(query.where(timesheets.c.exported) if exported else query).scalar_one()
+
+
+def lacks_references(connection: Connection, connector: str, window: Window) -> bool:
+    """Whether a time sheet within the window refers to a user, project or activity that the directory does not have.
+
+    When one of these is deleted, the target moves its time sheets to another one and leaves no trace on them.
+    """
+    known = [
+        exists().where(table.c.connector == connector, table.c.id == timesheets.c[column])
+        for table, column in ((kimai_users, "user_id"), (projects, "project_id"), (activities, "activity_id"))
+    ]
+    query = select(timesheets.c.id).where(_begins_within(connector, window), ~and_(*known))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _begins_within(connector: str, window: Window) -> ColumnElement[bool]:
+    return and_(
         timesheets.c.connector == connector,
         timesheets.c.gone_at.is_(None),
         timesheets.c.begin_at >= window.start,
         timesheets.c.begin_at < window.end,
     )
-    return connection.execute(query).scalar_one()
 
 
 def mark_timesheets_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:

@@ -40,16 +40,20 @@ class KimaiAccount:
     def __init__(self, http: HttpClient) -> None:
         self._http = http
         self._lock = threading.Lock()
-        self._caller: CurrentUser | None = None
+        self._me: ApiResponse | None = None
         self._zones: dict[int, str] | None = None
         self._sees_others: bool | None = None
 
     def caller(self) -> CurrentUser:
         """The account. Raises `ProtocolError` if its zone is unknown on this machine."""
+        return caller_in(self.me())
+
+    def me(self) -> ApiResponse:
+        """What Kimai tells of the account."""
         with self._lock:
-            if self._caller is None:
-                self._caller = caller_in(self._http.get(ME))
-            return self._caller
+            if self._me is None:
+                self._me = self._http.get(ME)
+            return self._me
 
     def sees_others(self) -> bool:
         """Whether the account sees other people's time sheets; if Kimai does not say, whether its role usually does."""
@@ -63,16 +67,15 @@ class KimaiAccount:
         return known
 
     def learn(self, users: Iterable[TargetUser]) -> None:
-        """Store the zones of the users, and read the account again when next needed."""
+        """Store the zones of the users."""
         zones = {user.id: user.timezone for user in users}
         with self._lock:
             self._zones = zones
-            self._caller = self._sees_others = None
 
     def forget(self) -> None:
         """Read everything again when next needed."""
         with self._lock:
-            self._zones = self._caller = self._sees_others = None
+            self._zones = self._me = self._sees_others = None
 
     def zone_of_entry(self, entry: Timesheet) -> ZoneInfo | None:
         """The zone that is stored on a time sheet, in which Kimai reads changed times; `None` if in doubt.

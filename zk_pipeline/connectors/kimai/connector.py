@@ -4,18 +4,25 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from zk_pipeline.connectors.answer import ApiResponse, in_chunks
 from zk_pipeline.connectors.checks import Finding, Validation, version_numbers
-from zk_pipeline.connectors.contract import Endpoint, NewestRow, Sweep, SweepReport, TargetConnector
+from zk_pipeline.connectors.contract import (
+    Endpoint,
+    LastRead,
+    NewestRow,
+    Sweep,
+    SweepReport,
+    TargetConnector,
+)
 from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, UnavailableError, ValidationFailedError
 from zk_pipeline.connectors.http import HttpConnector, Params
 from zk_pipeline.connectors.kimai import reading
-from zk_pipeline.connectors.kimai.account import ALL_USERS, ME, USERS, KimaiAccount
+from zk_pipeline.connectors.kimai.account import ALL_USERS, USERS, KimaiAccount
 from zk_pipeline.connectors.kimai.errors import TIMESHEETS, KimaiDialect
 from zk_pipeline.connectors.kimai.masterdata import (
     CUSTOMERS,
@@ -48,6 +55,7 @@ from zk_pipeline.domain.records import (
     MasterDataState,
     Project,
     TargetDirectory,
+    TargetServer,
     Timesheet,
     TimesheetChange,
     TimesheetDraft,
@@ -90,6 +98,21 @@ class KimaiConnector(HttpConnector, TargetConnector):
         """
         return Sweep(lambda: self._sweep(window))
 
+    def confirm(self, read: LastRead) -> SweepReport | None:
+        """Ask for edits in the window, and the numbers that deletions and bulk exports change (docs/kimai.md §2)."""
+        # Kimai's `end` is inclusive, and its times have whole seconds.
+        inner = Window(read.window.start, read.window.end - timedelta(seconds=1))
+        begin, end = query_span(inner, self._account.caller().zone)
+
+        def number(filters: Params) -> int:
+            listing = TimesheetList(self._http, {"begin": begin, "end": end, **filters})
+            listing.row_at(0)
+            return listing.total
+
+        if number(_modified_after(read.since)) or number({}) != read.rows or number({"exported": 1}) != read.exported:
+            return None
+        return read.confirmed(read.rows)
+
     def fetch_changes(self, since: datetime) -> list[Timesheet]:
         """Read the changes by Kimai's own timestamp, which misses deletions and bulk exports (docs/kimai.md §2).
 
@@ -117,8 +140,16 @@ class KimaiConnector(HttpConnector, TargetConnector):
         version = answer.row("version")
         if version_numbers(version.text("version")) < OLDEST_VERSION:
             raise answer.fault(f"Kimai {version.text('version')} is too old.", "Update Kimai to 2.14 or newer.")
-        me = self._http.get(ME).row("user")
         config = self._http.get("/api/config/timesheet").row("configuration")
+        self._account.forget()
+        return self._directory(reading.server(version, config))
+
+    def refresh_directory(self, server: TargetServer) -> TargetDirectory:
+        """Read users, customers, projects and activities, and the account if it was not read yet."""
+        return self._directory(server)
+
+    def _directory(self, server: TargetServer) -> TargetDirectory:
+        me = self._account.me().row("user")
         users, bad_users = self._http.get(USERS, ALL_USERS, needs=("view_user",)).readable("user", reading.user)
         customers, bad_customers = CUSTOMERS.everything(self._http)
         projects, bad_projects = PROJECTS.everything(self._http)
@@ -126,7 +157,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
             "activity", reading.activity
         )
         directory = TargetDirectory(
-            server=reading.server(version, me, config),
+            server=reading.called_by(server, me),
             users=tuple(users),
             customers=tuple(customers),
             projects=tuple(projects),

@@ -1,6 +1,6 @@
 """Reading Kimai: pages, rows, times as Kimai means them, invoices (docs/kimai.md §2, §3, §6 to §8, §15)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -134,16 +134,23 @@ def activity(row: RowReader) -> Activity:
     )
 
 
-def server(version: RowReader, me: RowReader, config: RowReader) -> TargetServer:
-    """The server and the account, from Kimai's three self-descriptions (docs/kimai.md §10)."""
+def server(version: RowReader, config: RowReader) -> TargetServer:
+    """The server, from Kimai's two descriptions of itself (docs/kimai.md §10), called by nobody yet."""
     return TargetServer(
         version=version.text("version"),
-        caller_id=me.integer("id"),
-        caller_name=me.text("username"),
-        caller_timezone=me.text("timezone"),
+        caller_id=0,
+        caller_name="",
+        caller_timezone="",
         tracking_mode=config.text("trackingMode"),
         allow_future_times=config.boolean("isAllowFutureTimes"),
         allow_overlapping=config.boolean("isAllowOverlapping"),
+    )
+
+
+def called_by(server: TargetServer, me: RowReader) -> TargetServer:
+    """The server with the account that calls it."""
+    return replace(
+        server, caller_id=me.integer("id"), caller_name=me.text("username"), caller_timezone=me.text("timezone")
     )
 
 

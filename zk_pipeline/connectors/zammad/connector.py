@@ -14,9 +14,11 @@ from zk_pipeline.connectors.contract import (
     ChangedTicket,
     ChangedTickets,
     Endpoint,
+    LastRead,
     RemainingChanges,
     SourceConnector,
     Sweep,
+    SweepReport,
 )
 from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError
 from zk_pipeline.connectors.http import HttpConnector
@@ -74,6 +76,20 @@ class ZammadConnector(HttpConnector, SourceConnector):
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
         """Read the bookings created within the window, oldest first (docs/zammad.md §13)."""
         return Sweep(lambda: WindowSweep(self._flat, window, hint).run())
+
+    def confirm(self, read: LastRead) -> SweepReport | None:
+        """Look at the newest changes, the total and the changed tickets (docs/zammad.md §13).
+
+        New bookings outside of the window explain a larger total; deletions and imports make another one.
+        """
+        seen = self.fetch_changes(read.since)
+        new = sum(row.created_at > read.until for row in seen.rows)
+        if seen.rest or any(_may_matter(row, read) for row in seen.rows) or seen.total != read.total + new:
+            return None
+        changed = self.fetch_changed_tickets(read.since)
+        if not changed.complete or any(row.ticket.id in read.tickets for row in changed.rows):
+            return None
+        return read.confirmed(seen.total)
 
     def fetch_changes(self, since: datetime, rest: RemainingChanges | None = None) -> ChangedRows:
         """Read the newest changes until one is before `since`, ten thousand at a time (docs/zammad.md §2, §13)."""
@@ -317,6 +333,12 @@ class ZammadConnector(HttpConnector, SourceConnector):
         answer = self._http.get(path, needs=NEEDS)
         tickets, _ = answer.readable("line of the activity report", zammad_rows.reported_ticket)
         return {ticket.id: ticket for ticket in tickets}
+
+
+def _may_matter(row: TimeAccounting, read: LastRead) -> bool:
+    """Whether a changed booking may be of the window, or may have been counted then."""
+    of_window = read.window.start <= row.created_at < read.window.end
+    return bool(row.faults) or of_window or read.since <= row.created_at <= read.until
 
 
 def _with_id(rows: Iterable[TimeAccounting]) -> list[TimeAccounting]:
