@@ -1,7 +1,9 @@
 """Simulated people who edit both systems at random but seeded, and decide what waits for them."""
 
+import logging
 import random
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -9,10 +11,8 @@ from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice, allowed
-from zk_pipeline.domain.write_protection import WriteProtection
-from zk_pipeline.stages import read_source, read_target
-from zk_pipeline.stages.push.pusher import Pusher, PushSettings
-from zk_pipeline.stages.reconcile import Normalization, Reconciliation
+from zk_pipeline.pipeline import Pipeline
+from zk_pipeline.stages.systems import ConnectedSystems, RunContext
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
@@ -20,6 +20,8 @@ from zk_sandbox.kimai.model import Timesheet
 from zk_sandbox.zammad.records import Accounting
 
 FIRST, LAST = MONDAY, MONDAY + timedelta(days=2)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -208,23 +210,8 @@ def _moment(seconds: int) -> datetime:
 
 def sync(world: World, number: int, first: date = FIRST, last: date = LAST) -> int:
     """The chain over the simulated days without Dagster around it; returns how many writes Kimai got."""
-    runtime, run_id = world.environment.runtime, f"simulated-{number}"
+    runtime, run = world.environment.runtime, RunContext(f"simulated-{number}", (first, last), overrides_limits=True)
     world.office.control.reset_requests()
-    with runtime.source() as source, runtime.target() as target:
-        read_source.extract_directory(runtime, source)
-        read_target.extract_directory(runtime, target)
-        read_source.extract_bookings(runtime, source, first, last, run_id)
-        read_target.extract_timesheets(runtime, target, first, last, run_id)
-        normalization = Normalization(runtime, first, last)
-        reconciliation = Reconciliation(runtime, at("12:00", last + timedelta(days=3)))
-        settings = PushSettings(
-            "zammad", lambda _: WriteProtection(ZONE), concurrency=2, time_limit=1.0, serial_users=False
-        )
-        pusher = Pusher(runtime.database, target, settings, run_id)
-        for day in days_between(first, last):
-            normalization.day(day)
-        for day in days_between(first, last):
-            reconciliation.day(day, run_id)
-        for day in days_between(first, last):
-            pusher.day(day)
+    with closing(ConnectedSystems(runtime, run, lambda: at("12:00", last + timedelta(days=3)))) as systems:
+        Pipeline(systems, run, list(days_between(first, last)), _log).run()
     return world.office.control.requests().writes
