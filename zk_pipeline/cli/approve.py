@@ -11,17 +11,20 @@ from zk_pipeline.cli.output import (
     AsJson,
     UsageError,
     actor,
+    called,
     confirm,
     environment,
     explained,
+    hours,
     out,
     show_json,
     show_table,
 )
-from zk_pipeline.cli.report import amount
+from zk_pipeline.cli.report import changes_of
 from zk_pipeline.decisions import plans
 from zk_pipeline.decisions.plans import PlanLineView
 from zk_pipeline.identity.actors import Actor, OperationError, Role
+from zk_pipeline.runtime.runtime import Runtime
 
 
 def approve(
@@ -48,9 +51,9 @@ def approve(
             )
         minutes = sum((row.minutes for row in shown), Decimal(0))
         if not as_json:
-            _show(shown)
+            _show(ready.runtime, shown)
         if not yes:
-            confirm(f"Approve these {len(shown)} lines, {amount(minutes)} minutes?")
+            confirm(f"Approve these {len(shown)} lines, {hours(minutes)}?")
         by_line = bool(line or customer)
         seen = {} if by_line else plans.hashes(shown)
         lines = {(row.day, row.key): row.hash for row in shown} if by_line else {}
@@ -83,23 +86,23 @@ def _of_customer(lines: list[PlanLineView], customer: str, days: str) -> list[Pl
     return found
 
 
-def _show(lines: Sequence[PlanLineView]) -> None:
-    columns = ("day", "booking", "action", "agent", "customer", "project", "minutes", "what")
+def _show(runtime: Runtime, lines: Sequence[PlanLineView]) -> None:
+    changes = changes_of(runtime, [line.changes for line in lines])
+    columns = ("day", "booking", "action", "agent", "customer", "project", "hours", "what")
     cells = [
         (
             line.day,
             line.key,
-            line.action,
+            called("value", line.action),
             line.agent,
             line.customer,
             line.project,
-            amount(line.minutes),
-            "; ".join(f"{name}: {found} becomes {wanted}" for name, (wanted, found) in line.changes.items())
-            or line.description,
+            hours(line.minutes),
+            change or line.description,
         )
-        for line in lines
+        for line, change in zip(lines, changes, strict=True)
     ]
-    show_table("To be approved", columns, cells, right=("booking", "minutes"))
+    show_table("To be approved", columns, cells, right=("booking", "hours"))
 
 
 def parse_days(text: str) -> tuple[date, date]:

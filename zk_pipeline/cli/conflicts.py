@@ -1,6 +1,6 @@
 """`zk conflicts`: what waits for a person, and decisions about it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
@@ -10,9 +10,11 @@ import typer
 from rich.markup import escape
 
 from zk_pipeline.cli.output import (
+    WIDTH,
     AsJson,
     UsageError,
     actor,
+    called,
     confirm,
     environment,
     explained,
@@ -21,20 +23,21 @@ from zk_pipeline.cli.output import (
     said,
     show_json,
     show_table,
+    words,
 )
 from zk_pipeline.cli.sync import DAY, WAITING_FOR_PEOPLE, parse_day
 from zk_pipeline.decisions import causes, conflicts
 from zk_pipeline.decisions.causes import Cause
-from zk_pipeline.decisions.conflicts import BulkResult, Conflict, ConflictView
+from zk_pipeline.decisions.conflicts import BulkResult, Conflict, ConflictView, PastConflict
 from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.mapping import ObstacleKind
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import EFFECTS, Choice
 from zk_pipeline.identity.actors import Actor, OperationError, Role, UnknownError
-from zk_pipeline.languages.actors import called
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.runtime.settings import spoken
 from zk_pipeline.store.conflicts import LISTED, DecisionError
+from zk_pipeline.web.console import marks
+from zk_pipeline.web.console.details import compared
 
 app = typer.Typer(help="Show what waits for a person, and decide.", no_args_is_help=True)
 
@@ -44,10 +47,6 @@ ToOption = Annotated[str, typer.Option("--to", metavar=DAY, help="Only up to thi
 AgentOption = Annotated[str, typer.Option("--agent", help="Only bookings of this agent, by e-mail or full name.")]
 CauseOption = Annotated[str, typer.Option("--cause", help="Only this cause, as zk conflicts list names it.")]
 CustomerOption = Annotated[str, typer.Option("--customer", help="Only this organization or customer, by full name.")]
-
-
-WIDTH = 100
-"""Columns of the lists, so that they fit a small terminal and a mail."""
 
 
 @app.command("list")
@@ -81,7 +80,7 @@ def _show_causes(found: Sequence[Cause], status: str, *, as_json: bool) -> None:
         return
     rows = [(row.key, row.conflicts, hours(row.minutes), _what_to_do(row)) for row in found]
     columns = ("cause", "number", "hours", "what and what to do")
-    show_table(f"Conflicts ({status})", columns, rows, right=columns[1:3], width=WIDTH)
+    show_table(f"Conflicts ({status})", columns, rows, right=columns[1:3])
     number, minutes = sum(row.conflicts for row in found), sum((row.minutes for row in found), Decimal(0))
     counted = "1 conflict" if number == 1 else f"{number} conflicts"
     out.print(f"{counted}, {hours(minutes)}. One by one: zk conflicts list --cause CAUSE", soft_wrap=True)
@@ -92,11 +91,19 @@ def _show_each(rows: Sequence[Conflict], status: str, *, as_json: bool) -> None:
         show_json([asdict(row) for row in rows])
         return
     shown = [
-        (row.id, row.entry_date, hours(row.minutes), row.reason, row.ticket_number or row.key, row.user_name, _who(row))
+        (
+            row.id,
+            row.entry_date,
+            hours(row.minutes),
+            called("reason", row.reason),
+            row.ticket_number or row.key,
+            row.user_name,
+            _who(row),
+        )
         for row in rows
     ]
     columns = ("id", "day", "hours", "reason", "ticket", "agent", "customer")
-    show_table(f"Conflicts ({status})", columns, shown, right=("id", "hours"), width=WIDTH)
+    show_table(f"Conflicts ({status})", columns, shown, right=("id", "hours"))
     out.print("Both sides of one, and what you may decide: zk conflicts show ID", soft_wrap=True)
 
 
@@ -125,7 +132,7 @@ def show(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: 
     if as_json:
         show_json(_to_json(view))
     else:
-        _show(_to_json(view))
+        _show(view)
 
 
 @app.command()
@@ -183,7 +190,8 @@ def reopen(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json
     if as_json:
         show_json(asdict(row))
     else:
-        out.print(f"Taken back: {row.choice} of conflict {row.id}. {_carried_out([row.day])}")
+        choice = called("choice", row.choice)
+        out.print(f"Taken back: {choice} of conflict {row.id}. {_carried_out([row.day])}", soft_wrap=True)
 
 
 def _filter(
@@ -209,15 +217,19 @@ def _parse_words(words: Sequence[str]) -> tuple[int | None, Choice]:
 
 def _confirmed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: bool) -> bool:
     """Show how many conflicts and minutes are affected, and ask whether to continue."""
-    total = _plain(_minutes(rows))
+    total = sum((row.minutes for row in rows), Decimal(0))
     if not rows:
         _show_decided(BulkResult(choice, (), ()), as_json=as_json)
         return False
     if as_json:
         if not yes:
-            show_json({"decision": choice, "would_decide": [row.id for row in rows], "minutes": total})
+            show_json(
+                {"decision": choice, "would_decide": [row.id for row in rows], "minutes": f"{total.normalize():f}"}
+            )
         return yes
-    out.print(f"{len(rows)} open conflicts with {total} minutes: {choice}. {EFFECTS[choice]}")
+    out.print(
+        f"{len(rows)} open conflicts, {hours(total)}: {called('choice', choice)}. {EFFECTS[choice]}", soft_wrap=True
+    )
     if not yes:
         confirm("Decide this?")
     return True
@@ -236,7 +248,8 @@ def _show_decided(outcome: BulkResult, *, as_json: bool) -> None:
         return
     if outcome.left:
         show_table("Not decided", ("id", "why"), [(row.id, row.why) for row in outcome.left], right=("id",))
-    out.print(f"Decided: {len(outcome.decided)} ({outcome.choice}). {_carried_out(outcome.days)}".strip())
+    choice = called("choice", outcome.choice)
+    out.print(f"Decided: {len(outcome.decided)} ({choice}). {_carried_out(outcome.days)}".strip(), soft_wrap=True)
 
 
 def _carried_out(days: Sequence[date]) -> str:
@@ -259,50 +272,71 @@ def _to_json(view: ConflictView) -> dict[str, Any]:
     }
 
 
-def _show(view: Mapping[str, Any]) -> None:
-    heading = said(f"Conflict {view['id']}")
-    out.print(f"[bold]{heading}[/] · {view['reason']} · {view['resolution_status']} · {view['entry_date']}")
-    out.print(escape(said(view["text"])))
-    sides = [(side["field"], side["wanted"], "≠" if side["differs"] else "", side["found"]) for side in view["sides"]]
-    booking = f"booking {view['source_id'] or '(gone)'}"
-    sheet = f"time sheet {view['kimai_id']}" if view["kimai_id"] else "no time sheet"
-    show_table("Both sides", ("field", booking, "", sheet), sides)
-    if view["candidates"]:
-        columns = ("time sheet", "score", "kind", "begin", "duration", "description")
-        rows = [
-            [row.get(name, row["timesheet_id"]) for name in ("timesheet_id", *columns[1:])]
-            for row in view["candidates"]
-        ]
-        show_table("Candidates, best match first", columns, rows, right=("time sheet", "score"))
-    if view["bookings"]:
-        columns = ("booking_id", "day", "ticket_number", "agent", "activity", "minutes", "note")
-        names = ("booking", "day", "ticket", "agent", "type", "minutes left", "note")
-        rows = [[_cell(row[name]) for name in columns] for row in view["bookings"]]
-        show_table("Bookings that it may reduce, best match first", names, rows, right=("booking", "minutes left"))
-    if view["choices"]:
-        choices = [(row["choice"], row["effect"]) for row in view["choices"]]
-        title = "Possible decisions, the suggested one first" if view["suggested_action"] else "Possible decisions"
-        show_table(title, ("decision", "what it does"), choices)
+def _show(view: ConflictView) -> None:
+    conflict = view.conflict
+    states = called("reason", conflict.reason), called("value", conflict.resolution_status), conflict.entry_date
+    out.print(f"[bold]{said(f'Conflict {conflict.id}')}[/] · {' · '.join(map(str, states))}", highlight=False)
+    out.print(escape(said(conflict.text)), width=min(WIDTH, out.width), highlight=False)
+    _show_sides(view)
+    if view.choices:
+        command = f"zk conflicts resolve {conflict.id}"
+        choices = [(called("choice", row.choice), row.effect, f"{command} {row.choice}") for row in view.choices]
+        title = "Possible decisions, the suggested one first" if conflict.suggested_action else "Possible decisions"
+        show_table(title, ("decision", "what it does", "command"), choices)
     history = [
-        (row["id"], row["opened_at"], row["reason"], row["resolution_status"], row["closed_at"], _by(row))
-        for row in view["history"]
+        (
+            row.id,
+            row.opened_at,
+            called("reason", row.reason),
+            called("value", row.resolution_status),
+            row.closed_at,
+            _decision(row),
+        )
+        for row in view.history
     ]
     show_table("History", ("id", "opened", "reason", "state", "closed", "decision"), history, right=("id",))
 
 
-def _by(row: Mapping[str, Any]) -> str:
-    if not row["decision"]:
+def _decision(row: PastConflict) -> str:
+    """What was decided, by whom and when."""
+    if row.decided_at is None:
         return ""
-    return f"{row['decision']} by {called(row['decided_by_name'], spoken())} at {row['decided_at']}"
+    who = marks.actor(words(), row.decided_by_name)
+    return "\n".join((called("choice", row.decision), who, words().instant(row.decided_at)))
 
 
-def _cell(value: Any) -> Any:
-    return _plain(value) if isinstance(value, Decimal) else value
-
-
-def _minutes(rows: Iterable[Conflict]) -> Decimal:
-    return sum((row.minutes for row in rows), Decimal(0))
-
-
-def _plain(minutes: Decimal) -> str:
-    return f"{minutes.normalize():f}"
+def _show_sides(view: ConflictView) -> None:
+    """Both sides field by field, and the time sheets and bookings that may be meant."""
+    conflict = view.conflict
+    sides = [
+        (
+            called("field", side.field),
+            compared(words(), side.field, side.wanted),
+            "≠" if side.differs else "",
+            compared(words(), side.field, side.found),
+        )
+        for side in view.sides
+    ]
+    booking = f"booking {conflict.source_id or '(gone)'}"
+    sheet = f"time sheet {conflict.kimai_id}" if conflict.kimai_id else "no time sheet"
+    show_table("Both sides", ("field", booking, "", sheet), sides)
+    if view.candidates:
+        columns = ("begin", "duration", "description")
+        rows = [
+            (
+                row.timesheet_id,
+                row.score,
+                row.kind,
+                *(compared(words(), name, row.fields.get(name, "")) for name in columns),
+            )
+            for row in view.candidates
+        ]
+        names = ("time sheet", "score", "kind", *columns)
+        show_table("Candidates, best match first", names, rows, right=names[:2])
+    if view.bookings:
+        names = ("booking", "day", "ticket", "agent", "type", "hours left", "note")
+        rows = [
+            (row.booking_id, row.day, row.ticket_number, row.agent, row.activity, hours(row.minutes), row.note)
+            for row in view.bookings
+        ]
+        show_table("Bookings that it may reduce, best match first", names, rows, right=("booking", "hours left"))

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from zk_pipeline.billing import credit_list
-from zk_pipeline.cli.output import AsJson, environment, explained, out, person, said, show_json, show_table
+from zk_pipeline.cli.output import (
+    AsJson,
+    called,
+    environment,
+    explained,
+    hours,
+    out,
+    person,
+    said,
+    show_json,
+    show_table,
+)
 from zk_pipeline.domain.manual_fields import money
 from zk_pipeline.identity.actors import OperationError
 
@@ -32,36 +43,22 @@ def listed(
     if as_json:
         show_json([asdict(row) for row in rows])
         return
-    show_table(
-        "Credits",
+    columns = ("id", "day", "booking", "kimai id", "customer and project", "agent and activity", "hours", "amount")
+    cells = [
         (
-            "id",
-            "day",
-            "booking",
-            "kimai id",
-            "customer",
-            "project",
-            "user",
-            "activity",
-            "minutes",
-            "amount",
-            "state",
-            "reason",
-        ),
-        [
-            (
-                *(row.id, row.day, row.booking, row.kimai_id, row.customer, row.project, row.user, row.activity),
-                f"{row.minutes.normalize():f}",
-                money(row.amount, row.currency or "") if row.amount is not None else "",
-                f"{said('settled:')} {row.note}" if row.note else row.state,
-                row.reason,
-            )
-            for row in rows
-        ],
-        right=("id", "booking", "kimai id", "minutes", "amount"),
-    )
+            *(row.id, row.day, row.booking, row.kimai_id),
+            f"{row.customer}\n{row.project}",
+            f"{row.user}\n{row.activity}",
+            hours(row.minutes),
+            money(row.amount, row.currency or "") if row.amount is not None else "",
+            "\n".join((f"{said('settled:')} {row.note}" if row.note else called("value", row.state), row.reason)),
+        )
+        for row in rows
+    ]
+    right = ("id", "booking", "kimai id", "hours", "amount")
+    show_table("Credits", (*columns, "state and reason"), cells, right=right)
     total = sum((row.minutes for row in rows), Decimal(0))
-    out.print(f"{len(rows)} credits, {total.normalize():f} minutes.")
+    out.print(f"{len(rows)} credits, {hours(total)}.")
 
 
 @app.command("settle")

@@ -12,6 +12,7 @@ from rich.markup import escape
 from zk_pipeline.cli.output import (
     AsJson,
     UsageError,
+    called,
     confirm,
     environment,
     explained,
@@ -83,7 +84,7 @@ def _write(archive: IO[bytes], file: Path) -> None:
 
 
 def _show(lines: Sequence[ErasureLine], warnings: Sequence[str]) -> None:
-    rows = [(place(line.table, spoken()), line.fate, line.rows, line.why) for line in lines]
+    rows = [(place(line.table, spoken()), called("privacy.fate", line.fate), line.rows, line.why) for line in lines]
     show_table("What happens to what is stored", ("stored in", "fate", "rows", "why"), rows, right=("rows",))
     for warning in warnings:
         out.print(escape(warning))

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import date, datetime
+from decimal import Decimal
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -29,14 +30,42 @@ from zk_pipeline.runtime.settings import SettingsError, load_settings, readable_
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.store.schema import SchemaError
+from zk_pipeline.web.console.details import plain
+from zk_pipeline.web.console.words import Words
 
-PIPED_WIDTH = 140
-"""Columns if the output is not a terminal."""
+WIDTH = 100
+"""Columns of tables and, unless it is a terminal, of all output: they fit a small terminal and a mail."""
 
 
 def said(text: str) -> str:
     """A text of the product in the language of ZK_LANGUAGE."""
     return translated(text, spoken())
+
+
+class TerminalWords(Words):
+    """The console's words, with days as commands take them and with blanks that every terminal shows."""
+
+    def day(self, day: date) -> str:
+        """A day of the calendar."""
+        return day.isoformat()
+
+    def instant(self, instant: datetime) -> str:
+        """Day and time in the business zone."""
+        return f"{instant.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
+    def hours(self, minutes: int | Decimal) -> str:
+        """An amount of minutes in hours, to the minute: `28 h 43`."""
+        return super().hours(minutes).replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\N{MINUS SIGN}", "-")
+
+
+def words() -> TerminalWords:
+    """Names of stored codes, amounts and instants in the language of ZK_LANGUAGE and the business zone."""
+    return TerminalWords(spoken(), load_settings().zone)
+
+
+def called(kind: str, code: str | None) -> str:
+    """The name of a stored code, such as that of the `reason` `kimai_edited`."""
+    return words().known(f"{kind}.{code}", code or "")
 
 
 class Terminal(Console):
@@ -47,11 +76,8 @@ class Terminal(Console):
         super().print(*(said(each) if isinstance(each, str) else each for each in objects), **options)
 
 
-out = Terminal(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+out = Terminal(width=None if sys.stdout.isatty() else WIDTH)
 err = Terminal(stderr=True)
-
-NAME_WIDTH = 44
-MINUTES_OF_AN_HOUR = 60
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 CsvDialect = Annotated[
@@ -158,44 +184,43 @@ def show_json(value: Any) -> None:
 
 
 def show_table(
-    title: str,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    right: Iterable[str] = (),
-    width: int = PIPED_WIDTH,
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
 ) -> None:
-    """Print a table. Columns in `right` are numbers and never wrap; the last text column may wrap.
-
-    It is at most `width` columns wide.
-    """
+    """Print a table of at most `WIDTH` columns. Those in `right` are numbers and never wrap; all others may."""
     numbers = set(right)
-    table = Table(title=said(title), title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=said(title),
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for column in columns:
-        wraps = column == columns[-1] and column not in numbers
-        table.add_column(
-            said(column),
-            justify="right" if column in numbers else "left",
-            no_wrap=not wraps,
-            overflow="fold" if wraps else "ellipsis",
-            max_width=None if wraps or column in numbers else NAME_WIDTH,
-        )
+        is_number = column in numbers
+        head = said(column).replace(" ", "\n") if is_number else said(column)  # Numbers are narrower than their names.
+        table.add_column(head, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else _cell(value) for value in row))
-    out.print(table, width=min(width, out.width))
+        table.add_row(*map(_cell, row))
+    out.print(table, width=min(WIDTH, out.width))
 
 
 def _cell(value: object) -> str:
     """A value of a table; a single word is a name or a key that commands take, and stays."""
-    text = str(value)
-    return escape(said(text) if " " in text else text)
+    match value:
+        case str():
+            return escape(said(value) if " " in value else value)
+        case Decimal():
+            return f"{value.normalize():f}"
+        case bool() | date() | None:
+            return plain(words(), value)
+        case _:
+            return escape(str(value))
 
 
-def hours(minutes: Decimal) -> str:
+def hours(minutes: int | Decimal) -> str:
     """Minutes as people read them, such as `28 h 43`."""
-    whole = int(abs(minutes).to_integral_value(ROUND_HALF_UP))
-    sign = "-" if minutes < 0 and whole else ""
-    return f"{sign}{whole // 60} h {whole % 60:02}" if whole >= MINUTES_OF_AN_HOUR else f"{sign}{whole} min"
+    return words().hours(minutes)
 
 
 def progress(*, quiet: bool) -> Callable[[str], None]:

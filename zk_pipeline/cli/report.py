@@ -1,18 +1,18 @@
 """The tables of a sync: per agent, per customer, and what waits for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 
 from rich.markup import escape
 
-from zk_pipeline.cli.output import out, said, show_table
+from zk_pipeline.audit import trail
+from zk_pipeline.cli.output import called, hours, out, said, show_table, words
 from zk_pipeline.cli.sync_report import SyncReport
-from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import plans, summaries
 from zk_pipeline.store.plans import PlannedWrites
 from zk_pipeline.store.summaries import DaySpan, Summary
+from zk_pipeline.web.console import details
 
 LINES_SHOWN = 40
 
@@ -46,11 +46,11 @@ def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> No
     _show("Per agent", "agent", agents)
     _show("Per customer", "customer", customers)
     if waiting:
-        cells = [(row.reason, row.entries, amount(row.minutes), row.example) for row in waiting]
-        columns = ("reason", "entries", "minutes", "for example")
-        show_table("Waiting for you", columns, cells, right=("entries", "minutes"))
+        cells = [(called("reason", row.reason), row.entries, hours(row.minutes), row.example) for row in waiting]
+        columns = ("reason", "entries", "hours", "for example")
+        show_table("Waiting for you", columns, cells, right=columns[1:3])
     if planned_only:
-        show_plan(planned_writes(runtime, span))
+        show_plan(runtime, planned_writes(runtime, span))
     out.print(f"[bold]{escape(said(headline(report, planned_only=planned_only)))}[/]", soft_wrap=True)
 
 
@@ -60,25 +60,35 @@ def planned_writes(runtime: Runtime, span: tuple[date, date]) -> PlannedWrites:
         return plans.planned_writes(connection, runtime.stored("target").name, *span)
 
 
-def show_plan(plan: PlannedWrites) -> None:
+def show_plan(runtime: Runtime, plan: PlannedWrites) -> None:
     """Show what a plan would write: sums and lines."""
-    right = ("creates", "updates", "deletes", "links", "new customers", "new projects", "minutes")
-    sums = (plan.creates, plan.updates, plan.deletes, plan.links, plan.customers, plan.projects, amount(plan.minutes))
+    right = ("creates", "updates", "deletes", "links", "new customers", "new projects", "hours")
+    sums = (plan.creates, plan.updates, plan.deletes, plan.links, plan.customers, plan.projects, hours(plan.minutes))
     show_table("Would be written", right, [sums], right=right)
+    lines = plan.lines[:LINES_SHOWN]
+    changes = changes_of(runtime, [line.diff for line in lines])
     rows = [
-        (line.entry_date, line.key, line.action, line.kimai_id, amount(line.minutes), _changes(line))
-        for line in plan.lines[:LINES_SHOWN]
+        (
+            line.entry_date,
+            line.key,
+            called("value", line.action),
+            line.kimai_id,
+            hours(line.minutes),
+            change or (line.draft.description if line.draft else ""),
+        )
+        for line, change in zip(lines, changes, strict=True)
     ]
-    columns = ("day", "booking", "action", "time sheet", "minutes", "what")
-    show_table("Line by line", columns, rows, right=("booking", "time sheet", "minutes"))
+    columns = ("day", "booking", "action", "time sheet", "hours", "what")
+    show_table("Line by line", columns, rows, right=("booking", "time sheet", "hours"))
     if len(plan.lines) > LINES_SHOWN:
         out.print(f"… and {len(plan.lines) - LINES_SHOWN} more; --json has all")
 
 
-def _changes(line: PlanLine) -> str:
-    if line.diff:
-        return "; ".join(f"{name}: {found} becomes {wanted}" for name, (wanted, found) in line.diff.items())
-    return line.draft.description if line.draft else ""
+def changes_of(runtime: Runtime, differences: Sequence[Mapping[str, tuple[str, str]]]) -> list[str]:
+    """What changes by each of these differences, with names for numbers; empty if nothing does."""
+    told = [{"changed": {name: list(both) for name, both in difference.items()}} for difference in differences]
+    names = trail.names(runtime, {mark for detail in told for mark in details.marks_of(detail)})
+    return ["; ".join(value for _, value in details.facts(words(), detail, names)) for detail in told]
 
 
 def headline(report: SyncReport, *, planned_only: bool) -> str:
@@ -106,24 +116,18 @@ def headline(report: SyncReport, *, planned_only: bool) -> str:
     )
 
 
-def amount(minutes: Decimal) -> str:
-    """Minutes without trailing zeros: 1,234.5."""
-    text = f"{minutes:,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def _show(title: str, name: str, rows: Sequence[Summary]) -> None:
-    columns = (name, "entries", "minutes", "created", "updated", "in sync", "excluded", "waiting for you")
+    columns = (name, "entries", "hours", "created", "updated", "in sync", "excluded", "waiting for you")
     cells = [
         (
             row.name,
             row.entries,
-            amount(row.minutes),
+            hours(row.minutes),
             row.created,
             row.updated,
             row.in_sync,
             row.excluded,
-            ", ".join(f"{number} {reason}" for reason, number in sorted(row.waiting.items())),
+            ", ".join(f"{number} {called('reason', reason)}" for reason, number in sorted(row.waiting.items())),
         )
         for row in (*rows, sum(rows, Summary("Total")))
     ]

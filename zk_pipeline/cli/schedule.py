@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, show_json, show_table
+from zk_pipeline.cli.output import (
+    AsJson,
+    UsageError,
+    called,
+    environment,
+    explained,
+    out,
+    person,
+    said,
+    show_json,
+    show_table,
+    words,
+)
 from zk_pipeline.processes.home import running_dagster
 from zk_pipeline.runtime.dagster_server import DagsterServer
 from zk_pipeline.runtime.environment import Environment
@@ -121,11 +133,13 @@ def _to_json(plan: "SchedulePlan", now: datetime) -> dict[str, Any]:
 
 def _show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        table = [(LABELS[field], _text(row[field]), row["from"][field]) for field in LABELS]
-        show_table(row["name"], ("setting", "value", "from"), [*table, ("zone", row["zone"], "ZK_TIMEZONE")])
-        runs = [datetime.fromisoformat(run).strftime("%a %Y-%m-%d %H:%M %z") for run in row["next_runs"]]
-        out.print(f"Next runs: {', '.join(runs) or 'none, it is off'}\n", soft_wrap=True)
+        name = row["name"]
+        table = [(LABELS[field], _text(field, row[field]), called("fact.from", row["from"][field])) for field in LABELS]
+        title = f"{words()(f'schedule.{name}', days=row['days'])} ({name})"
+        show_table(title, ("setting", "value", "from"), [*table, ("zone", row["zone"], "ZK_TIMEZONE")])
+        runs = [words().instant(datetime.fromisoformat(run)) for run in row["next_runs"]]
+        out.print(f"Next runs: {' · '.join(runs) or said('none, it is off')}\n", soft_wrap=True)
 
 
-def _text(value: object) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+def _text(field: str, value: object) -> object:
+    return called("schedule.busy", str(value)) if field == "when_busy" else value

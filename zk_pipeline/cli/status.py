@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from zk_pipeline.cli.output import AsJson, environment, out, show_json, show_table
-from zk_pipeline.languages.actors import called
+from zk_pipeline.cli.output import AsJson, called, environment, out, show_json, show_table, words
 from zk_pipeline.operate import overview, sync
 from zk_pipeline.operate.sync import HeldDays
-from zk_pipeline.runtime.settings import spoken
+from zk_pipeline.web.console import marks
 
 
 def status(*, as_json: AsJson = False) -> None:
@@ -22,17 +21,19 @@ def status(*, as_json: AsJson = False) -> None:
     show_table(
         "Connectors",
         ("name", "role", "address"),
-        [(row["name"], row["role"], row["base_url"]) for row in seen["connectors"]],
+        [(row["name"], called("fact.role", row["role"]), row["base_url"]) for row in seen["connectors"]],
     )
-    show_table("Entries by state", ("state", "entries"), seen["pushes"].items(), right=("entries",))
-    show_table("Open conflicts", ("reason", "entries"), seen["conflicts"].items(), right=("entries",))
+    states = [(called("value", state), number) for state, number in seen["pushes"].items()]
+    show_table("Entries by state", ("state", "entries"), states, right=("entries",))
+    reasons = [(called("reason", reason), number) for reason, number in seen["conflicts"].items()]
+    show_table("Open conflicts", ("reason", "entries"), reasons, right=("entries",))
     show_table(
         "Last runs",
         ("run", "started", "first day", "last day", "created", "updated", "in sync", "failed"),
         [
             (
                 row["run_id"][:8],
-                row["started_at"].strftime("%Y-%m-%d %H:%M UTC"),
+                row["started_at"],
                 row["first_day"],
                 row["last_day"],
                 *(row["counts"].get(name, 0) for name in ("created", "updated", "in_sync", "failed")),
@@ -56,8 +57,8 @@ def _show_held(held: Sequence[HeldDays]) -> None:
         [
             (
                 row.run_id[:8],
-                row.cancelled_at.strftime("%Y-%m-%d %H:%M UTC"),
-                called(row.cancelled_by, spoken()),
+                row.cancelled_at,
+                marks.actor(words(), row.cancelled_by),
                 row.first,
                 row.last,
                 len(row.days),

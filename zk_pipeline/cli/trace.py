@@ -1,9 +1,8 @@
 """`zk trace`: the history of a booking, of a ticket's bookings, or of a time sheet."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -11,15 +10,27 @@ import typer
 
 from zk_pipeline.audit import traces, trail
 from zk_pipeline.audit.traces import ConnectorNames, Fields, Trace, TraceError
-from zk_pipeline.cli.output import AsJson, environment, explained, out, show_json, show_table
-from zk_pipeline.languages.actors import called
+from zk_pipeline.cli.output import (
+    AsJson,
+    called,
+    environment,
+    explained,
+    hours,
+    out,
+    said,
+    show_json,
+    show_table,
+    words,
+)
 from zk_pipeline.processes.programs import HOST, reachable_url
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.runtime.settings import spoken
+from zk_pipeline.web.console import details, marks
 
-LONGEST_CELL = 400
-ADJUSTMENT = ("id", "state", "minutes", "entry_date", "original_day", "kimai_id", "decided_by", "reason")
-TIMESHEET = ("user_id", "begin", "duration_seconds", "project_id", "activity_id", "description", "tags", "exported")
+LONGEST_CELL = 120
+SECONDS_OF_MINUTE = 60
+ENTRY = ("entry_date", "begin_at", "user_name", "activity_name", "organization_name")
+AMOUNTS = ("booked_minutes", "time_minutes", "open_minutes")
+TIMESHEET = ("user_id", "begin", "duration", "project_id", "activity_id", "description", "tags", "exported")
 
 
 def trace(
@@ -38,19 +49,27 @@ def trace(
         systems = ConnectorNames(runtime.stored("source").name, runtime.stored("target").name)
         with runtime.database.transaction() as connection:
             found = traces.read_traces(connection, systems, reference)
-            names = trail.names_of(connection, _actors(found))
+        names = trail.names(runtime, {mark for story in found for mark in _marks(story)})
     shown = [_to_json(trace_, runtime) for trace_ in found]
     if as_json:
         show_json({"reference": reference, "stories": shown})
         return
     for story in shown:
-        _show(story, names)
+        _Story(story, names).show()
 
 
-def _actors(found: Iterable[Trace]) -> set[str]:
-    """Everybody who did something in these stories."""
-    rows = [row for story in found for row in (*story.conflicts, *story.adjustments)]
-    return {row["decided_by"] or "" for row in rows} | {row["actor"] for story in found for row in story.audit}
+def _marks(story: Trace) -> Iterable[str]:
+    """Whom and what a story names by number."""
+    for row in (*story.conflicts, *story.adjustments):
+        yield row["decided_by"] or ""
+    for row in story.audit:
+        yield from (row["actor"], row["subject"], *details.marks_of(row["detail"] or {}))
+    ledger = story.ledger or {}
+    sheets = [ledger.get("asked"), ledger.get("base")]
+    sheets += [row[side] for row in story.writes for side in ("before", "after")]
+    sheets += [row["diff"] for row in story.plan]
+    for sheet in sheets:
+        yield from details.marks_of(sheet or {})
 
 
 def _to_json(story: Trace, runtime: Runtime) -> Fields:
@@ -60,120 +79,201 @@ def _to_json(story: Trace, runtime: Runtime) -> Fields:
     return {**asdict(story), "runs": runs}
 
 
-def _show(story: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    out.rule(f"Booking {story['source_id']}" if story["source_id"] else "A time sheet without booking", align="left")
-    _show_source(story)
-    _table(
-        "Adjustments",
-        ("id", "state", "minutes", "booked on", "of", "time sheet", "who", "why"),
-        [[_cell_of(row, name, names) for name in ADJUSTMENT] for row in story["adjustments"]],
-    )
-    _show_plan(story, names)
-    _show_ledger(story["ledger"])
-    _show_writes(story["writes"])
-    _show_requests(story["requests"])
-    events = [
-        (row["created_at"], _cell_of(row, "actor", names), row["event"], row["subject"], _pairs(row["detail"]))
-        for row in story["audit"]
-    ]
-    _table("Audit", ("at", "who", "what", "about", "detail"), events)
-    _table(
-        "Runs", ("started", "run", "address"), [(run["started_at"], run["run_id"], run["url"]) for run in story["runs"]]
-    )
+class _Story:
+    """Shows a story; `names` has the names of whom and what it names by number."""
+
+    def __init__(self, story: Fields, names: Mapping[str, str]) -> None:
+        self._story, self._names, self._words = story, names, words()
+
+    def show(self) -> None:
+        """Print it chapter by chapter."""
+        story = self._story
+        title = f"Booking {story['source_id']}" if story["source_id"] else "A time sheet without booking"
+        out.print(f"[bold]{said(title)}[/]\n")
+        self._source()
+        self._adjustments()
+        self._plan()
+        self._conflicts()
+        self._timesheets()
+        self._ledger()
+        self._writes()
+        self._requests()
+        self._audit()
+        _table("Runs", ("started", "address"), [(run["started_at"], run["url"]) for run in story["runs"]])
+
+    def _source(self) -> None:
+        story, entry = self._story, self._story["entry"]
+        bookings = [row for row in (story["booking"], *story["corrections"]) if row]
+        unique = {row["id"]: row for row in bookings}.values()
+        seen = ("id", "units", "work_day", "first_seen_at", "last_seen_at", "gone_at")
+        columns = ("booking", "units", "day", "first seen", "last seen", "gone")
+        rows = [[row[name] for name in seen] for row in unique]
+        _table("Zammad: the booking and its corrections", columns, rows)
+        if story["ticket"]:
+            ticket = {"ticket_number": story["ticket"]["number"], "ticket_title": story["ticket"]["title"]}
+            self._fields("Zammad: the ticket, as it is today", ticket)
+        if entry:
+            facts = {name: entry[name] for name in ENTRY}
+            facts |= {name: hours(entry[name]) for name in AMOUNTS}
+            facts |= {"status": called("value", entry["sync_status"])}
+            self._fields("The unified entry", {**facts, "tags": entry["tags"], "description": entry["description"]})
+            rules = [(self._field(name), rule) for name, rule in sorted(entry["trace"].items())]
+            _table("By which policy", ("field", "rule"), rules)
+
+    def _adjustments(self) -> None:
+        rows = [
+            (
+                row["id"],
+                self._words.known(f"fact.state.{row['state']}", called("value", row["state"])),
+                hours(row["minutes"]),
+                row["entry_date"],
+                row["original_day"],
+                row["kimai_id"],
+                self._person(row["decided_by"]),
+                row["reason"],
+            )
+            for row in self._story["adjustments"]
+        ]
+        _table("Adjustments", ("id", "state", "hours", "booked on", "of", "time sheet", "who", "why"), rows)
+
+    def _plan(self) -> None:
+        rows = [
+            (
+                row["entry_date"],
+                called("value", row["status"]),
+                called("value", row["action"]),
+                called("reason", row["reason"]),
+                row["kimai_id"],
+                called("choice", row["decided"]),
+                self._told({"changed": row["diff"]}),
+            )
+            for row in self._story["plan"]
+        ]
+        _table("The plan", ("day", "status", "action", "reason", "time sheet", "decided", "found → wanted"), rows)
+
+    def _conflicts(self) -> None:
+        rows = [
+            (
+                row["id"],
+                row["opened_at"],
+                called("reason", row["reason"]),
+                called("value", row["resolution_status"]),
+                called("choice", row["decision"]),
+                self._person(row["decided_by"]),
+                row["decided_at"],
+            )
+            for row in self._story["conflicts"]
+        ]
+        _table("Conflicts and decisions", ("id", "opened", "reason", "state", "decision", "by", "at"), rows)
+
+    def _timesheets(self) -> None:
+        rows = [
+            (
+                row["id"],
+                row["begin_at"],
+                _duration(row["duration_seconds"]),
+                row["last_seen_at"],
+                row["gone_at"],
+                row["description"],
+            )
+            for row in self._story["timesheets"]
+        ]
+        columns = ("id", "begin", "hours", "last seen", "gone", "text")
+        _table("Kimai: time sheets, as they were read last", columns, rows)
+
+    def _ledger(self) -> None:
+        ledger = self._story["ledger"]
+        if ledger is None:
+            return
+        states = {"state": called("value", ledger["state"]), "operation": self._operation(ledger["operation"])}
+        facts = {"kimai_id": ledger["kimai_id"], "message": ledger["message"], "written_at": ledger["updated_at"]}
+        self._fields("The ledger", states | facts)
+        self._fields("Asked for", _sheet(ledger["asked"]))
+        self._fields("What Kimai returned", _sheet(ledger["base"]))
+
+    def _writes(self) -> None:
+        rows = [
+            (
+                row["written_at"],
+                self._operation(row["operation"]),
+                row["kimai_id"],
+                marks.shortened(row["run_id"]),
+                "yes" if row["undone_by"] else "",
+                self._changes(row),
+            )
+            for row in self._story["writes"]
+        ]
+        _table("Writes", ("at", "operation", "time sheet", "run", "undone", "before → after"), rows)
+
+    def _requests(self) -> None:
+        rows = [
+            (
+                row["sent_at"],
+                f"{row['method']} {row['path']}",
+                _beginning(row["asked"]),
+                row["status"] or "none",
+                "\n".join(part for part in (row["error"], _beginning(row["answered"])) if part),
+                row["seconds"],
+            )
+            for row in self._story["requests"]
+        ]
+        columns = ("at", "request", "asked", "status", "answered, or the error", "seconds")
+        _table("Requests and answers (in full with --json)", columns, rows, right=("status", "seconds"))
+
+    def _audit(self) -> None:
+        rows = [
+            (
+                row["created_at"],
+                self._person(row["actor"]),
+                called("event", row["event"]),
+                marks.named(self._words, row["subject"], self._names),
+                "(erased)" if row["detail"] is None else self._told(row["detail"]),
+            )
+            for row in self._story["audit"]
+        ]
+        _table("Audit", ("at", "who", "what", "about", "detail"), rows)
+
+    def _fields(self, title: str, row: Fields) -> None:
+        _table(title, ("field", "value"), [(self._field(name), self._value(name, row[name])) for name in row])
+
+    def _field(self, name: str) -> str:
+        known = (f"trace.{name}", f"fact.{name}", f"field.{name}")
+        return next((text for key in known if (text := self._words.known(key, ""))), name.replace("_", " "))
+
+    def _value(self, name: str, value: Any) -> Any:
+        told = details.facts(self._words, {name: value}, self._names) if isinstance(value, int | str | list) else ()
+        return told[0][1] if told else value
+
+    def _told(self, detail: Fields) -> str:
+        return "\n".join(f"{name}: {value}" for name, value in details.facts(self._words, detail, self._names))
+
+    def _changes(self, row: Fields) -> str:
+        """What a write changed; all of a time sheet that it created or deleted."""
+        before, after = _sheet(row["before"]), _sheet(row["after"])
+        if not (before and after):
+            return self._told(before or after)
+        changed = {
+            name: [after.get(name), before.get(name)] for name in TIMESHEET if before.get(name) != after.get(name)
+        }
+        return self._told({"changed": changed})
+
+    def _person(self, mark: str | None) -> str:
+        return marks.named(self._words, mark, self._names) if mark else ""
+
+    def _operation(self, code: str) -> str:
+        return self._words.known(f"fact.operation.{code}", called("value", code))
 
 
-def _show_source(story: Mapping[str, Any]) -> None:
-    bookings = [row for row in (story["booking"], *story["corrections"]) if row]
-    unique = {row["id"]: row for row in bookings}.values()
-    seen = ("id", "units", "type_id", "agent_id", "work_day", "first_seen_at", "last_seen_at", "gone_at")
-    _table("Zammad: the booking and its corrections", seen, [[row[name] for name in seen] for row in unique])
-    if story["ticket"]:
-        _show_fields(
-            "Zammad: the ticket, as it is today", story["ticket"], ("number", "title", "organization_id", "group_name")
-        )
-    entry = story["entry"]
-    if entry:
-        names = ("entry_date", "begin_at", "user_email", "activity_name", "organization_name")
-        minutes = ("booked_minutes", "time_minutes", "open_minutes", "sync_status", "tags", "description")
-        _show_fields("The unified entry", entry, (*names, *minutes))
-        _table("By which policy", ("field", "rule"), sorted(entry["trace"].items()))
+def _sheet(row: Fields | None) -> Fields:
+    """The fields of a time sheet that people know, of a stored one or of what was asked for."""
+    row = row or {}
+    seconds = row.get("duration_seconds", row.get("seconds"))
+    row = {**row, "duration": None if seconds is None else f"{seconds} s"}
+    return {name: row[name] for name in TIMESHEET if row.get(name) is not None}
 
 
-def _show_plan(story: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    lines = [
-        (
-            row["entry_date"],
-            row["status"],
-            row["action"],
-            row["reason"],
-            row["kimai_id"],
-            row["decided"],
-            _diff(row["diff"]),
-        )
-        for row in story["plan"]
-    ]
-    _table("The plan", ("day", "status", "action", "reason", "time sheet", "decided", "wanted and found"), lines)
-    disputes = [
-        (
-            row["id"],
-            row["opened_at"],
-            row["reason"],
-            row["resolution_status"],
-            row["decision"],
-            _cell_of(row, "decided_by", names),
-            row["decided_at"],
-        )
-        for row in story["conflicts"]
-    ]
-    _table("Conflicts and decisions", ("id", "opened", "reason", "state", "decision", "by", "at"), disputes)
-    sheets = [
-        [row["id"], row["begin_at"], row["duration_seconds"], row["last_seen_at"], row["gone_at"], row["description"]]
-        for row in story["timesheets"]
-    ]
-    _table(
-        "Kimai: time sheets, as they were read last", ("id", "begin", "seconds", "last seen", "gone", "text"), sheets
-    )
-
-
-def _show_ledger(ledger: Fields | None) -> None:
-    if ledger is None:
-        return
-    names = ("state", "operation", "kimai_id", "attempts", "message", "intended_at", "updated_at", "run_id")
-    _show_fields("The ledger", ledger, names)
-    _table("Asked for", ("field", "value"), ledger["asked"].items())
-    base = ledger["base"] or {}
-    _table("What Kimai returned", ("field", "value"), [(name, base[name]) for name in TIMESHEET if name in base])
-
-
-def _show_writes(rows: Iterable[Fields]) -> None:
-    lines = [
-        (
-            row["written_at"],
-            row["operation"],
-            row["kimai_id"],
-            row["run_id"][:8],
-            "yes" if row["undone_by"] else "",
-            _changes(row),
-        )
-        for row in rows
-    ]
-    _table("Writes", ("at", "operation", "time sheet", "run", "undone", "before → after"), lines)
-
-
-def _show_requests(rows: Iterable[Fields]) -> None:
-    lines = [
-        (
-            row["sent_at"],
-            f"{row['method']} {row['path']}",
-            _beginning(row["asked"]),
-            row["status"] or "none",
-            "\n".join(part for part in (row["error"], _beginning(row["answered"])) if part),
-            row["seconds"],
-        )
-        for row in rows
-    ]
-    columns = ("at", "request", "asked", "status", "answered, or the error", "seconds")
-    _table("Requests and answers (in full with --json)", columns, lines)
+def _duration(seconds: int) -> str:
+    return hours(Decimal(seconds) / SECONDS_OF_MINUTE)
 
 
 def _beginning(value: Any) -> str:
@@ -182,49 +282,6 @@ def _beginning(value: Any) -> str:
     return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]} …"
 
 
-def _changes(row: Fields) -> str:
-    before, after = row["before"] or {}, row["after"] or {}
-    changed = [name for name in TIMESHEET if before.get(name) != after.get(name)]
-    return "\n".join(f"{name}: {_cell(before.get(name))} → {_cell(after.get(name))}" for name in changed)
-
-
-def _diff(diff: Mapping[str, Any]) -> str:
-    return "\n".join(f"{field}: {wanted} / {found}" for field, (wanted, found) in diff.items())
-
-
-def _pairs(detail: Mapping[str, Any] | None) -> str:
-    if detail is None:
-        return "(erased)"
-    return ", ".join(f"{name}: {value}" for name, value in detail.items() if value not in (None, "", {}))
-
-
-def _show_fields(title: str, row: Fields, names: Iterable[str]) -> None:
-    _table(title, ("field", "value"), [(name, row[name]) for name in names])
-
-
-def _table(title: str, columns: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> None:
-    lines = [[_cell(value) for value in row] for row in rows]
-    if lines:
-        show_table(title, columns, lines)
-
-
-def _cell_of(row: Fields, field: str, names: Mapping[str, str]) -> Any:
-    """A value of a row, with the name of a person for their number."""
-    value = row[field]
-    return called(names.get(value, value), spoken()) if value and field in {"actor", "decided_by"} else value
-
-
-def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case datetime():
-            return value.isoformat(sep=" ", timespec="seconds")
-        case date():
-            return value.isoformat()
-        case Decimal():
-            return f"{value.normalize():f}"
-        case list() | tuple():
-            return ", ".join(map(str, value))
-        case _:
-            return str(value)
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+    if rows:
+        show_table(title, columns, rows, right=right)

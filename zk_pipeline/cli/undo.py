@@ -10,6 +10,7 @@ from rich.markup import escape
 from zk_pipeline.cli.output import (
     AsJson,
     UsageError,
+    called,
     confirm,
     environment,
     explained,
@@ -18,6 +19,7 @@ from zk_pipeline.cli.output import (
     said,
     show_json,
     show_table,
+    words,
 )
 from zk_pipeline.decisions import undo as operation
 from zk_pipeline.domain.undo import UndoReport
@@ -92,5 +94,15 @@ def _show_outcome(report: UndoReport) -> None:
 
 
 def _show_lines(title: str, lines: Sequence[Line]) -> None:
-    cells = [[line[name] for name in ("day", "operation", "booking", "kimai_id", "undo", "text")] for line in lines]
+    cells = [
+        (
+            line["day"],
+            words().known(f"fact.operation.{line['operation']}", called("value", line["operation"])),
+            line["booking"],
+            line["kimai_id"],
+            called("undo.kind", line["undo"]),
+            line["text"],
+        )
+        for line in lines
+    ]
     show_table(title, ("day", "write", "booking", "kimai id", "undo", "why"), cells, right=("booking", "kimai id"))

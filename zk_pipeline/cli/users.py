@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.cli.output import AsJson, called, environment, explained, out, person, show_json, show_table
 from zk_pipeline.identity import second_factor
 from zk_pipeline.identity import users as accounts
 from zk_pipeline.identity.actors import Actor, OperationError, Role
@@ -50,7 +50,7 @@ def list_users(*, as_json: AsJson = False) -> None:
         return
     columns = ("e-mail", "name", "role", "active", "second factor", "last sign-in")
     rows = [
-        (user.email, user.name, user.role, _yes(user.active), _yes(user.second_factor), user.last_login_at)
+        (user.email, user.name, called("role", user.role), user.active, user.second_factor, user.last_login_at)
         for user in users
     ]
     show_table("Users", columns, rows)
@@ -132,10 +132,6 @@ def _accounts() -> Iterator[tuple[Connection, Actor]]:
         ready.runtime.database.transaction() as connection,
     ):
         yield connection, person()
-
-
-def _yes(value: bool) -> str:  # noqa: FBT001 (the value is what it is about)
-    return "yes" if value else "no"
 
 
 def _new_password() -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -80,6 +81,33 @@ def test_what_waits_is_listed_by_cause_with_hours_and_what_solves_it(month: Zk) 
     assert f"{len(every)} conflicts, {hours(sum(amounts, Decimal(0)))}." in text
 
 
+CODES = re.compile(r"\b(?!zk_)[a-z]+_[a-z_]+\b")
+"""Codes as they are stored, such as `kimai_edited`."""
+
+
+@pytest.mark.parametrize(
+    ("language", "reason", "state"), [("en", "Agent not mapped", "Open"), ("de", "Agent nicht", "Offen")]
+)
+def test_people_read_names_hours_and_local_time(month: Zk, language: str, reason: str, state: str) -> None:
+    conflict = listed(month, "--reason", "unmapped_user")[0]
+    shown = {
+        words: month(*words, ZK_LANGUAGE=language).stdout
+        for words in [
+            ("conflicts", "list", "--each"),
+            ("conflicts", "show", str(conflict["id"])),
+            ("trace", conflict["source_id"]),
+            ("status",),
+        ]
+    }
+    for words, told in shown.items():
+        assert max(map(len, told.splitlines())) <= 100, words
+        assert set(CODES.findall(told)) <= {"created_at"}, words
+        assert not re.search(r"\+00:00|UTC", told), words
+        assert reason in " ".join(told.split()), words
+    assert state in shown["conflicts", "show", str(conflict["id"])]
+    assert hours(Decimal(conflict["minutes"])) in shown["conflicts", "list", "--each"]
+
+
 def test_one_cause_is_listed_and_decided_by_its_name(month: Zk) -> None:
     cause = next(row for row in causes_of(month) if row["kind"] == "duplicate")
     rows = listed(month, "--cause", cause["key"])
@@ -107,9 +135,11 @@ def test_a_conflict_is_shown_with_both_sides_candidates_and_what_may_be_decided(
     assert [row["id"] for row in view["history"]] == [conflict["id"]]
 
     shown = month("conflicts", "show", str(conflict["id"])).stdout
+    assert max(map(len, shown.splitlines())) <= 100
+    assert f"zk conflicts resolve {conflict['id']} link" in " ".join(shown.split())
     assert "≠" in shown
     assert "Candidates, best match first" in shown
-    assert "the marker is added to its text" in shown
+    assert "The time sheet becomes the booking's" in shown
 
 
 def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back(month: Zk) -> None:
@@ -138,7 +168,7 @@ def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back
     asked = {str(day) for day in values(month, "SELECT day FROM sync.day_requests WHERE reason = 'decision'")}
     assert asked == {conflict["entry_date"], days[ids[1]]}
 
-    assert f"Taken back: reduce of conflict {number}." in month("conflicts", "reopen", number).stdout
+    assert f"Taken back: Reduce of conflict {number}." in month("conflicts", "reopen", number).stdout
     assert values(month, "SELECT count(*) FROM sync.corrections") == [0]
     assert "cannot be asked again" in month("conflicts", "reopen", number).stderr
 
@@ -174,7 +204,8 @@ def test_a_second_decision_is_told_of_the_first(month: Zk) -> None:
 def test_a_filter_decides_about_each_that_it_names(month: Zk) -> None:
     rows = listed(month, "--reason", "unmapped_user")
     shown = month("conflicts", "resolve", "--reason", "unmapped_user", "ignore", "--yes", "--why", "Ours").stdout
-    assert f"{len(rows)} open conflicts with " in shown
+    total = hours(sum((Decimal(row["minutes"]) for row in rows), Decimal(0)))
+    assert f"{len(rows)} open conflicts, {total}: Leave out." in shown
     assert listed(month, "--reason", "unmapped_user") == []
     assert {row["id"] for row in listed(month, "--status", "decided")} == {row["id"] for row in rows}
 

@@ -63,7 +63,7 @@ def test_a_plan_shows_each_table_and_changes_nothing(known: Zk) -> None:
     result = known("gdpr", "erase", EMAIL, "--plan")
     assert result.exit_code == 0
     assert "Agents in Zammad" in result.stdout
-    assert "pseudonymized" in result.stdout
+    assert "name replaced" in result.stdout
     assert names(known) == [NAME]
 
 

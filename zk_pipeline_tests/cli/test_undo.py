@@ -49,7 +49,8 @@ def test_the_plan_shows_each_write_and_sends_none(synced: tuple[Zk, str], sandbo
     assert {line["undo"] for line in told["planned"]} == {"delete", "remove"}
     shown = zk("undo", run, "--plan").stdout
     assert f"Undo of run {run}" in shown
-    assert "If nothing refers to it by then." in shown
+    assert "If nothing" in shown
+    assert "Remove if unused" in shown
     assert writes(sandbox) == before
 
 

@@ -6,13 +6,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, cast
 
+from zk_pipeline.decisions.comparison import NO_NAMES
 from zk_pipeline.web.console import marks
 from zk_pipeline.web.console.words import Words
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MONTH = re.compile(r"\d{4}-\d\d", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+_DURATION = re.compile(r"(?=\d)(?:(\d+(?:\.\d+)?) min)? ?(?:(\d+) s)?", re.ASCII)
 _ARROW = "\N{RIGHTWARDS ARROW}"
+_SECONDS_OF_MINUTE = 60
 _PREFIXES = ("value", "reason", "choice", "subject.reason", "subject.dagster")
 """Under what keys there are texts for stored values."""
 _MARKS = {
@@ -60,6 +63,14 @@ def plain(words: Words, value: object) -> str:
             return str(value)
 
 
+def compared(words: Words, field: str, value: str) -> str:
+    """A value of `FieldComparison` as people say it; a name or a text of people stays, whatever it says."""
+    if field in {"duration", "break"}:
+        return _measured(words, value)
+    is_ours = field == "exported" or (field not in {"description", "tags"} and value.startswith(NO_NAMES))
+    return words.said(value) if is_ours else value
+
+
 def marks_of(detail: Mapping[str, Any]) -> Iterator[str]:
     """The marks of whom and what a detail names by number, for `trail.names`."""
     for name, value in detail.items():
@@ -82,7 +93,8 @@ def facts(words: Words, detail: Mapping[str, Any], names: Mapping[str, str]) -> 
 
 
 def _called(words: Words, name: str) -> str:
-    return words.known(f"fact.{name}", words.known(f"privacy.place.{name}", name.replace("_", " ")))
+    plain_name = words.known(f"field.{name}", name.replace("_", " "))
+    return words.known(f"fact.{name}", words.known(f"privacy.place.{name}", plain_name))
 
 
 def _said(words: Words, name: str, value: object, names: Mapping[str, str]) -> str:
@@ -141,15 +153,17 @@ def _single(words: Words, name: str, value: int | str, names: Mapping[str, str])
 
 
 def _text(words: Words, value: str, prefixes: Sequence[str]) -> str:
-    return _dated(words, value) or _known(words, value, prefixes)
+    return _measured(words, value) or _known(words, value, prefixes)
 
 
 def _known(words: Words, value: str, prefixes: Sequence[str]) -> str:
     return next((text for prefix in prefixes if (text := words.known(f"{prefix}.{value}", ""))), value)
 
 
-def _dated(words: Words, value: str) -> str:
-    """A day, month or instant in the reader's form; empty for another text."""
+def _measured(words: Words, value: str) -> str:
+    """A day, month, instant or duration in the reader's form; empty for another text."""
+    if duration := _DURATION.fullmatch(value):
+        return words.hours(Decimal(duration[1] or 0) + Decimal(duration[2] or 0) / _SECONDS_OF_MINUTE)
     try:
         if _DAY.fullmatch(value):
             return words.day(date.fromisoformat(value))

@@ -63,7 +63,7 @@ def test_there_is_a_name_for_each_key_of_a_detail():
             {"user": ["7", "8"], "duration": ["900 s", "600 s"]},
             (
                 "Geändert",
-                "Benutzer: 8 \N{RIGHTWARDS ARROW} Nina; Dauer: 600 s \N{RIGHTWARDS ARROW} 900 s",
+                "Benutzer: 8 \N{RIGHTWARDS ARROW} Nina; Dauer: 10\u202fmin \N{RIGHTWARDS ARROW} 15\u202fmin",
             ),
         ),
         (

@@ -6,7 +6,7 @@ from functools import partial
 from nicegui import ui
 
 from zk_pipeline.decisions import comparison, conflicts
-from zk_pipeline.decisions.comparison import NO_NAMES, FieldComparison, PlanRow, TimesheetCandidate
+from zk_pipeline.decisions.comparison import FieldComparison, PlanRow, TimesheetCandidate
 from zk_pipeline.decisions.conflicts import ChoiceOption, ConflictView, PastConflict
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
@@ -15,6 +15,7 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console.audit import show_story
 from zk_pipeline.web.console.causes import subject_of
+from zk_pipeline.web.console.details import compared
 from zk_pipeline.web.console.reconcile.pane import Pane
 from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.widgets import Cell, Column
@@ -305,7 +306,9 @@ def _lettered(button: ui.button, choice: Choice) -> None:
 
 
 def _described(words: Words, row: TimesheetCandidate) -> str:
-    fields = (_value(words, name, row.fields.get(name, "")) for name in ("begin", "duration", "project", "description"))
+    fields = (
+        compared(words, name, row.fields.get(name, "")) for name in ("begin", "duration", "project", "description")
+    )
     return " · ".join(filter(None, fields))
 
 
@@ -320,7 +323,7 @@ def _sides(visit: Visit, sides: Sequence[FieldComparison]) -> None:
     if not same:
         return
     if not any(side.found for side in sides):
-        widgets.facts([(_field(words, side), _value(words, side.field, side.wanted)) for side in same if side.wanted])
+        widgets.facts([(_field(words, side), compared(words, side.field, side.wanted)) for side in same if side.wanted])
         return
     with widgets.box("zk-details", "details"):
         widgets.text("summary", words("detail.rest" if differing else "detail.same"))
@@ -329,17 +332,11 @@ def _sides(visit: Visit, sides: Sequence[FieldComparison]) -> None:
 
 def _side(visit: Visit, side: FieldComparison) -> list[Cell]:
     words = visit.words
-    return [_field(words, side), *(_value(words, side.field, value) for value in (side.wanted, side.found))]
+    return [_field(words, side), *(compared(words, side.field, value) for value in (side.wanted, side.found))]
 
 
 def _field(words: Words, side: FieldComparison) -> str:
     return words.known(f"field.{side.field}", side.field)
-
-
-def _value(words: Words, field: str, value: str) -> str:
-    """Our words in the visitor's language; a name or a text of people is theirs, whatever it says."""
-    is_ours = field == "exported" or (field not in {"description", "tags"} and value.startswith(NO_NAMES))
-    return words.said(value) if is_ours else value
 
 
 def _links(visit: Visit, ticket: str | None, timesheet: str | None, day: str, key: str) -> None:

@@ -200,4 +200,12 @@ WORDS = {
     "value.carried_out": ("Carried out", "Ausgeführt", "Exécuté"),
     "value.left_out": ("Left out", "Ausgelassen", "Laissé de côté"),
     "value.expired": ("No longer asked", "Erledigt", "Sans objet"),
+    "value.pending": ("To be billed", "Abzurechnen", "À facturer"),
+    "value.correction_open": ("Correction fits nothing", "Korrektur ohne Gegenstück", "Correction orpheline"),
+    "value.unreadable": ("Not readable", "Nicht lesbar", "Illisible"),
+    "value.intended": ("Outcome not known yet", "Ausgang noch unbekannt", "Issue pas encore connue"),
+    "value.confirmed": ("In Kimai", "In Kimai", "Dans Kimai"),
+    "value.failed": ("Failed; is tried again", "Gescheitert; wird wiederholt", "Échec ; sera réessayé"),
+    "value.parked": ("Refused by Kimai", "Von Kimai abgelehnt", "Refusé par Kimai"),
+    "value.undone": ("Taken back", "Zurückgenommen", "Annulé"),
 }
