@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from zk_pipeline.cli.sync_report import SyncReport
 from zk_pipeline.stages import last_read
@@ -57,6 +58,19 @@ def test_a_quiet_month_takes_at_most_twelve_requests(settled: World) -> None:
     again, routes = sync_again(settled)
     assert again.counts["in_sync"] == ENTRIES
     assert sum(routes.values()) <= 12, "What was confirmed is confirmed again"
+
+
+def test_a_day_more_without_work_costs_few_statements(settled: World) -> None:
+    sent: list[str] = []
+    engine = settled.environment.runtime.database.engine
+    event.listen(engine, "before_cursor_execute", lambda *passed: sent.append(passed[2]))
+    of_sync: list[int] = []
+    for days in (3, 13):
+        sent.clear()
+        settled.sync(FIRST, FIRST + timedelta(days=days - 1))
+        of_sync.append(len(sent))
+    short, long = of_sync
+    assert (long - short) / 10 <= 24
 
 
 def test_new_bookings_of_other_days_do_not_matter(settled: World) -> None:
