@@ -16,7 +16,7 @@ from zk_pipeline.identity.users import NewUser
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web.console.shell import SECTIONS
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 EMAIL = "viewer@provider.example"
 SECONDS_TO_PAINT, SECONDS_TO_FIGURES = 1.0, 2.0

@@ -38,7 +38,7 @@ def pytest_exception_interact() -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
-        missing(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium")
+        missing(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield running

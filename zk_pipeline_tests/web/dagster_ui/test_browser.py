@@ -37,7 +37,7 @@ expect.set_options(timeout=60_000)
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Everything, with a user of each role."""
     if not CHROMIUM.exists():
-        missing(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium")
+        missing(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium-headless-shell")
     home = tmp_path_factory.mktemp("ui")
     with SandboxProcess("demo") as systems:
         variables = {
