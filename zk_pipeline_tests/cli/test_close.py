@@ -207,7 +207,7 @@ def test_what_cannot_be_done_is_told_in_one_sentence(zk: Zk, arguments: tuple[st
 def test_credits_are_listed_with_their_sum_and_settled(zk: Zk) -> None:
     with zk.home.database() as database, database.transaction() as connection:
         credited(connection)
-    assert "1 credits, 15 minutes." in zk("credits").stdout
+    assert "1 credits, 15 min." in zk("credits").stdout
     (credit,) = as_json(zk("credits", "--month", MONTH, "--json"))
     assert as_json(zk("credits", "settle", str(credit["id"]), "--note", "note 12", "--json"))["state"] == "settled"
     assert as_json(zk("credits", "--json")) == []

@@ -224,23 +224,6 @@ def test_operators_backfill_days(visit: Callable[[Role], Visitor], up: Up) -> No
     assert "zk/actor" in {tag["key"] for tag in newest_backfill(up)["tags"]}
 
 
-def test_a_month_is_backfilled_by_one_run_and_is_in_kimai(visit: Callable[[Role], Visitor], up: Up) -> None:
-    operator = visit(Role.OPERATOR)
-    backfill(operator, "sync", MONTH)
-    assert newest_backfill(up)["numPartitions"] == 31
-    assert wait_until(lambda: newest_backfill(up)["status"] == "COMPLETED_SUCCESS", 300)
-    (run,) = newest_backfill(up)["runs"]
-    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
-    assert (tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]) == (FIRST, LAST)
-    page = operator.open(f"/runs/b/{newest_backfill(up)['id']}")
-    expect(page.get_by_text("Completed").first).to_be_visible()
-    # Each day of the month shows what is in Kimai, and not only the day on which the run ended.
-    for day in (FIRST, LAST):
-        page = operator.open(f"/assets/sync/kimai_pushes?view=partitions&partition={day}")
-        row = page.locator("tr").filter(has=page.get_by_text("hours_in_kimai", exact=True))
-        expect(row).to_be_visible()
-
-
 def test_a_day_shows_what_was_written_with_links_and_hours_are_plotted(
     visit: Callable[[Role], Visitor], up: Up
 ) -> None:
@@ -261,6 +244,23 @@ def test_a_day_shows_what_was_written_with_links_and_hours_are_plotted(
     page.get_by_role("button", name=re.compile(r"\bEvents$")).click()
     for name in ("hours_booked", "hours_in_kimai", "hours_waiting"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
+
+
+def test_a_month_is_backfilled_by_one_run_and_is_in_kimai(visit: Callable[[Role], Visitor], up: Up) -> None:
+    operator = visit(Role.OPERATOR)
+    backfill(operator, "sync", MONTH)
+    assert newest_backfill(up)["numPartitions"] == 31
+    assert wait_until(lambda: newest_backfill(up)["status"] == "COMPLETED_SUCCESS", 300)
+    (run,) = newest_backfill(up)["runs"]
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    assert (tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]) == (FIRST, LAST)
+    page = operator.open(f"/runs/b/{newest_backfill(up)['id']}")
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    # Each day of the month shows what is in Kimai, and not only the day on which the run ended.
+    for day in (FIRST, LAST):
+        page = operator.open(f"/assets/sync/kimai_pushes?view=partitions&partition={day}")
+        row = page.locator("tr").filter(has=page.get_by_text("hours_in_kimai", exact=True))
+        expect(row).to_be_visible()
 
 
 def test_systems_and_database_are_documented_and_columns_say_where_they_come_from(
