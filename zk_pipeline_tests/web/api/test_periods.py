@@ -114,7 +114,7 @@ def test_an_operator_reviews_a_customer_just_as_it_was_seen(
     path = f"{MONTH}/reviews"
     refused(viewer.post(path, json=seen), 403, "This needs the role operator")
     refused(operator.post(path, json={**seen, "customer": "9"}), 404, "2025-08 has no customer '9'")
-    refused(operator.post(path, json={**seen, "hash": "0" * 64}), 409, "Look at Globex (2) again")
+    refused(operator.post(path, json={**seen, "hash": "0" * 64}), 409, "Look at Globex again: its time has changed")
     (globex,) = operator.post(path, json=seen).json()["customers"]
     assert (globex["holds"], bool(globex["reviewed_by"]), bool(globex["reviewed_at"])) == (True, True, True)
     (globex,) = operator.post(path, json={**seen, "withdraw": True}).json()["customers"]
@@ -135,7 +135,8 @@ def test_a_closed_month_is_not_reviewed_any_more(statement: Web, admin: httpx.Cl
 def test_before_a_statement_was_made_the_steps_say_so_and_nobody_is_reviewed(web: Web, operator: httpx.Client) -> None:
     body = operator.get(MONTH).json()
     assert (body["steps"][0]["finding"], body["customers"]) == ("unmade", [])
-    refused(operator.post(f"{MONTH}/reviews", json={"customer": "2", "hash": ""}), 409, "there is no statement yet")
+    reviewed = operator.post(f"{MONTH}/reviews", json={"customer": "2", "hash": ""})
+    refused(reviewed, 409, "There is no statement of 2025-08 yet. Make it first.")
     assert web.rows("SELECT * FROM sync.customer_reviews") == []
 
 

@@ -203,8 +203,8 @@ def test_what_is_no_month_format_or_language_is_refused(statement: Web, viewer: 
     refused(viewer.get(MONTH, params={"language": "xx"}), 422, "language")
 
 
-def test_without_marts_the_answer_names_the_command_that_makes_them(web: Web, viewer: httpx.Client) -> None:
-    refused(viewer.get(MONTH), 409, "Run zk statement 2025-08 first")
+def test_without_marts_the_answer_says_to_make_the_statement(web: Web, viewer: httpx.Client) -> None:
+    refused(viewer.get(MONTH), 409, "There is no statement of 2025-08 yet. Make it first.")
 
 
 def test_a_stranger_reads_no_statement_and_a_viewer_makes_none_anew(web: Web, viewer: httpx.Client) -> None:
