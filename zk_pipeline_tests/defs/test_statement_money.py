@@ -17,6 +17,7 @@ from zk_pipeline.billing.files.style import document_style
 from zk_pipeline.domain.invoicing import BillingState
 from zk_pipeline.domain.statement import Statement
 from zk_pipeline.identity.actors import OperationError, StaleError, UnknownError
+from zk_pipeline.languages import Language
 from zk_pipeline.operate import home
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.defs.billing import ADMIN
@@ -169,6 +170,8 @@ def test_a_statement_says_when_each_side_was_read_and_why_invoices_were_not(worl
         "Not compared with invoices: The account may not read invoices: view_invoice is missing."
         in money.reading_sentences(style, refused)
     )
+    german = replace(style, language=Language.GERMAN)
+    assert "Das Konto darf keine Rechnungen lesen" in money.reading_sentences(german, refused)
 
 
 def test_a_closed_month_that_is_invoiced_later_is_unchanged_and_keeps_its_hash(world: World) -> None:
