@@ -1,5 +1,5 @@
 -- What a large company's console looks at: :entries bookings up to today, their plan, ledger, time sheets and runs;
--- :waiting of the plan's lines wait for a person, and one line in a hundred would write.
+-- :waiting of the plan's lines wait for a person, and one line in a hundred would write; :acts stand in the trail.
 
 INSERT INTO kimai.servers (
     connector, version, caller_id, caller_name, caller_timezone, tracking_mode, allow_future_times, allow_overlapping
@@ -99,4 +99,21 @@ INSERT INTO sync.sync_runs (
     run_id, first_day, last_day, counts, carried_out_until, carried_out_at, started_at, updated_at
 )
 SELECT md5(n::text), at::date, at::date, '{"entries": 500, "created": 12, "in_sync": 480}', at::date, at, at, at
-FROM generate_series(1, 10000) n, LATERAL (SELECT now() - interval '1 hour' * n AS at) placed
+FROM generate_series(1, 10000) n, LATERAL (SELECT now() - interval '1 hour' * n AS at) placed;
+
+INSERT INTO zammad.time_accountings (
+    connector, id, ticket_id, units, type_id, agent_id, created_at, updated_at, work_day, raw, sweep_id
+)
+SELECT 'zammad', source_id::bigint, ticket_id, booked_minutes, activity_type_id, agent_id, created_at, updated_at,
+    entry_date, '{}', 1
+FROM sync.normalized_entries;
+
+-- A chain that does not verify, since nobody asks it to.
+INSERT INTO sync.audit_logs (
+    id, event, actor, subject, created_at, detail_hash, previous_hash, hash
+)
+SELECT last.id + n,
+    CASE WHEN n % 10 < 7 THEN 'kimai.timesheet.created' ELSE (ARRAY['conflict.decided', 'days.requested', 'plan.approved',
+    'user.signed_in'])[1 + n % 4] END, CASE WHEN n % 10 < 7 THEN 'pipeline' ELSE 'user:' || n % 40 END, 'booking:' || n,
+    now() - interval '1 minute' * (CAST(:acts AS int) - n), md5(n::text), md5(n::text), md5(n::text)
+FROM generate_series(1, CAST(:acts AS int)) n, (SELECT coalesce(max(id), 0) AS id FROM sync.audit_logs) last

@@ -16,6 +16,7 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import Anchor, Verification
 from zk_pipeline.store.connectors import active_connectors
+from zk_pipeline.store.counted import counted, values_of
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.raw_tables import (
     activities,
@@ -202,6 +203,30 @@ def page(runtime: Runtime, reader: Actor, wanted: TrailFilter, limit: int, offse
         rows = newest(connection, checked, limit, offset)
         names = names_of(connection, {row.actor for row in rows})
     return _entries(rows, names, checked.reader), total
+
+
+@dataclass(frozen=True, slots=True)
+class TrailOptions:
+    """The events and actors of the trail, each with the number of its rows, which is counted up to `COUNTED`.
+
+    `names` are those of the actors that are existing users.
+    """
+
+    events: Mapping[str, int]
+    actors: Mapping[str, int]
+    names: Mapping[str, str]
+
+
+def options(runtime: Runtime, reader: Actor) -> TrailOptions:
+    """What the trail may be narrowed to. For viewers, who see no sign-ins of others, sign-ins are not counted."""
+    logs = audit_logs.c
+    seen = [] if reader.role.covers(Role.OPERATOR) else [logs.event.not_in(SIGN_INS)]
+    with runtime.database.transaction() as connection:
+        events, actors = (
+            {row.shown: row.number for row in connection.execute(counted(values, column, *seen, shown=column))}
+            for column, values in [(one, values_of(one, f"seen_{one.key}")) for one in (logs.event, logs.actor)]
+        )
+        return TrailOptions(events, actors, names_of(connection, actors))
 
 
 def export(

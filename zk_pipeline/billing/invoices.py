@@ -1,14 +1,20 @@
-"""Comparing what Kimai exported with its invoices, and accepting differences."""
+"""Comparing what Kimai exported with its invoices, accepting differences, and what is to be asked about money."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 
 from sqlalchemy import Connection
 
 from zk_pipeline.audit import trail
 from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.invoicing import BillingState, Comparison
+from zk_pipeline.domain.periods import last_day
+from zk_pipeline.domain.statement_rows import StatementCustomer
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.stages.read_target import check_invoices
@@ -58,6 +64,67 @@ def list_comparisons(runtime: Runtime) -> list[InvoiceComparison]:
     return sorted(rows, key=lambda row: (not row.difference, bool(row.accepted), row.customer.casefold(), row.currency))
 
 
+class QuestionKind(StrEnum):
+    """What a question about money is about: invoices that differ from what is exported, or amounts that are missing."""
+
+    TOO_LITTLE_INVOICED = "too_little_invoiced"
+    TOO_MUCH_INVOICED = "too_much_invoiced"
+    UNPRICED = "unpriced"
+    UNREAD = "unread"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person has to answer before customers are billed right.
+
+    `customers` are those whom it is about, each with the number of its time sheets: exported ones where invoices
+    differ (`compared`), else those without an amount. `base_url` is Kimai's address, empty if unknown.
+    """
+
+    kind: QuestionKind
+    customers: tuple[tuple[StatementCustomer, int], ...]
+    base_url: str
+    compared: InvoiceComparison | None = None
+
+    @property
+    def timesheets(self) -> int:
+        """How many time sheets it is about."""
+        return sum(number for _, number in self.customers)
+
+
+def questions(runtime: Runtime, month: date) -> tuple[Question, ...]:
+    """The differences of all months that nobody accepted, and the time sheets of a month that lack an amount."""
+    window = days_window(month, last_day(month), runtime.settings.zone)
+    with runtime.database.transaction() as connection:
+        active = active_connectors(connection)
+        compared = [row for row in _comparisons(connection) if row.difference and not row.accepted]
+        found = invoices.figures_within(connection, active.target, window)
+        names = _customer_names(connection, active.target)
+    url, kind = active.target_url, QuestionKind
+    asked = [
+        Question(
+            kind.TOO_LITTLE_INVOICED if row.difference > 0 else kind.TOO_MUCH_INVOICED,
+            ((StatementCustomer(row.customer, row.customer_id), row.sheets),),
+            url,
+            row,
+        )
+        for row in compared
+    ]
+    for lacking in (kind.UNPRICED, kind.UNREAD):
+        numbers = Counter[int]()
+        for row in found:
+            numbers[row.customer_id] += row.unpriced if lacking is kind.UNPRICED else row.unread
+        customers = tuple((StatementCustomer(names.get(id_, ""), id_), number) for id_, number in (+numbers).items())
+        asked += [Question(lacking, customers, url)] if customers else []
+    return tuple(asked)
+
+
+def about_customer(asked: Iterable[Question], customer_id: int) -> list[Question]:
+    """The questions that are about this customer, as far as they are."""
+    kept = ((each, tuple(row for row in each.customers if row[0].id == customer_id)) for each in asked)
+    return [replace(each, customers=customers) for each, customers in kept if customers]
+
+
 def accept(
     runtime: Runtime, actor: Actor, customer: str, reason: str, *, currency: str = "", difference: Decimal | None = None
 ) -> InvoiceComparison:
@@ -98,8 +165,7 @@ def amount_given(text: str) -> Decimal:
 
 def _comparisons(connection: Connection) -> list[InvoiceComparison]:
     name = active_connectors(connection).target
-    directory = target.load_directory(connection, name)
-    names = {row.id: row.name for row in directory.customers} if directory else {}
+    names = _customer_names(connection, name)
     at, rows = invoices.checked_at(connection, name), invoices.checks(connection, name)
     people = trail.names_of(connection, {row.accepted_by for row in rows})
     return [
@@ -119,6 +185,11 @@ def _comparisons(connection: Connection) -> list[InvoiceComparison]:
         )
         for row in rows
     ]
+
+
+def _customer_names(connection: Connection, name: str) -> dict[int, str]:
+    directory = target.load_directory(connection, name, with_projects=False)
+    return {row.id: row.name for row in directory.customers} if directory else {}
 
 
 def _matching(rows: list[InvoiceComparison], customer: str, currency: str) -> InvoiceComparison:

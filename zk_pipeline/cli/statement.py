@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from zk_pipeline.billing import statements
+from zk_pipeline.billing import letterhead, statements
 from zk_pipeline.billing.files import FileFormat, money, render
 from zk_pipeline.billing.files.style import DocumentStyle, document_style
 from zk_pipeline.billing.invoices import compare
@@ -89,10 +89,9 @@ def statement(
             _show(found, document_style(settings))
             out.print(verdict, style="bold", markup=False, soft_wrap=True)
         else:
-            content = render(
-                found, FileFormat(shape.value), document_style(settings, language, internal=internal, csv=dialect)
-            )
-            _write(content, output)
+            style = document_style(settings, language, internal=internal, csv=dialect)
+            style = letterhead.styled(style, letterhead.read(ready.runtime))
+            _write(render(found, FileFormat(shape.value), style), output)
             err.print(verdict, soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(EXIT_CODES[found.verdict])
 

@@ -25,14 +25,17 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import plans
 from zk_pipeline.store.conflicts import LEFT_OUT
-from zk_pipeline.store.connectors import ActiveConnectors
+from zk_pipeline.store.connectors import ActiveConnectors, active_connectors
+from zk_pipeline.store.counted import counted, values_of
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, timesheets
 from zk_pipeline.store.tables import IS_LEFT_OUT, conflicts, normalized_entries, periods
 from zk_pipeline.store.tables import reconciliation_results as results
@@ -276,16 +279,50 @@ def has_part(part: str, *columns: ColumnElement[str | None]) -> ColumnElement[bo
 
 
 def _names_with(part: str, column: ColumnElement[str | None]) -> ScalarSelect[Any]:
-    """The different names in a column that contain this, in lower case.
+    """The different names in a column that contain this, in lower case."""
+    return _with_part(part, column).scalar_subquery()
 
-    They are read from the column's index, one after the other: few people and customers have many bookings, and to
-    search every booking would take long.
-    """
-    name = func.lower(column)
-    seen = select(func.min(name).label("name")).cte(f"seen_{column.key}", recursive=True)
-    following = select(func.min(name)).where(name > seen.c.name).correlate(seen).scalar_subquery()
-    seen = seen.union_all(select(following).where(seen.c.name.is_not(None)))
-    return select(seen.c.name).where(seen.c.name.contains(part.lower(), autoescape=True)).scalar_subquery()
+
+def _with_part(part: str, column: ColumnElement[str | None]) -> Select[Any]:
+    names = values_of(func.lower(column), f"seen_{column.key}")
+    return select(names.c.value).where(names.c.value.contains(part.lower(), autoescape=True))
+
+
+# Names to narrow a list by.
+
+MOST_OPTIONS = 8
+_PEOPLE = (normalized_entries.c.user_name,)
+_CUSTOMERS = (normalized_entries.c.organization_name, normalized_entries.c.customer_name)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOption:
+    """A name, and the number of its bookings, which is counted up to `COUNTED`."""
+
+    name: str
+    number: int
+
+
+def agent_options(runtime: Runtime, part: str) -> tuple[FilterOption, ...]:
+    """Names of agents that contain this, those with most bookings first."""
+    return _options(runtime, part, _PEOPLE)
+
+
+def customer_options(runtime: Runtime, part: str) -> tuple[FilterOption, ...]:
+    """Names of organizations, and of customers in them, that contain this, those with most bookings first."""
+    return _options(runtime, part, _CUSTOMERS)
+
+
+def _options(runtime: Runtime, part: str, columns: Sequence[ColumnElement[str | None]]) -> tuple[FilterOption, ...]:
+    with runtime.database.transaction() as connection:
+        of_source = normalized_entries.c.source == active_connectors(connection).source
+        found: list[Select[Any]] = []
+        for column in columns:
+            names = _with_part(part.strip(), column).order_by("value").limit(MOST_OPTIONS).subquery()
+            found.append(counted(names, func.lower(column), of_source, shown=column))
+        rows = connection.execute(union_all(*found)).all()
+    options = {row.shown: FilterOption(row.shown, row.number) for row in rows if row.shown}
+    return tuple(sorted(options.values(), key=lambda one: (-one.number, one.name))[:MOST_OPTIONS])
 
 
 # Lists of plan lines.
@@ -381,7 +418,17 @@ def lines_to_write(
 
 def count(connection: Connection, names: ActiveConnectors, wanted: LineFilter) -> int:
     """The number of matching lines."""
-    return connection.execute(_narrowed_lines(select(func.count()), names, wanted)).scalar_one()
+    if wanted.view is not LineSelection.MATCHES:
+        return connection.execute(_narrowed_lines(select(func.count()), names, wanted)).scalar_one()
+    # Nearly all lines match, and what they match by is in no index, so each would be read. Of those that are in sync
+    # the index of the status is enough, and the others are few.
+    line, every = results.c, _narrowed_lines(select(func.count()), names, replace(wanted, view=LineSelection.ALL))
+    in_sync = every.where(line.status == Status.IN_SYNC)
+    carried_out = every.where(line.status.in_([one for one in Status if one is not Status.IN_SYNC]), line.carried_out)
+    taken_back = every.where((line.status == Status.IN_SYNC) | line.carried_out, line.taken_back_by.is_not(None))
+    parts = (query.scalar_subquery() for query in (in_sync, carried_out, taken_back))
+    found, more, less = connection.execute(select(*parts)).one()
+    return found + more - less
 
 
 def _with_details(keys: Select[Any], names: ActiveConnectors, columns: Sequence[str] = _LINE) -> Select[Any]:

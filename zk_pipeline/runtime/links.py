@@ -34,6 +34,16 @@ def master_data(base_url: str, kind: MasterDataKind, record_id: int) -> str:
     return f"{base_url}/en/admin/{kind}/{record_id}/details"
 
 
+def customers(base_url: str) -> str:
+    """The list of customers in Kimai."""
+    return f"{base_url}/en/admin/customer/"
+
+
+def permissions(base_url: str) -> str:
+    """The page where Kimai's roles get their permissions."""
+    return f"{base_url}/en/admin/permissions"
+
+
 def kimai_user(base_url: str, username: str) -> str:
     """The settings of a person in Kimai."""
     return f"{base_url}/en/profile/{quote(username, safe='')}/edit"

@@ -424,7 +424,9 @@ audit_logs = Table(
     text_column("detail_hash"),
     text_column("previous_hash"),
     text_column("hash"),
+    Index("audit_logs_actor_idx", "actor", "event"),
     Index("audit_logs_created_at_idx", text("created_at DESC")),
+    Index("audit_logs_event_idx", "event"),
     Index("audit_logs_subject_idx", "subject"),
     schema="sync",
 )

@@ -11,7 +11,6 @@ from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.pipeline import DaysFailedError, Pipeline
 from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
-from zk_pipeline.stages.push.pusher import Pusher
 from zk_pipeline.stages.systems import RunContext, open_systems
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, World
@@ -63,7 +62,7 @@ def test_a_day_that_was_never_read_is_one_sentence_in_the_log_and_only_our_fault
     assert unread.getMessage().startswith(f"{tuesday}: This day was not read from zammad: materialize what is upstream")
     assert unread.exc_info is None
     caplog.clear()
-    monkeypatch.setattr(Pusher, "day", lambda *_: {}["nothing"])
+    monkeypatch.setattr(Pipeline, "_push", lambda *_: {}["nothing"])
     with pytest.raises(DaysFailedError):
         stage(settled, "push", MONDAY)
     (ours,) = [record for record in caplog.records if record.levelno == logging.ERROR]

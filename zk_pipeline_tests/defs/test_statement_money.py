@@ -191,6 +191,8 @@ def test_a_statement_says_when_each_side_was_read_and_why_invoices_were_not(worl
         "Not compared with invoices: The account may not read invoices: view_invoice is missing."
         in money.reading_sentences(style, refused)
     )
+    german = replace(style, language=Language.GERMAN)
+    assert "Das Konto darf keine Rechnungen lesen" in money.reading_sentences(german, refused)
 
 
 def test_a_closed_month_that_is_invoiced_later_is_unchanged_and_keeps_its_hash(world: World) -> None:
@@ -261,12 +263,12 @@ def test_where_kimai_is_away_the_comparison_fails_with_a_sentence(world: World) 
 
 
 def test_home_says_what_the_time_in_kimai_costs_by_currency_and_nothing_where_it_tells_no_rates(world: World) -> None:
-    world.desk.book(30)
-    world.desk.book(90, at("13:00"), ticket="globex")
+    bookings = [world.desk.book(30), world.desk.book(90, at("13:00"), ticket="globex")]
     world.sync()
     assert home.home(world.environment.runtime, MONTH).amounts == ()
     kimai = world.office.server
-    for sheet, (currency, hourly) in zip(world.office.rows, (("EUR", "80"), ("CHF", "120.50")), strict=True):
+    for booking, currency, hourly in zip(bookings, ("EUR", "CHF"), ("80", "120.50"), strict=True):
+        sheet = world.office.sheet(booking.id)
         owner = kimai.kimai.projects.rows[sheet.project].customer
         kimai.kimai.customers.put(replace(kimai.kimai.customers.rows[owner], currency=currency))
         kimai.add_rate("customers", owner, hourly)

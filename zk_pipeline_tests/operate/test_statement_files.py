@@ -247,7 +247,7 @@ def test_every_format_tells_of_a_customers_open_credits(readable: None) -> None:
     made = statement_of(MONTH, [line], adjustments=[credit(acme)])
     assert "Open credits: 0:22:30 h." in render(made, FileFormat.PDF, LOOK).decode("latin-1")
     book = load_workbook(io.BytesIO(render(made, FileFormat.XLSX, LOOK)))
-    assert all("Open credits: 22.5 minutes." in str(book[name]["A1"].value) for name in ("Summary", "Acme"))
+    assert all("Open credits: 22.5 min." in str(book[name]["A1"].value) for name in ("Summary", "Acme"))
     told = json.loads(render(made, FileFormat.JSON, LOOK))
     assert (told["credits_open"], told["customers"][0]["credits_open"]) == ("22.5", "22.5")
     rows = list(csv.DictReader(io.StringIO(render(made, FileFormat.CSV, LOOK).decode())))

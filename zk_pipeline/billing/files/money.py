@@ -7,7 +7,7 @@ from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.invoicing import CANCELED, Comparison
 from zk_pipeline.domain.manual_fields import money
 from zk_pipeline.domain.statement_rows import Money, Readings, SideRead
-from zk_pipeline.languages import actors
+from zk_pipeline.languages import actors, translated
 
 
 def amount_sentences(style: DocumentStyle, row: Money) -> list[str]:
@@ -18,7 +18,7 @@ def amount_sentences(style: DocumentStyle, row: Money) -> list[str]:
             "of_state",
             state=style.word(f"billing.{figure.state}"),
             amount=style.number(money(figure.rates, row.currency)),
-            minutes=style.minutes(figure.minutes),
+            time=style.length(figure.minutes),
         )
         for figure in row.figures
     ]
@@ -67,7 +67,7 @@ def reading_sentences(style: DocumentStyle, readings: Readings) -> str:
     """Sentences about when both systems were read, and when invoices were compared."""
     sentences = [last_read_sentence(style, readings)]
     if readings.invoices_problem:
-        sentences.append(style.word("not_compared", problem=readings.invoices_problem))
+        sentences.append(style.word("not_compared", problem=translated(readings.invoices_problem, style.language)))
     elif readings.compared_at is None:
         sentences.append(style.word("never_compared"))
     else:

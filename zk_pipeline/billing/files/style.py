@@ -1,6 +1,6 @@
 """The style of documents: language, letterhead, font, and whether they are internal."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -31,6 +31,7 @@ class DocumentStyle:
     """`internal` adds what customers are not shown. Without `font`, a system font is used. `csv` is for CSV.
 
     `letterhead` and `logo` stand at the top of each page, `footer` at the foot, `text` before a customer's tables.
+    `hours` writes minutes as hours in sentences, which else have the exact minutes.
     """
 
     zone: ZoneInfo
@@ -42,6 +43,7 @@ class DocumentStyle:
     logo: Path | None = None
     text: str = ""
     footer: str = ""
+    hours: Callable[[Decimal], str] | None = None
 
     def word(self, key: str, **values: object) -> str:
         """A text in the document's language."""
@@ -77,7 +79,7 @@ class DocumentStyle:
 
     def credits_sentence(self, minutes: Decimal) -> str:
         """The sentence about open credits; empty without any."""
-        return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
+        return self.word("credits_open", time=self.length(minutes)) if minutes else ""
 
     def questions_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
         """The sentences about open conflicts and corrections; empty without any."""
@@ -89,7 +91,7 @@ class DocumentStyle:
         corrections = sum((abs(line.amounts.corrections_open) for row in accounts for line in row.lines), ZERO)
         sentences = [self.word("conflicts_open", listed=listed)] if listed else []
         if corrections:
-            sentences.append(self.word("corrections_left", minutes=self.minutes(corrections)))
+            sentences.append(self.word("corrections_left", time=self.length(corrections)))
         return " ".join(sentences)
 
     def other_time_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
@@ -102,9 +104,9 @@ class DocumentStyle:
             + f", {self.length(minutes)}, {self.word(origin)}"
             for origin, (number, minutes) in beside.items()
         )
-        whole = self.minutes(sum((account.kimai_in_all for account in accounts), ZERO))
+        whole = self.length(sum((account.kimai_in_all for account in accounts), ZERO))
         about = "beside" if len(accounts) == 1 else "beside_all"
-        return f"{self.word(about, listed=listed)} {self.word('kimai_in_all', minutes=whole)}"
+        return f"{self.word(about, listed=listed)} {self.word('kimai_in_all', time=whole)}"
 
     def activity(self, name: str) -> str:
         """An activity, or in words that a booking has no type."""
@@ -141,7 +143,7 @@ class DocumentStyle:
 
     def length(self, minutes: Decimal) -> str:
         """An amount of time in a sentence."""
-        return self.word("min", minutes=self.minutes(minutes))
+        return self.hours(minutes) if self.hours else self.word("min", minutes=self.minutes(minutes))
 
     def time(self, minutes: Decimal) -> str:
         """Minutes as hours, exactly: `12:30`."""

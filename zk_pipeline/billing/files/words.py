@@ -15,15 +15,15 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "Brouillon : tout le temps de cette période n'est pas encore réglé.",
     ),
     "credits_open": (
-        "Open credits: {minutes} minutes.",
-        "Offene Gutschriften: {minutes} Minuten.",
-        "Avoirs ouverts : {minutes} minutes.",
+        "Open credits: {time}.",
+        "Offene Gutschriften: {time}.",
+        "Avoirs ouverts : {time}.",
     ),
     "conflicts_open": ("Open conflicts: {listed}.", "Offene Konflikte: {listed}.", "Conflits ouverts : {listed}."),
     "corrections_left": (
-        "Open corrections: {minutes} minutes.",
-        "Offene Korrekturen: {minutes} Minuten.",
-        "Corrections ouvertes : {minutes} minutes.",
+        "Open corrections: {time}.",
+        "Offene Korrekturen: {time}.",
+        "Corrections ouvertes : {time}.",
     ),
     "min": ("{minutes} min", "{minutes} min", "{minutes} min"),
     "beside": (
@@ -51,9 +51,9 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "de saisies de ce mois placées dans d'autres mois",
     ),
     "kimai_in_all": (
-        "Kimai adds up to {minutes} minutes.",
-        "Kimai kommt auf {minutes} Minuten.",
-        "Kimai totalise {minutes} minutes.",
+        "Kimai adds up to {time}.",
+        "Kimai kommt auf {time}.",
+        "Kimai totalise {time}.",
     ),
     "nothing_yet": (
         "The time of this period is not settled yet.",
@@ -173,9 +173,9 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
         "À payer pour le mois : {amount} hors taxes.",
     ),
     "of_state": (
-        "{state}: {amount} ({minutes} min)",
-        "{state}: {amount} ({minutes} min)",
-        "{state} : {amount} ({minutes} min)",
+        "{state}: {amount} ({time})",
+        "{state}: {amount} ({time})",
+        "{state} : {amount} ({time})",
     ),
     "billing.to_be_billed": ("To be billed", "Abzurechnen", "À facturer"),
     "billing.invoiced": ("Invoiced", "In Rechnung gestellt", "Facturé"),

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from zk_pipeline.billing import statements
+from zk_pipeline.billing import letterhead, statements
 from zk_pipeline.billing.files import MEDIA_TYPES, FileFormat, file_name, render
 from zk_pipeline.billing.files.data import StatementView, to_view
 from zk_pipeline.billing.files.style import document_style
@@ -52,7 +52,8 @@ def statement(
     found = statements.statement(ready, month, customer, refresh=False, closed=closed)
     if kind is FileFormat.JSON:
         return to_view(found)
-    content = render(found, kind, document_style(ready.settings, language, internal=internal, csv=csv_dialect))
+    style = document_style(ready.settings, language, internal=internal, csv=csv_dialect)
+    content = render(found, kind, letterhead.styled(style, letterhead.read(ready)))
     name = quote(file_name(found, kind, found.accounts[0].customer if customer else None))
     disposition = (
         f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}" if "%" in name else f'attachment; filename="{name}"'

@@ -48,8 +48,8 @@ class Trail:
                     self._of_run = widgets.text("span", "")
                     widgets.link(words("audit.of_all"), "/audit")
             with widgets.box("zk-filters"):
-                kinds = {"": words("all"), **{kind: words(f"audit.kind.{kind[:-1]}") for kind in _KINDS}}
-                self._kind = widgets.choice(words("audit.kind"), kinds, "", self._filtered)
+                self._kind = widgets.choice(words("audit.kind"), {"": words("all")}, "", self._filtered)
+                self._actor = widgets.choice(words("audit.who"), {}, None, self._filtered, typed=True)
                 self._text = widgets.search(words("audit.search"), self._filtered)
                 self._first = widgets.day_field(words("from"), on_change=self._filtered)
                 self._last = widgets.day_field(words("to"), on_change=self._filtered)
@@ -57,6 +57,18 @@ class Trail:
                 self._export = widgets.link(words("audit.export"), EXPORT)
             self._panel = Panel(visit, self._load, self._show)
         visit.live(self.refresh)
+
+    async def open(self) -> None:
+        """Load the first page, and what it may be narrowed to."""
+        await self.refresh()
+        visit, words = self._visit, self._visit.words
+        with visit.showing_errors():
+            found = await visit.ask(trail.options, visit.runtime, visit.actor)
+            kinds = {kind: sum(found.events[one] for one in found.events if one.startswith(kind)) for kind in _KINDS}
+            shown = {kind: words.counted(words(f"audit.kind.{kind[:-1]}"), number) for kind, number in kinds.items()}
+            self._kind.set_options({"": words("all")} | shown)
+            actors = {mark: words.counted(named(words, mark, found.names), found.actors[mark]) for mark in found.actors}
+            self._actor.set_options(dict(sorted(actors.items(), key=lambda pair: pair[1].casefold())))
 
     async def refresh(self) -> None:
         """Load the page again."""
@@ -67,6 +79,7 @@ class Trail:
         first, last = widgets.day_of(self._first), widgets.day_of(self._last)
         return TrailFilter(
             event=self._kind.value,
+            actor=self._actor.value or "",
             run_id=self._run,
             text=self._text.value or "",
             since=day_start(first, zone) if first else None,
@@ -105,7 +118,13 @@ class Trail:
 
     def _query(self) -> str:
         wanted = self._wanted()
-        given = {"event": wanted.event, "search": wanted.text, "since": wanted.since, "until": wanted.until}
+        given = {
+            "event": wanted.event,
+            "actor": wanted.actor,
+            "search": wanted.text,
+            "since": wanted.since,
+            "until": wanted.until,
+        }
         csv = {"format": "csv", **self._visit.words.csv}
         return urlencode({**csv, **{name: str(value) for name, value in given.items() if value}})
 
@@ -257,7 +276,7 @@ class _Story:
 
 async def _show(visit: Visit) -> None:
     Tracer(visit)
-    await Trail(visit).refresh()
+    await Trail(visit).open()
     asked = visit.client.request.query_params.get("trace", "")
     if asked:
         with visit.showing_errors():

@@ -4,13 +4,14 @@ from nicegui import ui
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
-from zk_pipeline.web.console import account, connectors, schedule, upkeep, users, widgets
+from zk_pipeline.web.console import account, connectors, letterhead, schedule, upkeep, users, widgets
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 
 PARTS: tuple[Section, ...] = (
     connectors.SECTION,
     schedule.SECTION,
+    letterhead.SECTION,
     users.SECTION,
     upkeep.ALERTS,
     upkeep.PRIVACY,

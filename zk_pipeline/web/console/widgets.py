@@ -143,6 +143,31 @@ def search(label: str, on_change: Handler) -> ui.input:
     return made.classes("zk-field")
 
 
+def offer(made: ui.input, find: Callable[[str], Awaitable[Mapping[str, str]]]) -> None:
+    """Offer what `find` returns for the text of a field, in the browser's own list, from which arrow keys choose.
+
+    `find` returns each value with the text that it is shown as.
+    """
+    offered = ui.element("datalist")
+    offered.props["id"] = f"{made.html_id}-datalist"  # The list that NiceGUI's field names.
+
+    async def load() -> None:
+        wanted = made.value or ""
+        found = await find(wanted)
+        if (
+            wanted != (made.value or "") or offered.is_deleted
+        ):  # Typed on meanwhile: the next answer is the one to show.
+            return
+        offered.clear()
+        with offered:
+            for value, label in found.items():
+                option = ui.element("option")
+                option.props["value"], option.props["label"] = value, label
+
+    made.on("focus", load)
+    made.on_value_change(load)
+
+
 def day_field(label: str, value: date | None = None, on_change: Handler | None = None) -> ui.input:
     """A day, picked or typed; read it with `day_of`."""
     made = ui.input(label, value=value.isoformat() if value else "", on_change=on_change)
@@ -164,9 +189,11 @@ def as_day(given: str) -> date | None:
         return None
 
 
-def choice(label: str, options: Mapping[Any, str], value: Any, on_change: Handler | None = None) -> ui.select:
-    """One of several values, each with the text that it is shown as."""
-    made = ui.select(dict(options), label=label, value=value, on_change=on_change)
+def choice(
+    label: str, options: Mapping[Any, str], value: Any, on_change: Handler | None = None, *, typed: bool = False
+) -> ui.select:
+    """One of several values, each with the text that it is shown as; one that is `typed` is found by a part of it."""
+    made = ui.select(dict(options), label=label, value=value, on_change=on_change, with_input=typed, clearable=typed)
     return made.props("outlined dense options-dense").classes("zk-field")
 
 

@@ -184,7 +184,7 @@ def test_copies_and_time_that_did_not_come_from_a_ticket_have_lines_of_their_own
         "in_other_months": (1, Decimal(-45)),
     }
     (globex,) = (account for account in october.accounts if account.customer.name == "Globex")
-    told = "Also in Kimai for this customer: 3 time sheets, 90 min, not from a ticket. Kimai adds up to 140 minutes."
+    told = "Also in Kimai for this customer: 3 time sheets, 90 min, not from a ticket. Kimai adds up to 140 min."
     assert LOOK.other_time_sentence([globex]) == told
     assert '"origin": "not_from_a_ticket"' in render(october, FileFormat.JSON, LOOK).decode()
 

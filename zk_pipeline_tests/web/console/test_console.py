@@ -202,6 +202,38 @@ def test_the_list_is_narrowed_and_says_what_to_do_where_nothing_fits(visit: Visi
     expect(page.get_by_text("In sync", exact=True).first).to_be_visible()
 
 
+def test_a_part_of_a_name_offers_those_that_have_it_with_the_numbers_of_their_bookings(visit: Visit, site: Site):
+    """The list is the browser's own, whose keys Playwright cannot press: what it offers is typed."""
+    name, number = site.value(
+        "SELECT ARRAY[max(organization_name), count(*)::text] FROM sync.normalized_entries "
+        "WHERE organization_name ILIKE '%kanzlei%' GROUP BY organization_name ORDER BY count(*) DESC LIMIT 1"
+    )
+    page = visit(Role.VIEWER).open("/reconcile?view=all")
+    field = page.locator("#reconcile").get_by_label("Customer")
+    field.press_sequentially("kanzlei")
+    offered = page.locator(f"datalist option[label='{name} ({number})']")
+    expect(offered).to_have_attribute("value", name)
+    assert field.get_attribute("list") == offered.locator("..").get_attribute("id")
+    field.fill(name)
+    expect(page.locator("#reconcile .zk-pager")).to_contain_text(f"of {number}")
+    assert violations(page) == []
+
+
+def test_the_trail_is_narrowed_to_an_act_and_to_an_actor_with_their_numbers_by_keys(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open("/audit")
+    writes = site.value("SELECT count(*) FROM sync.audit_logs WHERE event LIKE 'kimai.%'")
+    page.locator("#audit").get_by_role("combobox", name="What").click()
+    page.get_by_role("option", name=f"Writes to Kimai ({writes})").click()
+    expect(page.locator("#audit .zk-pager")).to_contain_text(f"of {writes}")
+    who = page.locator("#audit").get_by_role("combobox", name="Who")
+    who.press_sequentially("operator")
+    expect(page.get_by_role("option")).to_have_count(1)
+    who.press("ArrowDown")
+    who.press("Enter")
+    expect(page.locator("#audit .zk-empty")).to_be_visible()
+    assert "actor=user" in (page.get_by_role("link", name="Export as CSV").get_attribute("href") or "")
+
+
 def test_a_decision_stands_in_the_audit_trail_without_a_reload(visit: Visit, site: Site):
     trail = visit(Role.VIEWER).open("/audit")
     page = visit(Role.OPERATOR).open(f"/reconcile?conflict={small_conflicts(site)[0]}")

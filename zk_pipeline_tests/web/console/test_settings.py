@@ -31,6 +31,7 @@ from zk_pipeline_tests.web.console.site import (
 TITLES = {
     "connectors": "Connectors",
     "schedule": "Schedule",
+    "letterhead": "Letterhead",
     "account": "My account",
     "users": "Users",
     "alerts": "Alerts",
@@ -78,6 +79,30 @@ def test_each_role_is_offered_its_own_parts(visit: Visit, role: Role, names: set
     page = visit(role).open("/settings")
     offered = {name for name, title in TITLES.items() if page.get_by_role("link", name=title, exact=True).count()}
     assert offered - {"schedule"} == names - {"schedule"}
+
+
+def test_an_admin_sets_the_letterhead_after_a_preview_and_service_records_have_it(visit: Visit, site: Site):
+    page = visit(Role.ADMIN).open("/letterhead")
+    form = part(page, "letterhead")
+    form.get_by_label("At the top of each page").fill("Nordlicht IT GmbH\nHafenstraße 1")
+    form.get_by_label("At the foot of each page").fill("HRB 4711")
+    assert violations(page) == []
+    assert overflow(page) <= 0
+    with page.expect_download() as saved:
+        form.get_by_role("button", name="Preview as PDF").click()
+    assert Path(saved.value.path()).read_bytes().startswith(b"%PDF")
+    assert events(site, "letterhead.set") == 0
+    form.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The letterhead is saved.")).to_be_visible()
+    assert site.value("SELECT value FROM sync.settings WHERE name = 'statement.footer'") == "HRB 4711"
+    page = visit(Role.ADMIN).open("/letterhead")
+    expect(part(page, "letterhead").get_by_label("At the foot of each page")).to_have_value("HRB 4711")
+    for name in ("At the top of each page", "At the foot of each page"):
+        part(page, "letterhead").get_by_label(name).fill("")
+    part(page, "letterhead").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The letterhead is saved.")).to_be_visible()
+    assert site.value("SELECT count(*) FROM sync.settings WHERE name LIKE 'statement.%'") == 0
+    assert events(site, "letterhead.set") == 2
 
 
 def test_a_user_is_invited_changed_and_deactivated(visit: Visit, site: Site):

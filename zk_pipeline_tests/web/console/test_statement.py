@@ -91,8 +91,10 @@ def test_the_last_booked_month_is_shown_with_its_equation(visit: Visit):
     expect(page.get_by_role("combobox", name="Month")).to_have_value("October 2025")
     expect(page.locator(".zk-chip").first).to_have_text("Balanced, time waits")
     expect(page.locator(".zk-equation")).to_have_text(
-        re.compile(r"^[\d,.]+\smin booked in Zammad = [\d,.]+\smin in Kimai \+ [\d,.]+\smin waiting")
+        re.compile(r"^\d+\sh\s\d\d booked in Zammad = \d+\sh\s\d\d in Kimai \+ \d+\sh\s\d\d waiting")
     )
+    exact = re.compile(r"^[\d.]+ min booked in Zammad = [\d.]+ min in Kimai \+ [\d.]+ min waiting")
+    expect(page.locator(".zk-equation")).to_have_attribute("title", exact)
     expect(page.get_by_role("columnheader", name="To be billed")).to_be_visible()
 
 
@@ -181,12 +183,20 @@ def differing(made: None, site: Site) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("differing")
-def test_what_does_not_match_the_invoices_is_a_question_that_an_operator_accepts(visit: Visit):
-    question = "300.00 EUR are exported and 100.00 EUR invoiced: is 200.00 EUR lost?"
+def test_what_does_not_match_the_invoices_is_a_card_that_an_operator_answers(visit: Visit, site: Site):
+    question = f"{NAME}: 200.00 EUR exported, but not invoiced"
     viewer = visit(Role.VIEWER).open("/statement")
-    expect(viewer.get_by_text(question)).to_be_visible()
-    assert viewer.get_by_role("button", name="Accept the difference…").count() == 0
-    page = visit(Role.OPERATOR).open("/statement")
+    card = viewer.get_by_role("article").filter(has_text=question)
+    expect(card).to_contain_text("300.00 EUR are exported and 100.00 EUR invoiced")
+    address = card.get_by_role("link", name="Open in Kimai").get_attribute("href") or ""
+    assert address.endswith("/en/admin/customer/7/details")
+    assert card.get_by_role("button").count() == 0
+    credits_open = "SELECT count(*) FROM sync.adjustments WHERE state = 'open' AND minutes < 0"
+    number = viewer.get_by_role("article").count() + site.value(credits_open)
+    counted = re.compile(rf"^{number} questions? about money or invoices\.$")
+    page = visit(Role.OPERATOR).open("/reconcile")
+    expect(page.get_by_text(counted)).to_be_visible()
+    page.get_by_role("link", name="Answer in Month").click()
     page.get_by_role("button", name="Accept the difference…").click()
     dialog = accessible(page, f"Accept the difference of {NAME}")
     dialog.get_by_role("button", name="Accept").click()
@@ -196,15 +206,54 @@ def test_what_does_not_match_the_invoices_is_a_question_that_an_operator_accepts
     expect(dialog).to_have_count(0)
     expect(page.get_by_text(question)).to_have_count(0)
     accepted = page.get_by_text("200.00 EUR of difference accepted by")
-    expect(accepted).to_contain_text("paid in cash, receipt 114")
+    expect(accepted).to_contain_text("accepted by Operator: paid in cash, receipt 114")
     assert page.get_by_role("button", name="Accept the difference…").count() == 0
+    page.goto(page.url.replace("/statement", "/reconcile"))
+    expect(page.locator(".zk-cause").first).to_be_visible()
+    assert page.get_by_text(counted).count() == 0
+
+
+@pytest.fixture
+def unpriced(made: None, site: Site) -> Iterator[None]:
+    """A customer's billable time sheet has no price, and the amount of another cannot be read."""
+    del made
+    ids = site.value(
+        "SELECT array_agg(kimai_id) FROM (SELECT kimai_id FROM marts.int_entries_named WHERE customer_id = 7"
+        " AND minutes_kimai > 0 ORDER BY kimai_id LIMIT 2) AS two"
+    )
+    rates = {one: site.value(f"SELECT rate FROM kimai.timesheets WHERE id = {one}") for one in ids}
+    put = text("UPDATE kimai.timesheets SET rate = :rate, billable = true WHERE id = :id")
+    for row in (dict(zip(ids, (0, None), strict=True)), rates):
+        with site.database.transaction() as connection:
+            connection.execute(put, [{"id": one, "rate": rate} for one, rate in row.items()])
+        if row is not rates:
+            yield
+
+
+@pytest.mark.usefixtures("unpriced")
+@pytest.mark.parametrize(("width", "locale"), [(PHONE, "de-DE"), (1280, "fr-FR"), (1280, "en-GB")])
+def test_time_without_an_amount_is_asked_about_beside_the_amounts_of_all(visit: Visit, width: int, locale: str):
+    visitor = visit(Role.OPERATOR, width=width, locale=locale)
+    page = visitor.open("/statement?customer=7")
+    cards = page.get_by_role("article")
+    expect(cards).to_have_count(2)
+    for card in cards.all():
+        expect(card).to_contain_text(f"{NAME}: ")
+    assert (cards.last.get_by_role("link").get_attribute("href") or "").endswith("/en/admin/permissions")
+    page = visitor.open("/statement")
+    amount = {"de-DE": "Betrag", "fr-FR": "Montant", "en-GB": "Amount"}[locale]
+    row = page.get_by_role("row").filter(has_text=NAME).first
+    expect(row.locator(f"td[data-label={amount!r}]")).to_contain_text(re.compile(r"\d+[.,]\d\d EUR"))
+    assert violations(page) == []
+    assert overflow(page) <= 0
 
 
 @pytest.mark.usefixtures("differing")
 def test_time_that_did_not_come_from_a_ticket_is_named_and_stands_among_the_time_sheets(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")
     told = page.get_by_text("not from a ticket").first
-    expect(told).to_contain_text("1 time sheet")
+    expect(told).to_contain_text("1 time sheet, 1\u202fh\u202f30, not from a ticket")
+    expect(told).to_have_attribute("title", re.compile("1 time sheet, 90 min, not from a ticket"))
     page.get_by_role("button", name=NAME).click()
     items = page.get_by_role("dialog", name=NAME).get_by_role("table", name="Time by ticket")
     row = items.get_by_role("row").filter(has_text="Workshop")
@@ -232,9 +281,10 @@ def test_the_charts_of_customers_and_of_the_age_of_conflicts_can_be_read_as_tabl
     page = visit(Role.VIEWER).open("/statement")
     for summary in page.get_by_text("Show as a table").all():
         summary.click()
-    shares = page.get_by_role("table", name="Booked minutes per day and customer")
+    shares = page.get_by_role("table", name="Booked hours per day and customer")
     expect(shares.get_by_role("columnheader", name="All others")).to_be_visible()
     expect(shares.get_by_role("row").nth(1)).to_contain_text("1 Oct 2025")
+    expect(shares.get_by_role("row").nth(1)).to_contain_text(re.compile(r"\d\u202fh\u202f\d\d"))
     titles = shares.get_by_role("columnheader").all_inner_texts()
     assert len(titles) == 1 + 5 + 1
     everything = column(page.get_by_role("table", name="Hours of each day", exact=True), "Booked in Zammad")
@@ -245,6 +295,27 @@ def test_the_charts_of_customers_and_of_the_age_of_conflicts_can_be_read_as_tabl
             text("SELECT count(*) FROM sync.conflicts WHERE resolution_status = 'open'")
         ).scalar_one()
     assert sum(column(ages, "Conflicts")) == column(ages, "Conflicts")[0] == open_ones > 0
+
+
+@pytest.fixture
+def lost(made: None, site: Site) -> Iterator[str]:
+    """A booking of whom some minutes are nowhere."""
+    del made
+    booking = site.value("SELECT min(entry_key) FROM marts.fct_time_entries WHERE entry_key NOT LIKE 'kimai:%'")
+    put = text("UPDATE marts.fct_time_entries SET minutes_unexplained = :minutes WHERE entry_key = :key")
+    for minutes in (72.5, 0):
+        with site.database.transaction() as connection:
+            connection.execute(put, {"minutes": minutes, "key": booking})
+        if minutes:
+            yield booking
+
+
+def test_what_does_not_add_up_is_told_in_hours_and_leads_to_its_story(visit: Visit, lost: str):
+    page = visit(Role.VIEWER).open("/statement")
+    gaps = page.get_by_role("table", name="What does not add up")
+    expect(gaps.get_by_text("1\u202fh\u202f13")).to_have_attribute("title", "72.5\u202fmin")
+    gaps.get_by_role("link", name=f"Booking {lost}").click()
+    expect(page.get_by_role("dialog")).to_contain_text(f"Booking {lost}")
 
 
 @pytest.mark.usefixtures("made")

@@ -6,6 +6,7 @@ from functools import partial
 from nicegui import ui
 from nicegui.element import Element
 
+from zk_pipeline.billing import credit_list, invoices, statements
 from zk_pipeline.decisions import causes, conflicts, mapping_names, mending, plans
 from zk_pipeline.decisions.causes import Cause
 from zk_pipeline.decisions.conflicts import Conflict, ConflictList
@@ -18,6 +19,7 @@ from zk_pipeline.domain.resolutions import ALLOWED, Choice
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import sync
 from zk_pipeline.operate.sync import HeldDays
+from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console.causes import subject_of, title_of
@@ -48,7 +50,8 @@ class Loaded:
     """Everything that the cards show; `rows` are those of the card that is open.
 
     `decided` are the decisions that no run has carried out yet, `carried_out` those that were made together with
-    one of them, `deciders` the people who made them.
+    one of them, `deciders` the people who made them. `money` counts the questions about money that Month shows, and
+    the credits to settle.
     """
 
     found: tuple[Cause, ...]
@@ -57,6 +60,7 @@ class Loaded:
     deciders: tuple[str, ...]
     held: tuple[HeldDays, ...]
     plans: WaitingPlans | None
+    money: int
     opened: str
     rows: ConflictList | None
 
@@ -89,7 +93,8 @@ class Cards:
         deciders = tuple(sorted(marks.actor(self._visit.words, name) for name in names))
         held = sync.held_days(runtime)
         carried_out = conflicts.carried_out_so_far(runtime)
-        return Loaded(found, decided.total, carried_out, deciders, held, plans.waiting(runtime), self._opened, rows)
+        waiting, money = plans.waiting(runtime), _money_questions(runtime)
+        return Loaded(found, decided.total, carried_out, deciders, held, waiting, money, self._opened, rows)
 
     def _show(self, loaded: Loaded) -> None:
         words, visit = self._visit.words, self._visit
@@ -99,6 +104,10 @@ class Cards:
             self._held(row)
         if loaded.plans is not None:
             self._approval(loaded.plans)
+        if loaded.money:
+            with widgets.box("zk-note zk-row"):
+                widgets.text("span", words.count("todo.money", loaded.money))
+                widgets.link(words("todo.money.open"), "/statement")
         if self._wanted != ConflictFilter():
             with widgets.box("zk-row"):
                 widgets.text("span", words("todo.narrowed"), "zk-muted")
@@ -107,7 +116,7 @@ class Cards:
         under_way = loaded.decided + sum(row.conflicts for row in loaded.found if row not in waiting)
         self._progress(under_way, loaded.carried_out, loaded.deciders)
         if not waiting:
-            if loaded.plans is None and not loaded.held:
+            if loaded.plans is None and not loaded.held and not loaded.money:
                 widgets.empty(words("todo.none"), words("todo.none.hint"))
             return
         for cause in waiting:
@@ -302,6 +311,11 @@ class Cards:
             if visit.may(Role.OPERATOR):
                 look = visit.act(Role.OPERATOR, lambda: SyncDialog(visit).show_plan((found.first, found.last)))
                 widgets.button(words("todo.approve"), look, kind="primary")
+
+
+def _money_questions(runtime: Runtime) -> int:
+    booked = statements.months(runtime)
+    return (len(invoices.questions(runtime, booked[0])) if booked else 0) + len(credit_list.list_credits(runtime))
 
 
 def _leaving(cause: Cause) -> list[Choice]:

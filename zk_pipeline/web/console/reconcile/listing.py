@@ -1,14 +1,15 @@
 """Every line of the plan, with filters and pages."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 
-from zk_pipeline.decisions import comparison
+from zk_pipeline.decisions import comparison, lists
 from zk_pipeline.decisions.comparison import PlanRow
-from zk_pipeline.decisions.lists import LineFilter, LineSelection
+from zk_pipeline.decisions.lists import FilterOption, LineFilter, LineSelection
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.causes import subject_of
 from zk_pipeline.web.console.reconcile import detail
@@ -31,8 +32,8 @@ class Filters:
         reasons = {"": words("all"), **{reason.value: words(f"reason.{reason}") for reason in Reason}}
         with widgets.box("zk-filters"):
             self._reason = widgets.choice(words("reconcile.reason"), reasons, "", on_change)
-            self._agent = widgets.search(words("reconcile.agent"), on_change)
-            self._customer = widgets.search(words("reconcile.customer"), on_change)
+            self._agent = self._named(visit, words("reconcile.agent"), lists.agent_options)
+            self._customer = self._named(visit, words("reconcile.customer"), lists.customer_options)
             self._ticket = widgets.search(words("reconcile.ticket"), on_change)
             self._first = widgets.day_field(words("from"), on_change=on_change)
             self._last = widgets.day_field(words("to"), on_change=on_change)
@@ -61,6 +62,17 @@ class Filters:
     def is_narrow(self) -> bool:
         """Whether anything narrows the view."""
         return self.wanted != LineFilter(view=self._view)
+
+    def _named(self, visit: Visit, label: str, options: Callable[[Runtime, str], Sequence[FilterOption]]) -> ui.input:
+        """A part of a name, to type or to choose with the number of its bookings."""
+
+        async def find(part: str) -> dict[str, str]:
+            found = await visit.ask(options, visit.runtime, part)
+            return {one.name: visit.words.counted(one.name, one.number) for one in found}
+
+        field = widgets.search(label, self._on_change)
+        widgets.offer(field, find)
+        return field
 
     def _view_button(self, label: str, view: LineSelection) -> ui.button:
         async def choose() -> None:

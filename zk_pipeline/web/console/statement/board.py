@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 
 from nicegui import ui
 
-from zk_pipeline.billing import credit_list, months, statements
+from zk_pipeline.billing import credit_list, invoices, months, statements
 from zk_pipeline.billing.credit_list import Credit
+from zk_pipeline.billing.invoices import Question
 from zk_pipeline.billing.months import CustomerReview, MonthProgress
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import MonthError, month_name, month_of, parse_month
@@ -17,7 +19,7 @@ from zk_pipeline.operate import runs
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console import widgets
-from zk_pipeline.web.console.statement import credit_table, figures, sheet
+from zk_pipeline.web.console.statement import credit_table, figures, questions, sheet
 from zk_pipeline.web.console.statement.customers import Listed
 from zk_pipeline.web.console.statement.steps import Steps
 from zk_pipeline.web.console.visit import Visit
@@ -41,6 +43,7 @@ class View:
     closed: bool
     customer: StatementCustomer | None
     credits: Sequence[Credit]
+    questions: Sequence[Question]
     page: int
     run_id: str
 
@@ -104,7 +107,8 @@ class Board:
         wanted = asked[0] if asked else self._customer
         customer = wanted if wanted in customers else None
         credited = credit_list.list_credits(runtime)
-        return View(booked, month, progress, found, closed, customer, credited, self._page, self._run_id)
+        asked = invoices.questions(runtime, month)
+        return View(booked, month, progress, found, closed, customer, credited, asked, self._page, self._run_id)
 
     def _today(self, month: date) -> Statement | None:
         try:
@@ -117,6 +121,7 @@ class Board:
         shown, words = view.shown, self._visit.words
         steps = Steps(self._visit, view.month, view.progress, self.refresh, self._offer_refresh)
         steps.show(shown)
+        self._ask(view.questions, view.customer)
         credit_table.show(self._visit, view.credits, self.refresh)
         if shown is None or (shown.stale_days and not shown.accounts):
             hint = "operator" if self._visit.may(Role.OPERATOR) else "viewer"
@@ -126,8 +131,15 @@ class Board:
             self._freshness(shown)
         reviews = {} if steps.closed else {row.customer: row for row in view.progress.customers}
         tick = self._tick if self._visit.may(Role.OPERATOR) else None
-        sheet.show(self._visit, shown, view.customer, Listed(view.page, self._go, reviews, tick, self._ticked))
+        ask = partial(self._ask, view.questions)
+        listed = Listed(view.page, self._go, reviews, tick, self._ticked, ask)
+        sheet.show(self._visit, shown, view.customer, listed)
         self._ticked = None
+
+    def _ask(self, asked: Sequence[Question], customer: StatementCustomer | None) -> None:
+        """What is to be asked about the money of a customer, or of all; by number, since a name may have changed."""
+        meant = asked if customer is None else invoices.about_customer(asked, customer.id)
+        questions.show(self._visit, meant, self.refresh)
 
     async def _tick(self, found: CustomerReview, reviewed: bool) -> None:  # noqa: FBT001 - the value of a checkbox
         visit, self._ticked = self._visit, found.customer

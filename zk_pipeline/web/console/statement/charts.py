@@ -1,4 +1,4 @@
-"""The statement's charts: the minutes of each day, whose they are, and for how long conflicts have been open."""
+"""The statement's charts: the time of each day, whose they are, and for how long conflicts have been open."""
 
 from datetime import date, timedelta
 
@@ -9,7 +9,7 @@ from zk_pipeline.web.console import charts, widgets
 from zk_pipeline.web.console.charts import Bars, Table
 from zk_pipeline.web.console.statement import figures
 from zk_pipeline.web.console.visit import Visit
-from zk_pipeline.web.console.widgets import Column
+from zk_pipeline.web.console.widgets import Cell, Column
 from zk_pipeline.web.console.words import Words
 
 MOST = 5
@@ -35,7 +35,11 @@ def customers(words: Words, statement: Statement) -> None:
     ]
     columns = [Column(words("statement.day")), *(Column(bars.name, number=True) for bars in stack)]
     of_days = [(day, [share.minutes[number] for share in shares]) for number, day in enumerate(days)]
-    rows = [[words.day(day), *map(words.number, minutes)] for day, minutes in of_days if any(minutes)]
+    rows: list[list[Cell]] = [
+        [words.day(day), *(figures.time_cell(words, amount) for amount in minutes)]
+        for day, minutes in of_days
+        if any(minutes)
+    ]
     with widgets.card(title):
         shown = [charts.short(words, day) for day in days]
         charts.show_bars(words, shown, stack, Table(title, columns, rows), hours=True)

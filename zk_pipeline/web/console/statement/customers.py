@@ -1,16 +1,18 @@
 """The customers of a month: their amounts, how each differs from the month before, and the review of each."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from nicegui import ui
 
 from zk_pipeline.billing.months import CustomerReview
+from zk_pipeline.domain.manual_fields import money
 from zk_pipeline.domain.month_steps import MonthChange
 from zk_pipeline.domain.periods import month_of
-from zk_pipeline.domain.statement import CustomerStatement, Statement, StatementCustomer
+from zk_pipeline.domain.statement import ZERO, CustomerStatement, Statement, StatementCustomer
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import feedback, marks, widgets
 from zk_pipeline.web.console.statement import figures
@@ -26,7 +28,8 @@ Open = Callable[[Statement, CustomerStatement], Any]
 class Listed:
     """How the customers are listed: the page, how another one is shown, and their reviews where there are any.
 
-    `tick` records a review, where the visitor may; `ticked` is the customer who was ticked last.
+    `tick` records a review, where the visitor may; `ticked` is the customer who was ticked last. `ask` draws what is to
+    be asked about a customer.
     """
 
     page: int
@@ -34,6 +37,7 @@ class Listed:
     reviews: Mapping[StatementCustomer, CustomerReview]
     tick: Callable[[CustomerReview, bool], Awaitable[None]] | None
     ticked: StatementCustomer | None
+    ask: Callable[[StatementCustomer], None]
 
 
 def show_list(visit: Visit, statement: Statement, listed: Listed, open_one: Open) -> None:
@@ -41,22 +45,37 @@ def show_list(visit: Visit, statement: Statement, listed: Listed, open_one: Open
     words, number, size, page = visit.words, len(statement.accounts), figures.SIZE, listed.page
     names = figures.used_columns(account.total for account in statement.accounts)
     columns = [Column(words("statement.customer")), *figures.amount_columns(words, names)]
+    priced = any(account.money for account in statement.accounts)
+    if priced:
+        columns.append(Column(words("statement.amount"), number=True))
     if listed.reviews:
         columns += [Column(_against(words, statement)), Column(words("month.reviewed"))]
     rows: list[list[Cell]] = [
         [
             lambda account=account: _open_button(visit, statement, account, open_one),
             *figures.amount_cells(words, names, account.total),
+            *([_price(visit, [account])] if priced else []),
             *_review_cells(visit, account, listed),
         ]
         for account in statement.accounts[(page - 1) * size : page * size]
     ]
     if number > 1:
         sums = figures.amount_cells(words, names, statement.total)
+        sums += [_price(visit, statement.accounts)] if priced else []
         rows.append([words("statement.total"), *sums, *([""] * (2 if listed.reviews else 0))])
     widgets.table(words("statement.customers"), columns, rows)
     if number > size:
         widgets.pager(words, page, size, number, listed.go)
+
+
+def _price(visit: Visit, accounts: Sequence[CustomerStatement]) -> str:
+    """What these customers' time sheets cost, in each currency."""
+    prices: dict[str, Decimal] = {}
+    for row in (row for account in accounts for row in account.money if row.figures):
+        prices[row.currency] = prices.get(row.currency, ZERO) + row.amount
+    return " \N{MIDDLE DOT} ".join(
+        figures.style_for(visit).number(money(amount, currency)) for currency, amount in prices.items()
+    )
 
 
 def _against(words: Words, statement: Statement) -> str:

@@ -1,6 +1,7 @@
 """What the parts of the section share: names of customers, amounts as columns, and the style of sentences."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from zk_pipeline.billing.files.style import DocumentStyle, document_style
@@ -46,5 +47,18 @@ def time_cell(words: Words, minutes: Decimal) -> Cell:
 
 
 def style_for(visit: Visit) -> DocumentStyle:
-    """That of the documents, in the visitor's language."""
+    """That of the documents, in the visitor's language, with time in hours."""
+    return replace(_exact_style(visit), hours=visit.words.hours)
+
+
+def sentence(visit: Visit, write: Callable[[DocumentStyle], str], classes: str = "") -> None:
+    """What is written in a style, in a paragraph, with the exact minutes on hover; nothing where it is empty."""
+    written, exact = write(style_for(visit)), write(_exact_style(visit))
+    if written:
+        made = widgets.text("p", written, classes)
+        if exact != written:
+            made.props["title"] = exact
+
+
+def _exact_style(visit: Visit) -> DocumentStyle:
     return document_style(visit.runtime.settings, visit.words.language)

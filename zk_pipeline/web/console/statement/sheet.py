@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
-from zk_pipeline.billing import invoices
 from zk_pipeline.billing.files import FileFormat, money
 from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.periods import month_name
@@ -17,12 +16,11 @@ from zk_pipeline.domain.statement import (
     equation_text,
     sum_of,
 )
-from zk_pipeline.domain.statement_rows import AdjustmentLine, Money, StatementItem
-from zk_pipeline.identity.actors import OperationError, Role
-from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
+from zk_pipeline.web.console import marks, widgets
 from zk_pipeline.web.console.statement import charts, customers, figures
 from zk_pipeline.web.console.statement.customers import Listed
-from zk_pipeline.web.console.visit import Visit, new_key
+from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Tone
 from zk_pipeline.web.console.words import Words
 
@@ -45,80 +43,39 @@ def verdict(visit: Visit, statement: Statement) -> None:
         if found is Verdict.WAITING:
             widgets.link(words("statement.decide"), "/reconcile")
     equation(visit, statement)
-    style = figures.style_for(visit)
-    questions = style.questions_sentence(statement.accounts)
-    of_accounts = (questions, style.credits_sentence(statement.credited))
-    for text in filter(None, (*of_accounts, style.other_time_sentence(statement.accounts))):
-        widgets.text("p", text)
+    figures.sentence(visit, lambda style: style.questions_sentence(statement.accounts))
+    figures.sentence(visit, lambda style: style.credits_sentence(statement.credited))
+    figures.sentence(visit, lambda style: style.other_time_sentence(statement.accounts))
     if len(statement.accounts) == 1:
         money_of(visit, statement)
     if statement.closing:
-        widgets.text("p", style.hash_sentence(statement.closing), "zk-muted zk-hash")
+        widgets.text("p", figures.style_for(visit).hash_sentence(statement.closing), "zk-muted zk-hash")
     if statement.built_at:
         widgets.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
 
 
 def equation(visit: Visit, statement: Statement) -> None:
-    """Of what the booked minutes are the sum."""
-    widgets.text(
-        "p", equation_text(statement.total, figures.style_for(visit).word, visit.words.minutes), "zk-lead zk-equation"
+    """Of what the booked time is the sum."""
+    figures.sentence(
+        visit, lambda style: equation_text(statement.total, style.word, style.length), "zk-lead zk-equation"
     )
 
 
 def money_of(visit: Visit, statement: Statement) -> None:
-    """Amounts, invoices, what does not match them, and how fresh all of it is."""
+    """Amounts and invoices of a customer, or of several only what was accepted; and how fresh all of it is."""
     style = figures.style_for(visit)
     rows = [row for account in statement.accounts for row in account.money]
     alone = len(statement.accounts) == 1
     for row in rows:
-        name = "" if alone else f"{figures.customer_name(visit.words, row.customer)}: "
         if alone:
-            widgets.text("p", " ".join(money.amount_sentences(style, row)))
+            figures.sentence(visit, lambda style, row=row: " ".join(money.amount_sentences(style, row)))
         elif row.compared is not None and row.compared.accepted:
-            widgets.text("p", f"{name}{money.accepted_sentence(style, row.compared)}")
-        for text in money.question_sentences(row, style):
-            widgets.text("p", f"{name}{text}", "zk-note zk-warn")
-        if row.compared is not None and row.compared.difference and not row.compared.accepted:
-            _offer_acceptance(visit, row)
+            widgets.text(
+                "p",
+                f"{figures.customer_name(visit.words, row.customer)}: {money.accepted_sentence(style, row.compared)}",
+            )
     if statement.readings:
         widgets.text("p", money.reading_sentences(style, statement.readings), "zk-muted")
-
-
-def _offer_acceptance(visit: Visit, row: Money) -> None:
-    """The button by which an operator accepts what differs from the invoices, where the visitor is one."""
-    words = visit.words
-    if not visit.may(Role.OPERATOR):
-        return
-
-    def ask() -> None:
-        key = new_key()
-        with widgets.dialog(words("statement.accept.title", customer=row.customer.name), words("close")) as dialog:
-            widgets.text("p", words("statement.accept.about"), "zk-muted")
-            reason = widgets.field(words("statement.accept.reason"), hint=words("statement.accept.hint"))
-
-            async def accept() -> None:
-                found = row.compared
-                assert found is not None  # noqa: S101 - the button is there for it
-                if not (reason.value or "").strip():
-                    raise OperationError(words("statement.accept.missing"), "reason")
-                await visit.once(
-                    key,
-                    invoices.accept,
-                    visit.runtime,
-                    visit.actor,
-                    str(row.customer.id),
-                    reason.value or "",
-                    currency=row.currency,
-                    difference=found.difference,
-                )
-                dialog.close()
-                visit.notify(words("statement.accept.done"))
-
-            form = feedback.Form(visit, Role.OPERATOR, {"reason": reason}, cancel=dialog.close)
-            form.button(words("statement.accept"), accept)
-
-    with widgets.actions():
-        widgets.button(words("statement.accept.open"), ask)
 
 
 def downloads(words: Words, statement: Statement, customer: StatementCustomer | None) -> None:
@@ -227,6 +184,7 @@ def open_dialog(visit: Visit, statement: Statement, account: CustomerStatement, 
     with widgets.dialog(title, words("close"), wide=True):
         equation(visit, statement)
         money_of(visit, statement)
+        listed.ask(account.customer)
         customers.show_review(visit, statement, account, listed)
         downloads(words, statement, account.customer)
         show_account(visit, statement, account)
@@ -307,11 +265,23 @@ def show(visit: Visit, statement: Statement, customer: StatementCustomer | None,
 def _gaps(words: Words, statement: Statement) -> None:
     columns = [Column(words(f"statement.{part}")) for part in ("entry", "day", "customer")]
     columns.append(Column(words("statement.unexplained"), number=True))
-    rows = [
-        [gap.entry, words.day(gap.day), figures.customer_name(words, gap.customer), words.minutes(gap.minutes)]
+    rows: list[list[Cell]] = [
+        [
+            lambda gap=gap: _story_link(words, gap.entry),
+            words.day(gap.day),
+            figures.customer_name(words, gap.customer),
+            figures.time_cell(words, gap.minutes),
+        ]
         for gap in statement.gaps[:GAPS_SHOWN]
     ]
     widgets.table(words("statement.gaps"), columns, rows)
     if len(statement.gaps) > GAPS_SHOWN:
         more = words.count("statement.gaps.more", len(statement.gaps) - GAPS_SHOWN)
         widgets.text("p", more, "zk-muted")
+
+
+def _story_link(words: Words, entry: str) -> None:
+    """What does not add up, by its key: a booking, an adjustment (`a5`) or a time sheet (`kimai:7`); with its story."""
+    kind = "timesheet" if entry.startswith("kimai:") else "adjustment" if entry.startswith("a") else "booking"
+    mark = f"{kind}:{entry.removeprefix('kimai:').removeprefix('a')}"
+    widgets.link(marks.named(words, mark, {}), f"/audit?{urlencode({'trace': entry})}")

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.languages import Language, actors, places, reasons, translated
+from zk_pipeline.store.counted import COUNTED
 from zk_pipeline.web.console.words import (
     account,
     audit,
@@ -101,6 +102,10 @@ class Words:
         whole, _, part = plain.partition(".")
         part = part.rstrip("0")
         return whole.replace(",", thousands) + (decimals + part if part else "")
+
+    def counted(self, name: str, number: int) -> str:
+        """A name with the number of its rows, which are counted up to `COUNTED`."""
+        return f"{name} ({self.number(number)}{'+' if number >= COUNTED else ''})"
 
     def minutes(self, value: int | Decimal) -> str:
         """An amount of minutes."""

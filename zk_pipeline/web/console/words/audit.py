@@ -89,6 +89,7 @@ WORDS = {
     "event.privacy.exported": ("Person's data exported", "Daten einer Person ausgegeben", "Données exportées"),
     "event.retention.applied": ("Retention applied", "Aufbewahrung angewandt", "Conservation appliquée"),
     "event.run.authorized": ("Run by request", "Lauf auf Anforderung", "Exécution sur demande"),
+    "event.letterhead.set": ("Letterhead changed", "Briefkopf geändert", "En-tête modifié"),
     "event.schedule.set": ("Schedule changed", "Zeitplan geändert", "Planification modifiée"),
     "event.settings.rederived": (
         "Derived again after a change of settings",

@@ -13,6 +13,7 @@ WORDS = {
         "Correspondance d'un type d'activité",
     ),
     "subject.mapping.customer": ("Mapping of a customer", "Zuordnung eines Kunden", "Correspondance d'un client"),
+    "subject.letterhead": ("Letterhead", "Briefkopf", "En-tête"),
     "subject.schedule.catch_up": ("Regular sync", "Regelmäßiger Abgleich", "Synchronisation régulière"),
     "subject.schedule.deep_check": ("Nightly check", "Nächtliche Prüfung", "Contrôle nocturne"),
     "subject.adjustment": ("Adjustment", "Ausgleich", "Ajustement"),

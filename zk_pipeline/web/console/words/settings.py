@@ -63,6 +63,30 @@ WORDS = {
         "L'accès cesse aussitôt : sessions et jetons prennent fin. Ce qui fut fait reste dans le journal.",
     ),
     "users.activate": ("Activate again", "Wieder aktivieren", "Réactiver"),
+    "letterhead.title": ("Letterhead", "Briefkopf", "En-tête"),
+    "letterhead.about": (
+        "What stands on the service records that customers get as PDF.",
+        "Was auf den Leistungsnachweisen steht, die Kunden als PDF erhalten.",
+        "Ce qui figure sur les relevés de prestations que les clients reçoivent en PDF.",
+    ),
+    "letterhead.letterhead": (
+        "At the top of each page, such as name and address",
+        "Oben auf jeder Seite, etwa Name und Anschrift",
+        "En haut de chaque page, par exemple nom et adresse",
+    ),
+    "letterhead.text": (
+        "Before the tables of each customer",
+        "Vor den Tabellen jedes Kunden",
+        "Avant les tableaux de chaque client",
+    ),
+    "letterhead.footer": ("At the foot of each page", "Unten auf jeder Seite", "Au bas de chaque page"),
+    "letterhead.logo": (
+        "The logo is a file that whoever runs the server names (ZK_STATEMENT_LOGO).",
+        "Das Logo ist eine Datei, die der Betreiber des Servers angibt (ZK_STATEMENT_LOGO).",
+        "Le logo est un fichier indiqué par l'exploitant du serveur (ZK_STATEMENT_LOGO).",
+    ),
+    "letterhead.preview": ("Preview as PDF", "Vorschau als PDF", "Aperçu en PDF"),
+    "letterhead.saved": ("The letterhead is saved.", "Der Briefkopf ist gespeichert.", "L'en-tête est enregistré."),
     "alerts.title": ("Alerts", "Benachrichtigungen", "Alertes"),
     "alerts.about": (
         "Who is alerted when something fails, and when it works again.",

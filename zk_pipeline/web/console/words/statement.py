@@ -37,6 +37,73 @@ WORDS = {
         "Resynchronisez les jours ci-dessous : des minutes ne sont pas justifiées, et pas de clôture avant cela.",
     ),
     "statement.decide": ("See what waits", "Zeigen, was wartet", "Voir ce qui attend"),
+    "money.too_little_invoiced": (
+        "{customer}: {amount} exported, but not invoiced",
+        "{customer}: {amount} exportiert, aber nicht in Rechnung gestellt",
+        "{customer} : {amount} exportés, mais non facturés",
+    ),
+    "money.too_little_invoiced.about": (
+        (
+            "Of all months {exported} are exported and {invoiced} invoiced. Take “exported” off in Kimai and invoice "
+            "again. If it was billed elsewhere, accept the difference."
+        ),
+        (
+            "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt. Nehmen Sie in Kimai "
+            "„exportiert“ zurück und stellen Sie neu in Rechnung. Wurde anderswo abgerechnet, akzeptieren Sie den "
+            "Unterschied."
+        ),
+        (
+            "Tous mois confondus, {exported} sont exportés et {invoiced} facturés. Retirez « exporté » dans Kimai et "
+            "facturez de nouveau. Si c'est facturé ailleurs, acceptez l'écart."
+        ),
+    ),
+    "money.too_much_invoiced": (
+        "{customer}: {amount} invoiced, but not exported",
+        "{customer}: {amount} in Rechnung gestellt, aber nicht exportiert",
+        "{customer} : {amount} facturés, mais non exportés",
+    ),
+    "money.too_much_invoiced.about": (
+        (
+            "Of all months {exported} are exported and {invoiced} invoiced. A time sheet changed after its invoice. "
+            "Restore it in Kimai, or cancel the invoice and invoice again. If it is right, accept the difference."
+        ),
+        (
+            "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt. Ein Zeiteintrag wurde "
+            "nach seiner Rechnung geändert. Stellen Sie ihn in Kimai wieder her, oder stornieren Sie die Rechnung und "
+            "stellen Sie neu in Rechnung. Ist es richtig so, akzeptieren Sie den Unterschied."
+        ),
+        (
+            "Tous mois confondus, {exported} sont exportés et {invoiced} facturés. Une feuille de temps a changé après "
+            "sa facture. Rétablissez-la dans Kimai, ou annulez la facture et facturez de nouveau. Si c'est juste, "
+            "acceptez l'écart."
+        ),
+    ),
+    "money.unpriced": (
+        "Billable time sheets at 0.00: {number}",
+        "Abrechenbare Zeiteinträge zu 0,00: {number}",
+        "Feuilles de temps facturables à 0,00 : {number}",
+    ),
+    "money.unpriced.about": (
+        "Nobody set a rate. Set one in Kimai and save the time sheets again before the month is invoiced.",
+        (
+            "Niemand hat einen Satz festgelegt. Legen Sie in Kimai einen fest und speichern Sie die Zeiteinträge neu, "
+            "bevor der Monat in Rechnung gestellt wird."
+        ),
+        (
+            "Aucun taux n'est fixé. Fixez-en un dans Kimai et enregistrez de nouveau les feuilles de temps avant de "
+            "facturer le mois."
+        ),
+    ),
+    "money.unread": (
+        "Time sheets whose amount Kimai does not show: {number}",
+        "Zeiteinträge, deren Betrag Kimai nicht zeigt: {number}",
+        "Feuilles de temps dont Kimai ne montre pas le montant : {number}",
+    ),
+    "money.unread.about": (
+        "The sums are without them. Give our account in Kimai the permission view_rate_other_timesheet.",
+        "Die Summen sind ohne sie. Geben Sie unserem Konto in Kimai das Recht view_rate_other_timesheet.",
+        "Les sommes sont sans elles. Donnez à notre compte dans Kimai le droit view_rate_other_timesheet.",
+    ),
     "statement.accept.open": ("Accept the difference…", "Unterschied akzeptieren…", "Accepter l'écart…"),
     "statement.accept.title": (
         "Accept the difference of {customer}",
@@ -83,9 +150,9 @@ WORDS = {
     "statement.no_type": ("(no type)", "(ohne Art)", "(sans type)"),
     "statement.entries": ("Bookings", "Buchungen", "Nombre"),
     "statement.per_customer": (
-        "Booked minutes per day and customer",
-        "Gebuchte Minuten je Tag und Kunde",
-        "Minutes saisies par jour et client",
+        "Booked hours per day and customer",
+        "Gebuchte Stunden je Tag und Kunde",
+        "Heures saisies par jour et client",
     ),
     "statement.others": ("All others", "Alle anderen", "Tous les autres"),
     "statement.ages": ("Open conflicts by age", "Offene Konflikte nach Alter", "Conflits ouverts par âge"),

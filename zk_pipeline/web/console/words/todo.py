@@ -7,6 +7,17 @@ WORDS = {
     "todo.narrowed": ("Only a part is shown.", "Nur ein Teil ist zu sehen.", "Une partie seulement est affichée."),
     "todo.all_of_it": ("Show all", "Alles zeigen", "Tout afficher"),
     "todo.hours": ("Hours", "Stunden", "Heures"),
+    "todo.money.one": (
+        "{number} question about money or invoices.",
+        "{number} Frage zu Geld oder Rechnungen.",
+        "{number} question sur les montants ou les factures.",
+    ),
+    "todo.money.many": (
+        "{number} questions about money or invoices.",
+        "{number} Fragen zu Geld oder Rechnungen.",
+        "{number} questions sur les montants ou les factures.",
+    ),
+    "todo.money.open": ("Answer in Month", "Im Monat beantworten", "Répondre dans Mois"),
     "todo.keys": ("Keys", "Tasten", "Touches"),
     "todo.key.0": ("next, previous", "weiter, zurück", "suivant, précédent"),
     "todo.key.1": ("open", "öffnen", "ouvrir"),
