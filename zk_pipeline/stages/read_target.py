@@ -36,7 +36,7 @@ def around(first: date, last: date, runtime: Runtime) -> Window:
     return days_window(first - AROUND, last + AROUND, runtime.settings.zone)
 
 
-def extract_directory(runtime: Runtime, target: TargetConnector, server: TargetServer | None) -> dict[str, int]:
+def extract_directory(runtime: Runtime, target: TargetConnector, server: TargetServer | None = None) -> dict[str, int]:
     """Store the server's settings, users, customers, projects and activities; returns their counts.
 
     `unreadable` rows are counted too. What was stored of them before stays, so that nothing is created in their place.
