@@ -41,6 +41,7 @@ from zk_pipeline.runtime.dagster_internals import (
     note_each_step,
     opened,
     orchestration,
+    ping_less,
     replace_queue_daemon,
     watch_code_server_less,
 )
@@ -140,6 +141,7 @@ def main() -> None:
     threading.Thread(target=tidy, args=(never,), name="tidy", daemon=True).start()
     replace_queue_daemon(QueueDaemon)
     watch_code_server_less()
+    ping_less()
     # Dagster tells of the database by `logging.warning`, which from then on would print every line twice.
     logging.getLogger().addHandler(logging.NullHandler())
     reader, writer = socket.socketpair()

@@ -13,6 +13,7 @@ from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.periods import month_of
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.database import among
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
 from zk_pipeline.store.tables import adjustments, normalized_entries
 
@@ -99,7 +100,7 @@ def by_booking(
     connection: Connection, connector: str, day: date, source_ids: Collection[str]
 ) -> dict[str, list[Adjustment]]:
     """The adjustments of this work day's bookings and of these bookings, oldest first."""
-    mine = (adjustments.c.original_day == day) | adjustments.c.source_id.in_(source_ids)
+    mine = (adjustments.c.original_day == day) | among(adjustments.c.source_id, source_ids)
     query = select(adjustments).where(adjustments.c.connector == connector, mine)
     found: dict[str, list[Adjustment]] = {}
     for row in connection.execute(query.order_by(adjustments.c.id)).mappings():

@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, Table, create_engine, text
+from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, Table, all_, any_, create_engine, literal, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 Row = Mapping[str, Any]
@@ -205,6 +205,19 @@ _HOLDER = text(
 def trail_keys(connection: Connection) -> tuple[bytes, ...]:
     """The audit trail's keys of this connection's database, newest first."""
     return connection.get_execution_options().get(_TRAIL_KEYS, ())
+
+
+def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """Whether a column has one of the values, as one parameter: the statement is the same for any number of them.
+
+    With one parameter each, long lists would be compiled, parsed and planned anew every time.
+    """
+    return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def not_among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
+    """Whether a column has none of the values. The negation of `among` would be true for any other value."""
+    return column != all_(literal(list(values), ARRAY(column.type)))
 
 
 def upsert(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select
 
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.store import suppression
-from zk_pipeline.store.database import upsert
+from zk_pipeline.store.database import among, not_among, upsert
 from zk_pipeline.store.tables import normalized_entries
 
 _COLUMNS = [column for column in normalized_entries.c if column.name in Entry.__slots__]
@@ -32,7 +32,7 @@ def replace_day(connection: Connection, source: str, day: date, entries: Iterabl
     stale = delete(normalized_entries).where(
         normalized_entries.c.source == source,
         normalized_entries.c.entry_date == day,
-        normalized_entries.c.source_id.not_in([value["source_id"] for value in values]),
+        not_among(normalized_entries.c.source_id, [value["source_id"] for value in values]),
     )
     removed = connection.execute(stale).rowcount
     stamped = {"normalized_at": "clock_timestamp()"}
@@ -65,7 +65,7 @@ def entries_of(connection: Connection, source: str, source_ids: Collection[str])
     if not source_ids:
         return {}
     query = select(*_COLUMNS).where(
-        normalized_entries.c.source == source, normalized_entries.c.source_id.in_(source_ids)
+        normalized_entries.c.source == source, among(normalized_entries.c.source_id, source_ids)
     )
     return {row["source_id"]: _entry(row) for row in connection.execute(query).mappings()}
 
@@ -76,7 +76,7 @@ def minutes_of(connection: Connection, source: str, source_ids: Collection[str])
         return {}
     row = normalized_entries.c
     query = select(row.source_id, row.entry_date, row.time_minutes, row.open_minutes).where(
-        row.source == source, row.source_id.in_(source_ids)
+        row.source == source, among(row.source_id, source_ids)
     )
     return {found[0]: StoredMinutes(*found[1:]) for found in connection.execute(query)}
 

@@ -11,7 +11,7 @@ from zk_pipeline.domain.decision import Owned, owned
 from zk_pipeline.domain.invoicing import Comparison, Figure, Group, figures
 from zk_pipeline.domain.records import Invoice, InvoiceReading, Timesheet, Window
 from zk_pipeline.domain.statement_rows import Money, StatementCustomer
-from zk_pipeline.store.database import upsert
+from zk_pipeline.store.database import among, upsert
 from zk_pipeline.store.raw_tables import accepted_differences, invoice_checks, invoice_readings, invoices
 from zk_pipeline.store.tables import locked_timesheets, users
 
@@ -167,7 +167,7 @@ def locked_as(connection: Connection, connector: str, ids: Collection[int]) -> d
         return {}
     locked = locked_timesheets.c
     query = select(locked.kimai_id, *(locked[name] for name in _OWNED)).where(
-        locked.connector == connector, locked.kimai_id.in_(ids)
+        locked.connector == connector, among(locked.kimai_id, ids)
     )
     return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in connection.execute(query)}
 
@@ -183,4 +183,4 @@ def keep_locked(connection: Connection, connector: str, rows: Iterable[Timesheet
 def forget_locked(connection: Connection, connector: str, ids: Collection[int]) -> None:
     """Forget time sheets that may be written again."""
     locked = locked_timesheets.c
-    connection.execute(delete(locked_timesheets).where(locked.connector == connector, locked.kimai_id.in_(ids)))
+    connection.execute(delete(locked_timesheets).where(locked.connector == connector, among(locked.kimai_id, ids)))

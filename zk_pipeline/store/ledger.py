@@ -25,7 +25,7 @@ from zk_pipeline.domain.manual_fields import ManualFields, as_base
 from zk_pipeline.domain.records import MasterDataState, Timesheet
 from zk_pipeline.domain.rounding import RoundingSample
 from zk_pipeline.store import suppression, sweeps
-from zk_pipeline.store.database import insert_rows, to_json, upsert
+from zk_pipeline.store.database import among, insert_rows, to_json, upsert
 from zk_pipeline.store.raw_tables import timesheets
 from zk_pipeline.store.tables import pushes, sync_runs, writes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
@@ -52,7 +52,7 @@ def rows_of(connection: Connection, connector: str, source_ids: Collection[str])
     """The ledger rows of these entries, by source id."""
     if not source_ids:
         return {}
-    query = _rows(connector).where(pushes.c.source_id.in_(source_ids))
+    query = _rows(connector).where(among(pushes.c.source_id, source_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
@@ -66,7 +66,7 @@ def rows_of_timesheets(connection: Connection, connector: str, timesheet_ids: Co
     """The ledger rows of the entries that own these time sheets, by source id."""
     if not timesheet_ids:
         return {}
-    query = _rows(connector).where(pushes.c.kimai_id.in_(timesheet_ids))
+    query = _rows(connector).where(among(pushes.c.kimai_id, timesheet_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
@@ -80,7 +80,7 @@ def originals(connection: Connection, connector: str, source_ids: Collection[str
         .select_from(pushes.outerjoin(timesheets, theirs))
         .where(
             pushes.c.connector == connector,
-            pushes.c.source_id.in_(source_ids),
+            among(pushes.c.source_id, source_ids),
             pushes.c.kimai_id.is_not(None),
             pushes.c.state != PushState.UNDONE,
         )

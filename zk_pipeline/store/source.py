@@ -14,7 +14,7 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, TimeAccounting, Window
 from zk_pipeline.store import suppression
 from zk_pipeline.store.booking_decisions import PAIRED, moved_bookings
-from zk_pipeline.store.database import upsert
+from zk_pipeline.store.database import among, upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
 _KEPT = ("agent_id", "work_day", "decided_id", "first_seen_at")
@@ -68,7 +68,7 @@ def save_bookings(
     connection.execute(
         delete(time_accountings).where(
             time_accountings.c.connector == connector,
-            time_accountings.c.id.in_([value["id"] for value in readable]),
+            among(time_accountings.c.id, [value["id"] for value in readable]),
             guessed,
         )
     )
@@ -143,7 +143,7 @@ def known_bookings(connection: Connection, connector: str, ids: Collection[int])
         return frozenset()
     query = select(time_accountings.c.id).where(
         time_accountings.c.connector == connector,
-        time_accountings.c.id.in_(ids),
+        among(time_accountings.c.id, ids),
         time_accountings.c.gone_at.is_(None),
     )
     return frozenset(connection.execute(query).scalars())
@@ -163,7 +163,7 @@ def stored_bookings(
     With `with_merged`, a ticket includes bookings that somebody moved there, or whose own ticket was merged into it.
     """
     table = time_accountings
-    wanted = table.c.id.in_(ids) | table.c.ticket_id.in_(ticket_ids)
+    wanted = among(table.c.id, ids) | among(table.c.ticket_id, ticket_ids)
     if with_merged:
         wanted |= table.c.id.in_(
             select(moved_bookings.c.booking_id).where(

@@ -6,17 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
-    BigInteger,
     ColumnElement,
     Connection,
     Table,
     and_,
-    any_,
     delete,
     exists,
     func,
-    literal,
     or_,
     select,
     update,
@@ -35,7 +31,7 @@ from zk_pipeline.domain.records import (
     Window,
 )
 from zk_pipeline.store import suppression
-from zk_pipeline.store.database import upsert
+from zk_pipeline.store.database import among, upsert
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, servers, timesheets
 from zk_pipeline.store.tables import conflicts, normalized_entries, pushes
 
@@ -86,7 +82,7 @@ def timesheets_around(connection: Connection, connector: str, window: Window, id
         timesheets.c.gone_at.is_(None),
         or_(
             (timesheets.c.begin_at >= window.start) & (timesheets.c.begin_at < window.end),
-            timesheets.c.id.in_(ids),
+            among(timesheets.c.id, ids),
             timesheets.c.faults.has_key("begin"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportAttributeAccessIssue]
         ),
     )
@@ -98,7 +94,7 @@ def timesheets_by_id(connection: Connection, connector: str, ids: Collection[int
     if not ids:
         return {}
     query = select(timesheets).where(
-        timesheets.c.connector == connector, timesheets.c.gone_at.is_(None), timesheets.c.id.in_(ids)
+        timesheets.c.connector == connector, timesheets.c.gone_at.is_(None), among(timesheets.c.id, ids)
     )
     return {row["id"]: _timesheet(row) for row in connection.execute(query).mappings()}
 
@@ -188,15 +184,14 @@ def mark_timesheets_gone(connection: Connection, connector: str, ids: Collection
         return
     connection.execute(
         update(timesheets)
-        .where(timesheets.c.connector == connector, timesheets.c.id.in_(ids))
+        .where(timesheets.c.connector == connector, among(timesheets.c.id, ids))
         .values(gone_at=func.now())
     )
 
 
 def mark_exported(connection: Connection, connector: str, ids: Collection[int]) -> None:
     """Mark exactly these billable time sheets as exported."""
-    # One array, because there may be more than a statement can have parameters.
-    exported = timesheets.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
+    exported = among(timesheets.c.id, ids)
     connection.execute(
         update(timesheets)
         .where(timesheets.c.connector == connector, timesheets.c.billable, timesheets.c.exported != exported)
@@ -212,7 +207,7 @@ def names_of(connection: Connection, connector: str, ids: Collection[int]) -> di
     query = (
         select(timesheets.c.id, func.coalesce(kimai_users.c.name, ""), func.coalesce(customers.c.name, ""))
         .select_from(timesheets.outerjoin(kimai_users, users).outerjoin(projects, theirs).outerjoin(customers, payers))
-        .where(timesheets.c.connector == connector, timesheets.c.id.in_(ids))
+        .where(timesheets.c.connector == connector, among(timesheets.c.id, ids))
     )
     return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
 
@@ -222,7 +217,7 @@ def gone_timesheets(connection: Connection, connector: str, ids: Collection[int]
     if not ids:
         return frozenset()
     query = select(timesheets.c.id).where(
-        timesheets.c.connector == connector, timesheets.c.id.in_(ids), timesheets.c.gone_at.is_not(None)
+        timesheets.c.connector == connector, among(timesheets.c.id, ids), timesheets.c.gone_at.is_not(None)
     )
     return frozenset(connection.execute(query).scalars())
 
@@ -364,7 +359,7 @@ def of_timesheets(connection: Connection, connector: str, timesheet_ids: Collect
     if not timesheet_ids:
         return {}
     query = select(pushes.c.kimai_id, pushes.c.entry_date).where(
-        pushes.c.connector == connector, pushes.c.kimai_id.in_(timesheet_ids)
+        pushes.c.connector == connector, among(pushes.c.kimai_id, timesheet_ids)
     )
     return {row.kimai_id: row.entry_date for row in connection.execute(query)}
 
@@ -372,7 +367,7 @@ def of_timesheets(connection: Connection, connector: str, timesheet_ids: Collect
 def of_bookings(connection: Connection, source: str, source_ids: Collection[str]) -> dict[str, date]:
     """The work day of each booking with a stored entry."""
     query = select(normalized_entries.c.source_id, normalized_entries.c.entry_date).where(
-        normalized_entries.c.source == source, normalized_entries.c.source_id.in_(source_ids)
+        normalized_entries.c.source == source, among(normalized_entries.c.source_id, source_ids)
     )
     return {row.source_id: row.entry_date for row in connection.execute(query)}
 

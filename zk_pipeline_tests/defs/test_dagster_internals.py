@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._daemon.monitoring import run_monitoring
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.processes.preloaded import OF_ALL
@@ -98,6 +100,30 @@ def test_what_dagsters_pages_ask_has_a_limit_and_survives_a_restart_of_the_datab
         assert instance.get_runs_count() == 0
         assert tables.execute(text(f"SELECT count(pg_terminate_backend(pid)) {others}")).scalar_one() >= 1
     assert instance.get_runs_count() == 0
+
+
+def test_the_daemon_asks_a_connection_only_now_and_then_and_uses_none_that_ended(
+    instance: dg.DagsterInstance, tables: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pings: list[object] = []
+    ping = PGDialect_psycopg2.do_ping
+    monkeypatch.setattr(PGDialect_psycopg2, "do_ping", lambda dialect, one: pings.append(one) or ping(dialect, one))
+    monkeypatch.setattr(internals, "_FEWER_PINGS", threading.Event())
+    internals.ping_less()
+    url, no_process = instance.run_storage.postgres_url, 0  # pyright: ignore[reportAttributeAccessIssue]
+    engine, pid = internals._kept_engine(url, no_process), text("SELECT pg_backend_pid()")  # pyright: ignore[reportPrivateUsage]
+    for _ in range(3):
+        pings.clear()
+        used: set[int] = set()
+        for _ in range(10):
+            with engine.connect() as connection:
+                used.add(connection.execute(pid).scalar_one())
+        (ours,) = used
+        assert len(pings) <= 1
+        assert tables.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ours}).scalar_one()
+        with engine.connect() as connection:
+            assert connection.execute(pid).scalar_one() != ours
+    engine.dispose()
 
 
 def test_the_tables_answer(tables: Connection) -> None:

@@ -268,7 +268,7 @@ def test_home_says_what_the_time_in_kimai_costs_by_currency_and_nothing_where_it
     assert home.home(world.environment.runtime, MONTH).amounts == ()
     kimai = world.office.server
     for booking, currency, hourly in zip(bookings, ("EUR", "CHF"), ("80", "120.50"), strict=True):
-        sheet = world.office.sheet(booking.id)
+        sheet = world.office.sheet(booking)
         owner = kimai.kimai.projects.rows[sheet.project].customer
         kimai.kimai.customers.put(replace(kimai.kimai.customers.rows[owner], currency=currency))
         kimai.add_rate("customers", owner, hourly)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select, text
 
-from zk_pipeline.store.database import Database, DatabaseUnavailableError, upsert
+from zk_pipeline.store.database import Database, DatabaseUnavailableError, among, not_among, upsert
 from zk_pipeline.store.raw_tables import activities
 from zk_pipeline.store.tables import day_requests, pushes
 
@@ -137,3 +137,19 @@ def test_a_lost_connection_heals_with_the_next_transaction(database: Database) -
     other.close()
     with database.transaction() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_a_value_is_among_others_or_not(database: Database) -> None:
+    with database.transaction() as connection:
+        upsert(connection, activities, [activity(number, "Support") for number in (1, 2, 3)])
+        number = activities.c.id
+        found = [
+            connection.execute(select(number).where(condition).order_by(number)).scalars().all()
+            for condition in (
+                among(number, {1, 3}),
+                among(number, ()),
+                not_among(number, [1, 3]),
+                not_among(number, ()),
+            )
+        ]
+    assert found == [[1, 3], [], [2], [1, 2, 3]]
