@@ -12,7 +12,7 @@ from zk_pipeline.audit import anchors
 from zk_pipeline.billing.files.closed_statement import closing_content, statement_hash
 from zk_pipeline.billing.statements import checked_month, read
 from zk_pipeline.domain.instants import days_between, days_window, local_day
-from zk_pipeline.domain.periods import StatementTotals, closing_obstacles, fingerprint, last_day, month_name
+from zk_pipeline.domain.periods import StatementTotals, closing_obstacles, fingerprint, in_hours, last_day, month_name
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError
 from zk_pipeline.operate.runs import launch_once
 from zk_pipeline.runtime.dagster_server import DagsterServerError
@@ -76,7 +76,7 @@ def closing_state(runtime: Runtime, name: str, *, with_waiting: bool = False) ->
     with runtime.database.transaction() as connection:
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
         closed = month in periods.closed_months(connection)
-    waiting = f"{totals.minutes_waiting.normalize():f} minutes waiting, {totals.in_question_text}"
+    waiting = f"{in_hours(totals.minutes_waiting)} waiting, {totals.in_question_text}"
     return PeriodState(
         month_name(month),
         closed,

@@ -4,16 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from zk_pipeline.cli.output import AsJson, environment, explained, out, person, said, show_json, show_table
+from zk_pipeline.cli.output import AsJson, environment, explained, out, person, said, show_json, show_table, styled
 from zk_pipeline.connectors.checks import Validation
-from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.operate import connectors
 from zk_pipeline.runtime.runtime import ROLES
 
 app = typer.Typer(help="Set and test the connections to Zammad and Kimai.", no_args_is_help=True)
-
-_STYLES = {Level.PASS: "[green]pass[/]", Level.WARN: "[yellow]warn[/]", Level.FAIL: "[red]fail[/]"}
 
 
 @app.command("list")
@@ -71,7 +68,7 @@ def _show(validation: Validation) -> None:
     out.print(f"[bold]{title or said('Not reached')}[/]")
     for finding in validation.findings:
         line = f"{said(finding.subject)}: {said(finding.text)} {said(finding.remedy)}".rstrip()
-        out.print(f"  {_STYLES[finding.level]} {line}")
+        out.print(f"  {styled(finding.level)} {line}")
 
 
 def _plain(validation: Validation) -> dict[str, Any]:

@@ -7,14 +7,12 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from zk_pipeline.cli.output import OPERATOR_ERRORS, AsJson, err, out, said, show_json
+from zk_pipeline.cli.output import OPERATOR_ERRORS, AsJson, err, out, said, show_json, styled
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.observe.doctor.report import DoctorReport, DoctorSection, Installation, examine, finding_of
 from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
-
-_STYLES = {Level.PASS: "[green]pass[/]", Level.WARN: "[yellow]warn[/]", Level.FAIL: "[red]fail[/]"}
 
 
 def doctor(
@@ -55,7 +53,7 @@ def _report() -> DoctorReport:
 def _show(report: DoctorReport, *, everything: bool) -> None:
     width = max(len(said(section.name)) for section in report.sections)
     for section in report.sections:
-        out.print(f"{_STYLES[section.level]}  [bold]{said(section.name):<{width}}[/]  {said(_summary(section))}")
+        out.print(f"{styled(section.level)}  [bold]{said(section.name):<{width}}[/]  {said(_summary(section))}")
         for finding in section.findings:
             if everything or finding.level is not Level.PASS:
                 _show_finding(finding)
@@ -69,7 +67,7 @@ def _summary(section: DoctorSection) -> str:
 
 
 def _show_finding(finding: Finding) -> None:
-    line = f"        {_STYLES[finding.level]} {escape(f'{said(finding.subject)}: {said(finding.text)}')}"
+    line = f"        {styled(finding.level)} {escape(f'{said(finding.subject)}: {said(finding.text)}')}"
     out.print(line, soft_wrap=True, highlight=False)
     if finding.remedy:
         out.print(f"             [bold]→[/] {escape(said(finding.remedy))}", soft_wrap=True, highlight=False)

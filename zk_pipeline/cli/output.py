@@ -21,6 +21,7 @@ from rich.table import Table
 
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.spreadsheets import CsvFormat
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.languages import translated
 from zk_pipeline.runtime.embedded import EmbeddedServerError
@@ -40,6 +41,15 @@ WIDTH = 100
 def said(text: str) -> str:
     """A text of the product in the language of ZK_LANGUAGE."""
     return translated(text, spoken())
+
+
+_COLOURS = {Level.PASS: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+
+
+def styled(level: Level) -> str:
+    """What a check came to, in its colour and the language of ZK_LANGUAGE; equally wide for each level."""
+    width = max(len(said(each.value)) for each in Level)
+    return f"[{_COLOURS[level]}]{said(level.value):<{width}}[/]"
 
 
 class TerminalWords(Words):

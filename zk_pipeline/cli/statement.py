@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +14,8 @@ from zk_pipeline.billing.files import FileFormat, money, render
 from zk_pipeline.billing.files.style import DocumentStyle, document_style
 from zk_pipeline.billing.invoices import compare
 from zk_pipeline.cli.close import Month
-from zk_pipeline.cli.output import CsvDialect, UsageError, environment, err, explained, out, show_table
-from zk_pipeline.domain.periods import month_name
+from zk_pipeline.cli.output import CsvDialect, UsageError, environment, err, explained, out, show_table, words
+from zk_pipeline.domain.periods import in_hours, month_name
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
@@ -24,7 +25,7 @@ from zk_pipeline.domain.statement import (
     Verdict,
     conflict_ages,
     equation_text,
-    plain,
+    hours,
 )
 from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.identity.actors import OperationError
@@ -84,9 +85,10 @@ def statement(
         if invoices:
             compare(ready.runtime)
         found = statements.statement(ready.runtime, month, customer, refresh=refresh, closed=closed)
-        verdict = _summary(found, document_style(settings))
+        spoken = replace(document_style(settings), hours=words().hours)
+        verdict = _summary(found, spoken)
         if shape is Format.TABLE:
-            _show(found, document_style(settings))
+            _show(found, spoken)
             out.print(verdict, style="bold", markup=False, soft_wrap=True)
         else:
             style = document_style(settings, language, internal=internal, csv=dialect)
@@ -123,7 +125,7 @@ def _show(found: Statement, style: DocumentStyle) -> None:
         out.print(f"Conflicts open since: {open_since.replace('_', ' ')}.")
     _show_money(found, style)
     for gap in found.gaps[:GAPS_SHOWN]:
-        line = f"{gap.entry} of {gap.day}, {gap.customer}: {plain(gap.minutes)} minutes unexplained."
+        line = f"{gap.entry} of {gap.day}, {gap.customer}: {in_hours(gap.minutes)} unexplained."
         out.print(line, style="bold red", markup=False, soft_wrap=True)
     if len(found.gaps) > GAPS_SHOWN:
         out.print(f"… and {len(found.gaps) - GAPS_SHOWN} more: --format json has all.")
@@ -151,12 +153,12 @@ def _table(title: str, names: Sequence[str], rows: Sequence[tuple[list[str], Amo
     """Print a table without columns that are zero in all rows, except `ALWAYS_SHOWN`."""
     used = [name for name in COLUMNS if name in ALWAYS_SHOWN or any(getattr(amounts, name) for _, amounts in rows)]
     heads = ["entries", *(name.replace("_", " ") for name in used)]
-    cells = [[*texts, amounts.entries, *(plain(getattr(amounts, name)) for name in used)] for texts, amounts in rows]
+    cells = [[*texts, amounts.entries, *(hours(getattr(amounts, name)) for name in used)] for texts, amounts in rows]
     show_table(title, (*names, *heads), cells, right=heads)
 
 
 def _equation(amounts: Amounts) -> None:
-    out.print(f"  {equation_text(amounts, _word, plain)}\n", markup=False, soft_wrap=True, highlight=False)
+    out.print(f"  {equation_text(amounts, _word, hours)}\n", markup=False, soft_wrap=True, highlight=False)
 
 
 def _word(name: str) -> str:
@@ -191,7 +193,7 @@ def _verdict(found: Statement) -> str:
     if found.verdict is Verdict.UNBALANCED:
         return f"{name} does not balance: {len(found.gaps)} entries do not add up. Sync their days again.{stale}"
     if found.verdict is Verdict.WAITING:
-        waiting = plain(found.total.waiting)
-        draft = f"{waiting} minutes wait" if any(line.amounts.waiting for line in found.lines) else "it is a draft"
+        waits = any(line.amounts.waiting for line in found.lines)
+        draft = f"{in_hours(found.total.waiting)} wait" if waits else "it is a draft"
         return f"{name} balances to the minute; {draft}. To see why: zk conflicts list.{stale}"
     return f"{name} balances to the minute.{stale}"

@@ -14,6 +14,7 @@ from zk_pipeline.decisions.comparison import FieldComparison, TimesheetCandidate
 from zk_pipeline.decisions.lists import ConflictFilter, ConflictGroup
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.periods import in_hours
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import EFFECTS, Choice, allowed, needs_why, outcome
 from zk_pipeline.domain.write_protection import first_open_day
@@ -349,7 +350,7 @@ def _require_why(connection: Connection, choice: Choice, ids: Collection[int], w
     minutes = lists.minutes_of(connection, active_connectors(connection).source, ids)
     if needs_why(choice, minutes):
         raise DecisionError(
-            f"Say why (--why, why): {minutes.normalize():f} minutes would not be billed. Up to an hour needs no reason."
+            f"Say why (--why, why): {in_hours(minutes)} would not be billed. Up to an hour needs no reason."
         )
 
 

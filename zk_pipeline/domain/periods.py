@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from zk_pipeline.domain.records import Timesheet
@@ -87,10 +87,10 @@ class StatementTotals:
 
     @property
     def in_question_text(self) -> str:
-        """The number of open conflicts and corrections, with their minutes."""
-        about = f" about {_minutes(self.minutes_in_question)} minutes" if self.minutes_in_question else ""
+        """The number of open conflicts and corrections, with their hours."""
+        about = f" ({in_hours(self.minutes_in_question)})" if self.minutes_in_question else ""
         corrections = self.corrections_open
-        rest = f", open corrections: {_minutes(corrections)} minutes" if corrections else ""
+        rest = f", open corrections: {in_hours(corrections)}" if corrections else ""
         return f"open conflicts: {self.questions}{about}{rest}"
 
 
@@ -162,17 +162,17 @@ def closing_obstacles(month: date, totals: StatementTotals, today: date, *, with
     objections += _unstated(name, totals)
     if totals.minutes_unexplained:
         objections.append(
-            f"{_minutes(totals.minutes_unexplained)} minutes of {name} are unexplained, so its statement does not "
+            f"{in_hours(totals.minutes_unexplained)} of {name} are unexplained, so its statement does not "
             f"balance. Look at its statement, and sync the days again."
         )
     if totals.lost_in_netting:
         objections.append(
-            f"Corrections of {name} and what they correct differ by {_minutes(totals.lost_in_netting)} minutes. Sync "
-            f"its days again."
+            f"Corrections of {name} and what they correct differ by {in_hours(totals.lost_in_netting)}. Sync its "
+            f"days again."
         )
     if totals.in_question and not with_waiting:
         objections.append(
-            f"{_minutes(totals.minutes_waiting)} minutes of {name} wait for people (entries: {totals.waiting}, "
+            f"{in_hours(totals.minutes_waiting)} of {name} wait for people (entries: {totals.waiting}, "
             f"{totals.in_question_text}). Decide about them, or close with what waits."
         )
     if totals.asked_days:
@@ -193,5 +193,9 @@ def _unstated(name: str, totals: StatementTotals) -> list[str]:
     return []
 
 
-def _minutes(minutes: Decimal) -> str:
-    return f"{minutes.normalize():f}"
+def in_hours(minutes: Decimal) -> str:
+    """An amount of time in a sentence: `28 h 43`, to the minute; below an hour `7.5 min`, exactly."""
+    if abs(minutes) < 60:
+        return f"{minutes.normalize():f} min"
+    whole = int(abs(minutes).to_integral_value(ROUND_HALF_UP))
+    return f"{'-' if minutes < 0 else ''}{whole // 60} h {whole % 60:02}"

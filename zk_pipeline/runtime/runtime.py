@@ -152,7 +152,8 @@ class Runtime:
             if given.role == role and not is_known:
                 return given
         variables = "ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN" if role == "source" else "ZK_KIMAI_URL and ZK_KIMAI_TOKEN"
-        raise SetupError(f"There is no {role} connector yet. Set {variables}, in the environment or in .env.")
+        problem, remedy = f"There is no {role} connector yet.", f"Set {variables}, in the environment or in .env."
+        raise SetupError(f"{problem} {remedy}")
 
     def require_same_target(self, wanted: StoredConnector) -> None:
         """Raise `SetupError` if a target's new address does not hold the time sheets in the ledger.

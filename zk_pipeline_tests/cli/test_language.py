@@ -39,6 +39,8 @@ def test_a_month_is_told_in_the_language_of_the_setting(zk: Zk) -> None:
         ]
     }
     assert "Letzte Läufe" in told["status",]
+    assert re.search(r"^gut +Uhren ", told["doctor", "--all"], re.MULTILINE)
+    assert "  gut " in told["connectors", "test"]
     english = {words: lines for words, output in told.items() if (lines := english_lines(output))}
     assert not english
     assert "Dernières exécutions" in zk("status", ZK_LANGUAGE="fr").output

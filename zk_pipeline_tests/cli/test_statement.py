@@ -19,7 +19,8 @@ from sqlalchemy import text
 
 from zk_pipeline import api
 from zk_pipeline.cli import output
-from zk_pipeline.domain.statement import plain
+from zk_pipeline.domain.periods import in_hours
+from zk_pipeline.domain.statement import hours
 from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.runtime.environment import PROJECT
@@ -76,11 +77,13 @@ def column(sheet: Worksheet, name: str) -> list[Decimal]:
 
 def test_the_table_spells_the_equation_and_the_exit_code_tells_that_minutes_wait(zk: Zk) -> None:
     result = zk("statement", MONTH)
-    minutes = {name: plain(Decimal(amount)) for name, amount in told(zk)["minutes"].items()}
+    found = told(zk)["minutes"]
+    time = {name: hours(Decimal(amount)) for name, amount in found.items()}
     assert result.exit_code == WAITING
-    equation = f"{minutes['zammad']} booked in Zammad = {minutes['kimai']} in Kimai + {minutes['waiting']} waiting"
+    equation = f"{time['zammad']} booked in Zammad = {time['kimai']} in Kimai + {time['waiting']} waiting"
     assert equation in result.stdout
-    assert f"{MONTH} balances to the minute; {minutes['waiting']} minutes wait." in result.stdout
+    waiting = in_hours(Decimal(found["waiting"]))
+    assert f"{MONTH} balances to the minute; {waiting} wait." in result.stdout
     assert f"All customers, {MONTH}" in result.stdout
 
 

@@ -265,10 +265,10 @@ def test_closing_is_audited_and_needs_a_balanced_statement(books: Books) -> None
     with pytest.raises(StaleError, match="2 minutes of 2025-10 are unexplained"):
         periods.close(runtime, ADMIN, OCTOBER)
     books.state(date(2025, 10, 1), waiting=(60, -60))
-    with pytest.raises(StaleError, match=r"0 minutes of 2025-10 wait for people \(entries: 2, open conflicts: 0\)"):
+    with pytest.raises(StaleError, match=r"0 min of 2025-10 wait for people \(entries: 2, open conflicts: 0\)"):
         periods.close(runtime, ADMIN, OCTOBER)
     books.state(date(2025, 10, 1), waiting=(15,))
-    with pytest.raises(StaleError, match=r"15 minutes of 2025-10 wait for people \(entries: 1, open conflicts: 0\)"):
+    with pytest.raises(StaleError, match=r"15 min of 2025-10 wait for people \(entries: 1, open conflicts: 0\)"):
         periods.close(runtime, ADMIN, OCTOBER)
     head = world.value("SELECT hash FROM sync.audit_logs ORDER BY id DESC LIMIT 1")
     period = periods.close(runtime, ADMIN, OCTOBER, with_waiting=True)

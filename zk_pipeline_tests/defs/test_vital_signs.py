@@ -120,11 +120,11 @@ def test_what_is_wrong_is_told_by_all_and_once(
 def test_a_run_that_waits_behind_a_working_one_is_not_stuck(scene: Scene) -> None:
     working = scene.run(dg.DagsterRunStatus.STARTED, timedelta(minutes=40))
     scene.run(dg.DagsterRunStatus.QUEUED, timedelta(minutes=39))
-    assert scene.findings()["queue of runs"].level is Level.PASS
+    assert scene.findings()["Queue of runs"].level is Level.PASS
     scene.instance.report_run_canceled(working)
-    assert scene.findings()["queue of runs"].level is Level.PASS, "its turn has just come"
+    assert scene.findings()["Queue of runs"].level is Level.PASS, "its turn has just come"
     scene.in_dagster(f"UPDATE runs SET end_time = end_time - 360 WHERE run_id = '{working.run_id}'")
-    assert scene.findings()["queue of runs"].level is Level.FAIL
+    assert scene.findings()["Queue of runs"].level is Level.FAIL
 
 
 @pytest.mark.usefixtures("prompt")
@@ -139,7 +139,7 @@ def test_a_database_that_is_down_is_told_past_the_book_once_for_each_outage(scen
                 answer = client.get(health.PATH)
                 assert (answer.json()["status"], answer.json()["database"]) == ("fail", "fail")
                 assert metric(client, "database") == 2
-                assert scene.findings()["database"].level is Level.FAIL
+                assert scene.findings()["Database"].level is Level.FAIL
                 assert wait_until(lambda: len(receiver.messages) == 2 * outage - 1, 90)  # noqa: B023
                 time.sleep(3 * PROMPT)  # Nothing more may come.
             assert wait_until(lambda: client.get(health.PATH).status_code == 200, 90)
@@ -160,7 +160,7 @@ def test_a_full_disk_is_told(scene: Scene, receiver: Receiver, tmp_path: Path, m
             assert str(disk) not in client.get(health.PATH).text, "health is for everybody"
             assert metric(client, "disk") == 2
             assert not scene.report().ok
-            assert str(disk) in scene.findings()["disk space"].text
+            assert str(disk) in scene.findings()["Disk space"].text
             assert wait_until(lambda: receiver.titles == ["zk_pipeline: Disk space: fails"], 90)
             filler.unlink()
             assert wait_until(lambda: receiver.titles[1:] == ["zk_pipeline: Disk space: good again"], 90)

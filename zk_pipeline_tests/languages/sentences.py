@@ -32,6 +32,9 @@ _NAMED = re.compile(r"\{\w*\}")
 _WORD = re.compile(r"[A-Za-zÀ-ÿ]{2,}")
 
 
+_NAMES_A_CHECK = re.compile(r"\b(Finding|DoctorSection|Examination|checks\.(passed|warned|failed))$")
+
+
 def template_of(node: ast.expr) -> str | None:
     """The text of a string or f-string with `{}` for each value; `None` if it is neither."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -109,6 +112,19 @@ def _sentences() -> Iterator[tuple[str, str]]:
             texts.visit(ast.parse(file.read_text()))
             for template in dict.fromkeys(texts.found):
                 yield place, template.strip()
+
+
+@cache
+def check_names() -> set[str]:
+    """What the doctor and the tests of a connector call their checks, and the groups of them."""
+    found = set[str]()
+    for file in (*ROOT.glob("observe/doctor/*.py"), *ROOT.glob("connectors/*/validation.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "subject":
+                found.add(template_of(node.value) or "")
+            elif isinstance(node, ast.Call) and node.args and _NAMES_A_CHECK.search(ast.unparse(node.func)):
+                found.add(template_of(node.args[0]) or "")
+    return found - {""}
 
 
 @cache

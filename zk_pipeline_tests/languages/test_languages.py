@@ -9,8 +9,9 @@ import typer
 
 from zk_pipeline.cli.app import app
 from zk_pipeline.defs.run_launcher import DIED
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.languages import SLOT, Language, translated
-from zk_pipeline_tests.languages.sentences import everything, help_texts, sentences
+from zk_pipeline_tests.languages.sentences import check_names, everything, help_texts, sentences
 
 OTHERS = [Language.GERMAN, Language.FRENCH]
 
@@ -48,6 +49,17 @@ def test_every_sentence_for_people_is_translated(language: Language) -> None:
         if _SENTENCE.fullmatch(template) and template not in known and template not in UNTRANSLATED
     ]
     assert not missing, f"Add these to zk_pipeline/languages/{language}.json"
+
+
+SYSTEMS = {"Kimai", "PostgreSQL", "Tags", "Webhook", "Zammad"}
+"""Names of checks that are the same in each language."""
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_each_check_and_what_it_came_to_has_a_name(language: Language) -> None:
+    names = check_names() | {level.value for level in Level}
+    assert {"Clocks", "secrets", "tracking mode"} <= names
+    assert not names - catalog(language).keys() - SYSTEMS
 
 
 @pytest.mark.parametrize("language", OTHERS)

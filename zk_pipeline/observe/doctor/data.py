@@ -104,7 +104,7 @@ def examine_signs(installation: Installation) -> Iterator[Finding]:
     """Everything in `/api/health`, with details."""
     with measure_once(installation.runtime) as signs:
         for sign in signs:
-            yield Finding(sign.title.lower(), sign.level, sign.sentence, sign.remedy)
+            yield Finding(sign.title, sign.level, sign.sentence, sign.remedy)
     yield _sizes(installation)
 
 

@@ -211,12 +211,12 @@ def _findings(examination: Examination, installation: Installation) -> Iterator[
         yield from examination.look(installation)
     except UnreachableError as missing:
         text = f"Not checked, because {missing.system} cannot be reached."
-        yield Finding(examination.name.lower(), Level.WARN, text, f"See {missing.system} above.")
+        yield Finding(examination.name, Level.WARN, text, f"See {missing.system} above.")
     except (ConnectorError, *_EXPLAINED) as error:
-        yield finding_of(examination.name.lower(), error)
+        yield finding_of(examination.name, error)
     except Exception as error:  # noqa: BLE001 (becomes a finding, and the others continue)
         _log.debug("The check of %s failed unexpectedly.", examination.name, exc_info=True)
-        yield _unexpected(examination.name.lower(), error)
+        yield _unexpected(examination.name, error)
 
 
 def _unexpected(name: str, error: Exception) -> Finding:

@@ -57,7 +57,7 @@ def test_it_changes_nothing_in_either_system(doctor: Doctor, sandbox: Sandbox):
 def test_for_people_it_shows_what_passes_in_one_line_and_the_rest_with_its_fix(zk: Zk):
     lines = zk("doctor").stdout.splitlines()
     assert "pass  Kimai        14 of 14 pass" in lines
-    at = lines.index("        warn dagster's daemons: The daemon has never run: nothing starts by itself.")
+    at = lines.index("        warn Dagster's daemons: The daemon has never run: nothing starts by itself.")
     assert lines[at + 1].strip() == "→ Start everything: zk up"
     assert not any("        pass" in line for line in lines)
 
@@ -70,9 +70,9 @@ def test_an_unreachable_kimai_fails_once_and_the_others_go_on(doctor: Doctor):
     told = doctor(ZK_KIMAI_URL=NOWHERE)
     assert told.exit_code == 1
     assert told.failed() == {"Kimai"}
-    assert told.finding("Vital signs", "kimai")["level"] == "warn", "it is away for seconds"
+    assert told.finding("Vital signs", "Kimai")["level"] == "warn", "it is away for seconds"
     assert "No connection to the server." in told.finding("Kimai", "version")["text"]
-    assert told.finding("Tags", "tags")["text"] == "Not checked, because Kimai cannot be reached."
+    assert told.finding("Tags", "Tags")["text"] == "Not checked, because Kimai cannot be reached."
     assert told.level("Unit") == "pass"
     assert [row["level"] for row in told.section("Clocks")] == ["pass", "pass", "warn"]
 
@@ -80,8 +80,8 @@ def test_an_unreachable_kimai_fails_once_and_the_others_go_on(doctor: Doctor):
 def test_an_unreachable_zammad_fails_once_and_the_others_go_on(doctor: Doctor):
     told = doctor(ZK_ZAMMAD_URL=NOWHERE)
     assert (told.exit_code, told.failed()) == (1, {"Zammad"})
-    assert told.finding("Vital signs", "zammad")["level"] == "warn", "it is away for seconds"
-    assert told.finding("Unit", "unit")["text"] == "Not checked, because Zammad cannot be reached."
+    assert told.finding("Vital signs", "Zammad")["level"] == "warn", "it is away for seconds"
+    assert told.finding("Unit", "Unit")["text"] == "Not checked, because Zammad cannot be reached."
     assert told.level("Tags") == "pass"
     assert told.finding("Time zones", "service account")["level"] == "pass"
 
@@ -137,7 +137,7 @@ def test_a_missing_permission_is_named(doctor: Doctor, sandbox: Sandbox):
 def test_without_connectors_it_says_how_to_set_them(homes: Homes, sandbox: Sandbox):
     told = Doctor(Zk(homes.new()))(ZK_ZAMMAD_URL="", ZK_ZAMMAD_TOKEN="", ZK_KIMAI_URL="", ZK_KIMAI_TOKEN="")
     assert told.failed() == {"Zammad", "Kimai"}
-    assert told.finding("Zammad", "zammad")["remedy"].startswith("Set ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN")
+    assert told.finding("Zammad", "Zammad")["remedy"].startswith("Set ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN")
 
 
 def test_agents_in_another_zone_are_named(doctor: Doctor, zk_home: Home):
@@ -190,7 +190,7 @@ def test_tokens_of_another_key_fail_and_nothing_else_breaks(doctor: Doctor):
     assert told.failed() == {"Zammad", "Kimai", "Settings"}
     finding = told.finding("Settings", "encryption")
     assert finding["text"] == "The tokens of zammad, kimai cannot be decrypted with ZK_ENCRYPTION_KEY."
-    assert told.finding("Tags", "tags")["level"] == "warn"
+    assert told.finding("Tags", "Tags")["level"] == "warn"
 
 
 def test_tokens_of_a_lost_key_do_not_matter_where_the_environment_holds_others(doctor: Doctor):
@@ -219,7 +219,7 @@ def test_a_broken_examination_is_a_finding_and_the_others_go_on(doctor: Doctor, 
     told = doctor()
     assert told.exit_code == 1
     assert "Mappings" in told.failed()
-    assert "The check failed with ProgrammingError" in told.finding("Mappings", "mappings")["text"]
+    assert "The check failed with ProgrammingError" in told.finding("Mappings", "Mappings")["text"]
     assert told.level("Clocks") == "pass"
 
 

@@ -131,7 +131,7 @@ def test_a_dead_daemon_ends_the_doctor_with_1(doctor: Doctor, ago: float, code: 
         for daemon in instance.get_required_daemon_types():
             instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - ago, daemon, "this"))
     told = doctor()
-    assert (told.exit_code, told.finding("Vital signs", "dagster's daemons")["level"]) == (code, level)
+    assert (told.exit_code, told.finding("Vital signs", "Dagster's daemons")["level"]) == (code, level)
     assert told.report["ok"] is (code == 0)
 
 
