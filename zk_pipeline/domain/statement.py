@@ -1,6 +1,6 @@
 """The statement of a month: where every minute of every customer went, and whether everything adds up."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -65,7 +65,7 @@ Row = TypeVar(
 
 @dataclass(frozen=True, slots=True)
 class CustomerStatement:
-    """The part of a statement about one customer."""
+    """The part of a statement about one customer. `has_namesake`: another one in it has the same name."""
 
     customer: StatementCustomer
     lines: tuple[StatementLine, ...]
@@ -76,6 +76,12 @@ class CustomerStatement:
     money: tuple[Money, ...] = ()
     items: tuple[StatementItem, ...] = ()
     adjustments: tuple[AdjustmentLine, ...] = ()
+    has_namesake: bool = False
+
+    @property
+    def name(self) -> str:
+        """The customer's name, with the number where another has the same one; empty if nobody is meant."""
+        return str(self.customer) if self.has_namesake else self.customer.name
 
     @property
     def kimai_in_all(self) -> Decimal:
@@ -181,6 +187,7 @@ def statement_of(
     of_conflicts, of_beside, of_money = _by_customer(conflicts), _by_customer(beside), _by_customer(money)
     of_items, of_adjustments = _by_customer(items), _by_customer(adjustments)
     customers = {*of_lines, *of_gaps, *of_conflicts, *of_beside, *of_items, *of_adjustments}
+    names = Counter(fold(customer.name) for customer in customers)
     accounts = tuple(
         CustomerStatement(
             customer,
@@ -192,6 +199,7 @@ def statement_of(
             tuple(of_money[customer]),
             tuple(sorted(of_items[customer], key=_in_order)),
             tuple(sorted(of_adjustments[customer], key=lambda row: (row.elsewhere, row.day, row.id))),
+            has_namesake=names[fold(customer.name)] > 1,
         )
         for customer in sorted(customers, key=_by_name)
     )
@@ -230,7 +238,7 @@ def minutes_per_day(statement: Statement) -> list[DayMinutes]:
 def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> list[CustomerShare]:
     """Who booked the minutes of these days: up to `most` customers, the largest first, then all others as one."""
     booked = [
-        (account.customer, {row.day: row.zammad for row in account.days})
+        (StatementCustomer(account.name, account.customer.id), {row.day: row.zammad for row in account.days})
         for account in statement.accounts
         if account.days
     ]

@@ -154,6 +154,9 @@ def test_customers_of_one_name_are_told_apart_by_number() -> None:
     with pytest.raises(CustomerError, match=r"Meyer KG \(9\), Meyer KG \(10\)"):
         of_customer(statement, "meyer kg")
     assert len(of_customer(statement, "10").accounts) == 1
+    alone = statement_of(MONTH, [line(StatementCustomer("Meyer KG", 9)), line(StatementCustomer("Meier KG", 10))])
+    assert [account.name for account in statement.accounts] == ["Meyer KG (9)", "Meyer KG (10)"]
+    assert [account.name for account in alone.accounts] == ["Meier KG", "Meyer KG"]
 
 
 def test_the_minutes_of_a_day_are_those_of_all_customers() -> None:

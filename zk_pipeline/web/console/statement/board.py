@@ -158,7 +158,7 @@ class Board:
         self._versions.set_visibility(view.closed)
         self._months.set_options({month: self._visit.words.month(month) for month in view.months}, value=view.month)
         accounts = view.statement.accounts if view.statement else ()
-        names = {account.customer: figures.customer_name(self._visit.words, account.customer) for account in accounts}
+        names = {account.customer: figures.customer_name(self._visit.words, account) for account in accounts}
         self._customers.set_options({None: self._visit.words("all"), **names}, value=view.customer)
 
     def _freshness(self, shown: Statement) -> None:

@@ -97,7 +97,7 @@ def _review_cells(visit: Visit, account: CustomerStatement, listed: Listed) -> l
     found = listed.reviews.get(account.customer)
     if found is None:
         return ["", ""]
-    return [lambda: _show_change(visit.words, found.change), lambda: _show_review(visit, found, listed)]
+    return [lambda: _show_change(visit.words, found.change), lambda: _show_review(visit, found, listed, account)]
 
 
 def _show_change(words: Words, change: MonthChange) -> None:
@@ -121,10 +121,10 @@ def signed(text: str) -> str:
     return text if text.startswith("\N{MINUS SIGN}") else f"+{text}"
 
 
-def _show_review(visit: Visit, found: CustomerReview, listed: Listed) -> None:
+def _show_review(visit: Visit, found: CustomerReview, listed: Listed, account: CustomerStatement) -> None:
     """The tick of an operator, who looked at it, and whether its time changed since."""
     words = visit.words
-    name = words("month.reviewed.of", customer=figures.customer_name(words, found.customer))
+    name = words("month.reviewed.of", customer=figures.customer_name(words, account))
     by = ""
     if found.reviewed_at is not None:
         key = "month.reviewed.by" if found.holds else "month.reviewed.lapsed"
@@ -146,4 +146,4 @@ def _show_review(visit: Visit, found: CustomerReview, listed: Listed) -> None:
 def _open_button(visit: Visit, statement: Statement, account: CustomerStatement, open_one: Open) -> None:
     alone = replace(statement, accounts=(account,))
     show_it = visit.act(Role.VIEWER, lambda: open_one(alone, account))
-    widgets.open_button(figures.customer_name(visit.words, account.customer), show_it)
+    widgets.open_button(figures.customer_name(visit.words, account), show_it)

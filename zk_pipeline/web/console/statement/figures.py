@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from zk_pipeline.billing.files.style import DocumentStyle, document_style
-from zk_pipeline.domain.statement import Amounts, StatementCustomer
+from zk_pipeline.domain.statement import Amounts, CustomerStatement, StatementCustomer
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column
@@ -20,8 +20,8 @@ _TITLES = {"waiting": "waits"}
 """Amounts whose column needs a key of its own, since a verdict has theirs."""
 
 
-def customer_name(words: Words, customer: StatementCustomer) -> str:
-    """A customer's name."""
+def customer_name(words: Words, customer: StatementCustomer | CustomerStatement) -> str:
+    """A customer's name; of a part of a statement with the number where another customer there has the same name."""
     return customer.name or words("statement.nobody")
 
 

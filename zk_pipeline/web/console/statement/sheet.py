@@ -180,7 +180,7 @@ def show_account(visit: Visit, statement: Statement, account: CustomerStatement)
 def open_dialog(visit: Visit, statement: Statement, account: CustomerStatement, listed: Listed) -> None:
     """The same in a dialog, from the list of all customers; `statement` is about this one alone."""
     words = visit.words
-    title = f"{figures.customer_name(words, account.customer)} · {words.month(statement.month)}"
+    title = f"{figures.customer_name(words, account)} · {words.month(statement.month)}"
     with widgets.dialog(title, words("close"), wide=True):
         equation(visit, statement)
         money_of(visit, statement)
