@@ -116,7 +116,7 @@ class Cards:
         under_way = loaded.decided + sum(row.conflicts for row in loaded.found if row not in waiting)
         self._progress(under_way, loaded.carried_out, loaded.deciders)
         if not waiting:
-            if loaded.plans is None and not loaded.held and not loaded.money:
+            if loaded.plans is None and not loaded.held:
                 widgets.empty(words("todo.none"), words("todo.none.hint"))
             return
         for cause in waiting:

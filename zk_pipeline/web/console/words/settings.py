@@ -81,9 +81,9 @@ WORDS = {
     ),
     "letterhead.footer": ("At the foot of each page", "Unten auf jeder Seite", "Au bas de chaque page"),
     "letterhead.logo": (
-        "The logo is a file that whoever runs the server names (ZK_STATEMENT_LOGO).",
-        "Das Logo ist eine Datei, die der Betreiber des Servers angibt (ZK_STATEMENT_LOGO).",
-        "Le logo est un fichier indiqué par l'exploitant du serveur (ZK_STATEMENT_LOGO).",
+        "The logo is a file on the server, which whoever runs it names.",
+        "Das Logo ist eine Datei auf dem Server, die dessen Betreiber angibt.",
+        "Le logo est un fichier indiqué par l'exploitant du serveur.",
     ),
     "letterhead.preview": ("Preview as PDF", "Vorschau als PDF", "Aperçu en PDF"),
     "letterhead.saved": ("The letterhead is saved.", "Der Briefkopf ist gespeichert.", "L'en-tête est enregistré."),
