@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 
+from sqlalchemy import Connection
+
 from zk_pipeline.billing.files import FileFormat, render
 from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.periods import month_of
@@ -27,9 +29,7 @@ class Letterhead:
 def read(runtime: Runtime) -> Letterhead:
     """The texts in use: those that were set, else the environment's."""
     with runtime.database.transaction() as connection:
-        stored = stored_settings.load(connection)
-    default = of_environment(runtime)
-    return replace(default, **{name: stored[_key(name)] for name in asdict(default) if _key(name) in stored})
+        return _in_use(connection, of_environment(runtime))
 
 
 def of_environment(runtime: Runtime) -> Letterhead:
@@ -43,13 +43,15 @@ def change(runtime: Runtime, actor: Actor, wanted: Letterhead) -> None:
     for name, value in asdict(wanted).items():
         if len(value) > LONGEST:
             raise OperationError(f"Shorten the text: at most {LONGEST} characters.", name)
-    before, default = read(runtime), asdict(of_environment(runtime))
-    if wanted == before:
-        return
+    default = of_environment(runtime)
     with runtime.database.transaction() as connection:
         stored_settings.lock(connection)
+        before = _in_use(connection, default)
+        if wanted == before:
+            return
         for name, value in asdict(wanted).items():
-            stored_settings.save(connection, _key(name), None if value == default[name] else value, actor.name)
+            kept = None if value == getattr(default, name) else value
+            stored_settings.save(connection, _key(name), kept, actor.name)
         detail = {"before": asdict(before), "after": asdict(wanted)}
         audit.append(connection, [actor.audit_event("letterhead.set", "letterhead", detail)])
 
@@ -63,6 +65,11 @@ def preview(style: DocumentStyle, today: date) -> bytes:
     """A service record of this month in this style, about a customer without time."""
     nobody = CustomerStatement(StatementCustomer(style.word("column.customer").capitalize()), ())
     return render(Statement(month_of(today), (nobody,)), FileFormat.PDF, style)
+
+
+def _in_use(connection: Connection, default: Letterhead) -> Letterhead:
+    stored = stored_settings.load(connection)
+    return replace(default, **{name: stored[_key(name)] for name in asdict(default) if _key(name) in stored})
 
 
 def _key(name: str) -> str:

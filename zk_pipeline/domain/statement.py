@@ -187,7 +187,6 @@ def statement_of(
     of_conflicts, of_beside, of_money = _by_customer(conflicts), _by_customer(beside), _by_customer(money)
     of_items, of_adjustments = _by_customer(items), _by_customer(adjustments)
     customers = {*of_lines, *of_gaps, *of_conflicts, *of_beside, *of_items, *of_adjustments}
-    names = Counter(fold(customer.name) for customer in customers)
     accounts = tuple(
         CustomerStatement(
             customer,
@@ -199,11 +198,16 @@ def statement_of(
             tuple(of_money[customer]),
             tuple(sorted(of_items[customer], key=_in_order)),
             tuple(sorted(of_adjustments[customer], key=lambda row: (row.elsewhere, row.day, row.id))),
-            has_namesake=names[fold(customer.name)] > 1,
         )
         for customer in sorted(customers, key=_by_name)
     )
-    return Statement(month, accounts)
+    return Statement(month, with_namesakes(accounts))
+
+
+def with_namesakes(accounts: Sequence[CustomerStatement]) -> tuple[CustomerStatement, ...]:
+    """The parts of a statement, each of which knows whether another one's customer has the same name."""
+    names = Counter(fold(account.customer.name) for account in accounts)
+    return tuple(replace(one, has_namesake=names[fold(one.customer.name)] > 1) for one in accounts)
 
 
 def of_customer(statement: Statement, wanted: str) -> Statement:
@@ -238,12 +242,10 @@ def minutes_per_day(statement: Statement) -> list[DayMinutes]:
 def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> list[CustomerShare]:
     """Who booked the minutes of these days: up to `most` customers, the largest first, then all others as one."""
     booked = [
-        (StatementCustomer(account.name, account.customer.id), {row.day: row.zammad for row in account.days})
-        for account in statement.accounts
-        if account.days
+        (account.name, {row.day: row.zammad for row in account.days}) for account in statement.accounts if account.days
     ]
     booked.sort(key=lambda one: -sum(one[1].values(), ZERO))
-    shares = [CustomerShare(customer, tuple(of_day.get(day, ZERO) for day in days)) for customer, of_day in booked]
+    shares = [CustomerShare(name, tuple(of_day.get(day, ZERO) for day in days)) for name, of_day in booked]
     if len(shares) <= most:
         return shares
     others = (sum(minutes, ZERO) for minutes in zip(*(share.minutes for share in shares[most:]), strict=True))

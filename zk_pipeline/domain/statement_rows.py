@@ -266,7 +266,7 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class CustomerShare:
-    """What one customer, or `None` for all others together, booked on each of some days, in minutes."""
+    """What the customer of this name, or `None` for all others together, booked on each of some days, in minutes."""
 
-    customer: StatementCustomer | None
+    name: str | None
     minutes: tuple[Decimal, ...]

@@ -13,7 +13,7 @@ from zk_pipeline.domain.records import Invoice, InvoiceReading, Timesheet, Windo
 from zk_pipeline.domain.statement_rows import Money, StatementCustomer
 from zk_pipeline.store.database import among, upsert
 from zk_pipeline.store.raw_tables import accepted_differences, invoice_checks, invoice_readings, invoices
-from zk_pipeline.store.tables import locked_timesheets, users
+from zk_pipeline.store.tables import locked_timesheets
 
 # Queries on the target's invoices, and on whether they could be read.
 
@@ -126,12 +126,9 @@ def save_checks(connection: Connection, connector: str, found: Iterable[Comparis
 def checks(connection: Connection, connector: str) -> list[Comparison]:
     """The last comparisons; empty before the first."""
     of_account = (invoice_checks.c[name] == accepted_differences.c[name] for name in ("connector", *_ACCOUNT))
-    actor = accepted_differences.c.accepted_by
-    by = func.coalesce(func.nullif(users.c.name, ""), users.c.email, actor).label("accepted_by")
-    query = select(invoice_checks, accepted_differences.c.difference, by, accepted_differences.c.reason).select_from(
-        invoice_checks.outerjoin(accepted_differences, and_(*of_account)).outerjoin(
-            users, func.concat("user:", users.c.id) == actor
-        )
+    accepted = (accepted_differences.c[name] for name in ("difference", "accepted_by", "reason"))
+    query = select(invoice_checks, *accepted).select_from(
+        invoice_checks.outerjoin(accepted_differences, and_(*of_account))
     )
     query = query.where(invoice_checks.c.connector == connector)
     found: list[Comparison] = []

@@ -213,9 +213,9 @@ def test_a_filter_decides_about_each_that_it_names(month: Zk) -> None:
 def test_more_than_an_hour_is_left_out_with_a_reason_listed_and_brought_back(month: Zk) -> None:
     rows = listed(month, "--reason", "unmapped_user")
     refused = month("conflicts", "resolve", "--reason", "unmapped_user", "ignore", "--yes")
-    minutes = f"{sum((Decimal(row['minutes']) for row in rows), Decimal(0)).normalize():f}"
+    time = hours(sum((Decimal(row["minutes"]) for row in rows), Decimal(0)))
     assert refused.exit_code == 1
-    assert f"Say why (--why, why): {minutes} minutes would not be billed." in refused.stderr
+    assert f"Say why (--why, why): {time} would not be billed." in refused.stderr
     long = next(row for row in rows if Decimal(row["minutes"]) > 60)
     assert month("conflicts", "resolve", str(long["id"]), "ignore").exit_code == 1
     short = next(row for row in rows if Decimal(row["minutes"]) <= 60)

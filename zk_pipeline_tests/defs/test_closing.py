@@ -262,7 +262,7 @@ def test_closing_is_audited_and_needs_a_balanced_statement(books: Books) -> None
     with pytest.raises(StaleError, match="There is no statement yet"):
         periods.close(runtime, ADMIN, OCTOBER)
     books.state(date(2025, 10, 1), unexplained=(1, -1))
-    with pytest.raises(StaleError, match="2 minutes of 2025-10 are unexplained"):
+    with pytest.raises(StaleError, match="2 min of 2025-10 are unexplained"):
         periods.close(runtime, ADMIN, OCTOBER)
     books.state(date(2025, 10, 1), waiting=(60, -60))
     with pytest.raises(StaleError, match=r"0 min of 2025-10 wait for people \(entries: 2, open conflicts: 0\)"):

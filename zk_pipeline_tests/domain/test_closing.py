@@ -14,6 +14,7 @@ from zk_pipeline.domain.periods import (
     billed_tag,
     booking_day,
     closing_obstacles,
+    in_hours,
     is_billed,
     last_day,
     month_name,
@@ -119,3 +120,20 @@ def test_an_adjustment_is_booked_today_or_on_the_first_open_day_after_it(closed:
 def test_where_everything_is_closed_nothing_is_booked() -> None:
     with pytest.raises(MonthError, match="ZK_LOCKED_BEFORE"):
         booking_day(TODAY, lambda _: True)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [
+        ("0", "0 min"),
+        ("0.25", "0.25 min"),
+        ("59.75", "59.75 min"),
+        ("60", "1 h 00"),
+        ("119.5", "2 h 00"),
+        ("5463.25", "91 h 03"),
+        ("-90", "-1 h 30"),
+        ("-7.50", "-7.5 min"),
+    ],
+)
+def test_an_amount_in_a_sentence_is_exact_below_an_hour_and_then_to_the_minute(minutes: str, text: str) -> None:
+    assert in_hours(Decimal(minutes)) == text

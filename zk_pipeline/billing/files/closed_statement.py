@@ -16,6 +16,7 @@ from zk_pipeline.domain.statement import (
     Statement,
     StatementCustomer,
     StatementLine,
+    with_namesakes,
 )
 from zk_pipeline.domain.statement_rows import AdjustmentLine, AdjustmentRow, ItemRow, OtherTime, StatementItem
 
@@ -62,7 +63,8 @@ def statement_from_closing(content: Mapping[str, Any]) -> Statement:
     accounts = TypeAdapter(list[AccountView]).validate_python(
         [{**account, "conflicts": {}, "credits_open": 0} for account in content["customers"]]
     )
-    return Statement(parse_month(content["month"]), tuple(_account(account, older=older) for account in accounts))
+    parts = [_account(account, older=older) for account in accounts]
+    return Statement(parse_month(content["month"]), with_namesakes(parts))
 
 
 def without_invoicing(line: StatementLine) -> StatementLine:

@@ -200,7 +200,7 @@ def test_a_month_with_a_question_is_a_draft_that_names_its_minutes(months: Marts
         == "Open conflicts: 1 \N{MULTIPLICATION SIGN} Marker duplicated (30 min)."
     )
     standing = periods.closing_state(months.runtime, "2025-10")
-    assert any("open conflicts: 1 about 30 minutes" in text for text in standing.objections), standing.objections
+    assert any("open conflicts: 1 (30 min)" in text for text in standing.objections), standing.objections
 
 
 def test_the_check_names_what_did_not_come_from_a_ticket(months: Marts, found: dict[str, Statement]) -> None:

@@ -97,7 +97,7 @@ def test_more_than_an_hour_is_left_out_with_a_reason_and_listed_until_it_is_brou
     with database.transaction() as connection:
         connection.execute(text("UPDATE sync.reconciliation_results SET minutes = 90"))
     row = conflict_of(operator, UNMAPPED)
-    refused(decide(operator, row, "ignore"), 409, "Say why (--why, why): 90 minutes would not be billed.")
+    refused(decide(operator, row, "ignore"), 409, "Say why (--why, why): 1 h 30 would not be billed.")
     assert decide(operator, row, "ignore", why="Goodwill").status_code == 200
     (left,) = operator.get(PATH, params={"resolution_status": "left_out"}).json()["items"]
     assert (left["source_id"], left["decision_why"]) == (UNMAPPED, "Goodwill")
@@ -309,7 +309,7 @@ def test_a_filter_is_decided_by_the_digest_of_its_preview(operator: httpx.Client
     preview = operator.post(f"{PATH}/decisions/preview", json=wanted).json()
     assert preview["left_out"] == "75.0000"
     asked = {**wanted, "digest": preview["digest"]}
-    refused(operator.post(f"{PATH}/decisions", json=asked), 409, "75 minutes would not be billed.")
+    refused(operator.post(f"{PATH}/decisions", json=asked), 409, "1 h 15 would not be billed.")
     answer = operator.post(f"{PATH}/decisions", json={**asked, "why": "Goodwill"}).json()
     assert (len(answer["decided"]), answer["left"]) == (2, [])
 

@@ -23,6 +23,12 @@ COPIES = """
         jsonb_populate_record(line, jsonb_build_object('agent', 'A', 'activity', to_char(number, '"Copy "FM00'))) copied
     WHERE line.ctid = (SELECT min(ctid) FROM marts.statement_lines WHERE customer = :name)
 """
+NAMESAKE = """
+    INSERT INTO marts.statement_lines
+    SELECT copied.* FROM marts.statement_lines line,
+        jsonb_populate_record(line, jsonb_build_object('customer_id', 9999)) copied
+    WHERE line.ctid = (SELECT min(ctid) FROM marts.statement_lines WHERE customer = :name)
+"""
 BACK = "ALTER TABLE IF EXISTS marts.statement_lines_put_aside RENAME TO statement_lines"
 
 
@@ -51,6 +57,26 @@ def long(made: None, site: Site) -> Iterator[None]:
     yield
     with site.database.transaction() as connection:
         connection.execute(text("DELETE FROM marts.statement_lines WHERE activity LIKE 'Copy __'"))
+
+
+@pytest.fixture
+def namesake(made: None, site: Site) -> Iterator[None]:
+    """Another customer of Kimai with the name of one of the month, and a line of its own."""
+    del made
+    with site.database.transaction() as connection:
+        connection.execute(text(NAMESAKE), {"name": NAME})
+    yield
+    with site.database.transaction() as connection:
+        connection.execute(text("DELETE FROM marts.statement_lines WHERE customer_id = 9999"))
+
+
+@pytest.mark.usefixtures("namesake")
+def test_customers_of_one_name_are_told_apart_by_their_numbers(visit: Visit):
+    page = visit(Role.VIEWER).open("/statement")
+    expect(page.get_by_role("button", name=f"{NAME} (9999)")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile(rf"{re.escape(NAME)} \(\d+\)"))).to_have_count(2)
+    page.get_by_role("combobox", name="Customer").click()
+    expect(page.get_by_role("option", name=f"{NAME} (9999)", exact=True)).to_be_visible()
 
 
 def pick(page: Page, customer: str) -> None:

@@ -117,7 +117,7 @@ class Cards:
         self._progress(under_way, loaded.carried_out, loaded.deciders)
         if not waiting:
             if loaded.plans is None and not loaded.held:
-                widgets.empty(words("todo.none"), words("todo.none.hint"))
+                widgets.empty(words("todo.none.bookings" if loaded.money else "todo.none"), words("todo.none.hint"))
             return
         for cause in waiting:
             self._card(cause, loaded.rows if cause.key == loaded.opened else None)

@@ -28,8 +28,8 @@ def customers(words: Words, statement: Statement) -> None:
     days, title = _days(statement), words("statement.per_customer")
     shares = shares_per_day(statement, days, MOST)
     stack = [
-        Bars(figures.customer_name(words, share.customer), share.minutes, f"series-{number}")
-        if share.customer
+        Bars(share.name or words("statement.nobody"), share.minutes, f"series-{number}")
+        if share.name is not None
         else Bars(words("statement.others"), share.minutes, "line-strong")
         for number, share in enumerate(shares, 1)
     ]

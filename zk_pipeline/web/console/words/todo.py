@@ -51,6 +51,11 @@ WORDS = {
     ),
     "todo.decided_by": ("Decided by {names}.", "Entschieden von {names}.", "Décidé par {names}."),
     "todo.none": ("Nothing waits for you.", "Nichts wartet auf Sie.", "Rien ne vous attend."),
+    "todo.none.bookings": (
+        "No booking waits for you.",
+        "Keine Buchung wartet auf Sie.",
+        "Aucune saisie ne vous attend.",
+    ),
     "todo.none.hint": (
         "What needs you will stand here, by cause.",
         "Was Sie braucht, steht dann hier, nach Ursache.",
