@@ -86,9 +86,9 @@ def show_plan(runtime: Runtime, plan: PlannedWrites) -> None:
 
 def changes_of(runtime: Runtime, differences: Sequence[Mapping[str, tuple[str, str]]]) -> list[str]:
     """What changes by each of these differences, with names for numbers; empty if nothing does."""
-    told = [{"changed": {name: list(both) for name, both in difference.items()}} for difference in differences]
-    names = trail.names(runtime, {mark for detail in told for mark in details.marks_of(detail)})
-    return ["; ".join(value for _, value in details.facts(words(), detail, names)) for detail in told]
+    changes = [{"changed": {name: list(both) for name, both in difference.items()}} for difference in differences]
+    names = trail.names(runtime, {mark for detail in changes for mark in details.marks_of(detail)})
+    return ["; ".join(value for _, value in details.facts(words(), detail, names)) for detail in changes]
 
 
 def headline(report: SyncReport, *, planned_only: bool) -> str:

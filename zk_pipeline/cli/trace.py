@@ -145,7 +145,7 @@ class _Story:
                 called("reason", row["reason"]),
                 row["kimai_id"],
                 called("choice", row["decided"]),
-                self._told({"changed": row["diff"]}),
+                self._in_words({"changed": row["diff"]}),
             )
             for row in self._story["plan"]
         ]
@@ -227,7 +227,7 @@ class _Story:
                 self._person(row["actor"]),
                 called("event", row["event"]),
                 marks.named(self._words, row["subject"], self._names),
-                "(erased)" if row["detail"] is None else self._told(row["detail"]),
+                "(erased)" if row["detail"] is None else self._in_words(row["detail"]),
             )
             for row in self._story["audit"]
         ]
@@ -241,21 +241,21 @@ class _Story:
         return next((text for key in known if (text := self._words.known(key, ""))), name.replace("_", " "))
 
     def _value(self, name: str, value: Any) -> Any:
-        told = details.facts(self._words, {name: value}, self._names) if isinstance(value, int | str | list) else ()
-        return told[0][1] if told else value
+        facts = details.facts(self._words, {name: value}, self._names) if isinstance(value, int | str | list) else ()
+        return facts[0][1] if facts else value
 
-    def _told(self, detail: Fields) -> str:
+    def _in_words(self, detail: Fields) -> str:
         return "\n".join(f"{name}: {value}" for name, value in details.facts(self._words, detail, self._names))
 
     def _changes(self, row: Fields) -> str:
         """What a write changed; all of a time sheet that it created or deleted."""
         before, after = _sheet(row["before"]), _sheet(row["after"])
         if not (before and after):
-            return self._told(before or after)
+            return self._in_words(before or after)
         changed = {
             name: [after.get(name), before.get(name)] for name in TIMESHEET if before.get(name) != after.get(name)
         }
-        return self._told({"changed": changed})
+        return self._in_words({"changed": changed})
 
     def _person(self, mark: str | None) -> str:
         return marks.named(self._words, mark, self._names) if mark else ""

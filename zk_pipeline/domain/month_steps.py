@@ -112,7 +112,7 @@ def _synced(facts: MonthFacts) -> StepState:
 
 
 def _decided(facts: MonthFacts) -> StepState:
-    """What waits is told as Home tells it; questions are told where they are about no booking that waits."""
+    """What waits is counted as on Home; questions only where they are about no booking that waits."""
     if facts.totals.lines is None:
         return StepState(Step.DECIDED, Finding.LATER)
     if facts.waiting:
