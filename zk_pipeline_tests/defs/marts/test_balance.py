@@ -309,7 +309,7 @@ def test_a_minute_that_netting_loses_turns_the_check_red(marts: Marts, month: Mo
     marts.world.execute(change.format("+"), key=key)
     with marts.runtime.database.transaction() as connection:
         assert quality.balance(connection, "zammad", 10).lost_in_netting == 1
-    told = "differ by 1 minutes"
+    told = "differ by 1 min"
     (day,) = marts.rows("SELECT entry_date FROM sync.normalized_entries WHERE source_id = :key", key=key)
     with pytest.raises(StaleError, match=told):
         periods.close(marts.runtime, ADMIN, month_name(day["entry_date"]), with_waiting=True)

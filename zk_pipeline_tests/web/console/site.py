@@ -61,6 +61,10 @@ _open_pages: dict[Page, str] = {}
 _idle_windows: WeakKeyDictionary[Browser, dict[str, list[Page]]] = WeakKeyDictionary()
 SECRET = "zammad-test-key"
 PASSWORD = "correct horse battery"
+CUSTOMER = "Kanzlei Dr. Weiß & Partner"
+CUSTOMER_ID = f"(SELECT id FROM kimai.customers WHERE name = '{CUSTOMER}')"
+"""Its number in Kimai, for SQL. Customers are made by several requests at once, in an order of their own."""
+
 FIRST, LAST = "2025-10-01", "2025-10-03"
 SECONDS_TO_START = 300
 PHONE, DESK = 390, 1280

@@ -11,6 +11,8 @@ from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import (
+    CUSTOMER,
+    CUSTOMER_ID,
     FIRST,
     LAST,
     PHONE,
@@ -35,31 +37,31 @@ READ = """
     FROM unnest(ARRAY['zammad', 'kimai']) AS name
 """
 READ_NOW = "UPDATE sync.sweeps SET complete = true, ended_at = now() WHERE subject = 'tests'"
-# What customer 7 had last month: an hour, like one of its bookings of this month.
+# What the customer had last month: an hour, like one of its bookings of this month.
 BEFORE = (
-    """
+    f"""
     INSERT INTO kimai.timesheets
     SELECT earlier.* FROM kimai.timesheets sheet, jsonb_populate_record(sheet, jsonb_build_object(
         'id', 900002, 'begin_at', '2025-09-10T08:00:00Z')) earlier
-    WHERE sheet.id = (SELECT min(kimai_id) FROM marts.int_entries_named WHERE customer_id = 7 AND minutes_kimai > 0)
+    WHERE sheet.id = (
+        SELECT min(kimai_id) FROM marts.int_entries_named WHERE customer_id = {CUSTOMER_ID} AND minutes_kimai > 0)
     """,
-    """
+    f"""
     INSERT INTO marts.fct_time_entries
     SELECT earlier.* FROM marts.fct_time_entries entry, jsonb_populate_record(entry, jsonb_build_object(
         'entry_key', 'earlier', 'entry_date', '2025-09-10', 'kimai_id', 900002,
         'minutes_kimai', 60)) earlier
     WHERE entry.kimai_id = (
-        SELECT min(kimai_id) FROM marts.int_entries_named WHERE customer_id = 7 AND minutes_kimai > 0)
+        SELECT min(kimai_id) FROM marts.int_entries_named WHERE customer_id = {CUSTOMER_ID} AND minutes_kimai > 0)
     """,
-    """
+    f"""
     INSERT INTO marts.statement_lines
     SELECT earlier.* FROM marts.statement_lines line, jsonb_populate_record(line, jsonb_build_object(
         'month', '2025-09-01', 'minutes_kimai', 60)) earlier
-    WHERE line.ctid = (SELECT min(ctid) FROM marts.statement_lines WHERE customer_id = 7)
+    WHERE line.ctid = (SELECT min(ctid) FROM marts.statement_lines WHERE customer_id = {CUSTOMER_ID})
     """,
 )
 pytestmark = pytest.mark.timeout(400)
-CUSTOMER = "Kanzlei Dr. Weiß & Partner"
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +158,10 @@ def test_a_customer_is_ticked_with_its_change_in_view_and_the_tick_lapses_when_i
     expect(row).to_contain_text("Operator, ")
     expect(tick).to_be_checked()
     expect(tick).to_be_focused()
-    assert site.value("SELECT customer FROM sync.customer_reviews") == "7"
+    assert site.value("SELECT customer FROM sync.customer_reviews") == str(site.value(f"SELECT {CUSTOMER_ID}"))
     more = "UPDATE marts.fct_time_entries SET minutes_kimai = minutes_kimai {} 1 WHERE entry_key = '{}'"
     key = site.value(
-        "SELECT max(entry_key) FROM marts.int_entries_named WHERE customer_id = 7 AND minutes_kimai > 1"
+        f"SELECT max(entry_key) FROM marts.int_entries_named WHERE customer_id = {CUSTOMER_ID} AND minutes_kimai > 1"
         " AND booking_month = '2025-10-01'"
     )
     change(site, more.format("-", key))

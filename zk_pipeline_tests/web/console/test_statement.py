@@ -12,11 +12,21 @@ from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, accessible, below, overflow, violations, zk
+from zk_pipeline_tests.web.console.site import (
+    CUSTOMER,
+    CUSTOMER_ID,
+    FIRST,
+    PHONE,
+    Site,
+    accessible,
+    below,
+    overflow,
+    violations,
+    zk,
+)
 
 MONTH = FIRST[:7]
 HIDDEN = "ALTER TABLE IF EXISTS marts.statement_lines RENAME TO statement_lines_put_aside"
-NAME = "Kanzlei Dr. Weiß & Partner"
 COPIES = """
     INSERT INTO marts.statement_lines
     SELECT copied.* FROM marts.statement_lines line, generate_series(1, 30) number,
@@ -53,7 +63,7 @@ def long(made: None, site: Site) -> Iterator[None]:
     """One customer has thirty lines more, as a large one would have, and the others have what they had."""
     del made
     with site.database.transaction() as connection:
-        connection.execute(text(COPIES), {"name": NAME})
+        connection.execute(text(COPIES), {"name": CUSTOMER})
     yield
     with site.database.transaction() as connection:
         connection.execute(text("DELETE FROM marts.statement_lines WHERE activity LIKE 'Copy __'"))
@@ -64,7 +74,7 @@ def namesake(made: None, site: Site) -> Iterator[None]:
     """Another customer of Kimai with the name of one of the month, and a line of its own."""
     del made
     with site.database.transaction() as connection:
-        connection.execute(text(NAMESAKE), {"name": NAME})
+        connection.execute(text(NAMESAKE), {"name": CUSTOMER})
     yield
     with site.database.transaction() as connection:
         connection.execute(text("DELETE FROM marts.statement_lines WHERE customer_id = 9999"))
@@ -73,10 +83,10 @@ def namesake(made: None, site: Site) -> Iterator[None]:
 @pytest.mark.usefixtures("namesake")
 def test_customers_of_one_name_are_told_apart_by_their_numbers(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")
-    expect(page.get_by_role("button", name=f"{NAME} (9999)")).to_be_visible()
-    expect(page.get_by_role("button", name=re.compile(rf"{re.escape(NAME)} \(\d+\)"))).to_have_count(2)
+    expect(page.get_by_role("button", name=f"{CUSTOMER} (9999)")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile(rf"{re.escape(CUSTOMER)} \(\d+\)"))).to_have_count(2)
     page.get_by_role("combobox", name="Customer").click()
-    expect(page.get_by_role("option", name=f"{NAME} (9999)", exact=True)).to_be_visible()
+    expect(page.get_by_role("option", name=f"{CUSTOMER} (9999)", exact=True)).to_be_visible()
 
 
 def pick(page: Page, customer: str) -> None:
@@ -141,11 +151,11 @@ def test_one_customer_is_picked_and_the_files_are_of_that_customer(visit: Visit)
 @pytest.mark.usefixtures("made")
 def test_a_customer_of_the_list_opens_with_lines_that_add_up_by_the_keyboard_alone(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")
-    opener = page.get_by_role("button", name=NAME)
+    opener = page.get_by_role("button", name=CUSTOMER)
     booked = opener.locator("xpath=ancestor::tr").locator("td[data-label=Booked] [title]").get_attribute("title") or ""
     opener.focus()
     page.keyboard.press("Enter")
-    dialog = accessible(page, NAME)
+    dialog = accessible(page, CUSTOMER)
     lines = dialog.get_by_role("table", name="Agents and activities")
     expect(lines.get_by_role("row").last).to_contain_text("Total")
     assert number(booked) == sum(column(lines, "Booked")[:-1]) == column(lines, "Booked")[-1]
@@ -158,8 +168,8 @@ def test_a_customer_of_the_list_opens_with_lines_that_add_up_by_the_keyboard_alo
 @pytest.mark.usefixtures("made")
 def test_a_customer_opens_with_its_time_sheets_which_add_up_to_what_is_in_kimai(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")
-    page.get_by_role("button", name=NAME).click()
-    dialog = page.get_by_role("dialog", name=NAME)
+    page.get_by_role("button", name=CUSTOMER).click()
+    dialog = page.get_by_role("dialog", name=CUSTOMER)
     items = dialog.get_by_role("table", name="Time by ticket")
     expect(items.get_by_role("row").last).to_contain_text("Total")
     *minutes, total = column(items, "Time")
@@ -172,7 +182,7 @@ def test_a_customer_opens_with_its_time_sheets_which_add_up_to_what_is_in_kimai(
 @pytest.mark.usefixtures("made")
 def test_a_picked_customer_is_shown_with_lines_and_charts_in_the_page(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")
-    pick(page, NAME)
+    pick(page, CUSTOMER)
     lines = page.get_by_role("table", name="Agents and activities")
     expect(lines).to_be_visible()
     page.get_by_text("Show as a table").first.click()
@@ -185,15 +195,16 @@ def test_a_picked_customer_is_shown_with_lines_and_charts_in_the_page(visit: Vis
 def differing(made: None, site: Site) -> Iterator[None]:
     """A customer of whom more was exported than invoiced; and a time sheet that came from no ticket."""
     del made
-    put = """
+    put = f"""
         INSERT INTO kimai.invoice_checks (connector, customer_id, currency, sheets, rates, invoices, invoiced)
-        VALUES ('kimai', 7, 'EUR', 3, 300, '{2025-114}', 100)
+        VALUES ('kimai', {CUSTOMER_ID}, 'EUR', 3, 300, '{{2025-114}}', 100)
     """
-    foreign = """
+    foreign = f"""
         INSERT INTO kimai.timesheets
         SELECT foreign_one.* FROM kimai.timesheets row, jsonb_populate_record(row, jsonb_build_object(
             'id', 900001, 'description', 'Workshop', 'duration_seconds', 5400)) foreign_one
-        WHERE row.id = (SELECT min(kimai_id) FROM marts.int_entries_named WHERE customer_id = 7 AND minutes_kimai > 0)
+        WHERE row.id = (
+            SELECT min(kimai_id) FROM marts.int_entries_named WHERE customer_id = {CUSTOMER_ID} AND minutes_kimai > 0)
     """
     with site.database.transaction() as connection:
         connection.execute(text(put))
@@ -210,21 +221,22 @@ def differing(made: None, site: Site) -> Iterator[None]:
 
 @pytest.mark.usefixtures("differing")
 def test_what_does_not_match_the_invoices_is_a_card_that_an_operator_answers(visit: Visit, site: Site):
-    question = f"{NAME}: 200.00 EUR exported, but not invoiced"
+    question = f"{CUSTOMER}: 200.00 EUR exported, but not invoiced"
     viewer = visit(Role.VIEWER).open("/statement")
     card = viewer.get_by_role("article").filter(has_text=question)
     expect(card).to_contain_text("300.00 EUR are exported and 100.00 EUR invoiced")
     address = card.get_by_role("link", name="Open in Kimai").get_attribute("href") or ""
-    assert address.endswith("/en/admin/customer/7/details")
+    number = site.value(f"SELECT {CUSTOMER_ID}")
+    assert address.endswith(f"/en/admin/customer/{number}/details")
     assert card.get_by_role("button").count() == 0
     credits_open = "SELECT count(*) FROM sync.adjustments WHERE state = 'open' AND minutes < 0"
-    number = viewer.get_by_role("article").count() + site.value(credits_open)
-    counted = re.compile(rf"^{number} questions? about money or invoices\.$")
+    questions = viewer.get_by_role("article").count() + site.value(credits_open)
+    counted = re.compile(rf"^{questions} questions? about money or invoices\.$")
     page = visit(Role.OPERATOR).open("/reconcile")
     expect(page.get_by_text(counted)).to_be_visible()
     page.get_by_role("link", name="Answer in Month").click()
     page.get_by_role("button", name="Accept the difference…").click()
-    dialog = accessible(page, f"Accept the difference of {NAME}")
+    dialog = accessible(page, f"Accept the difference of {CUSTOMER}")
     dialog.get_by_role("button", name="Accept").click()
     expect(below(dialog, "Reason")).to_contain_text("Say why the difference is right")
     dialog.get_by_role("textbox", name="Reason").fill("paid in cash, receipt 114")
@@ -244,8 +256,8 @@ def unpriced(made: None, site: Site) -> Iterator[None]:
     """A customer's billable time sheet has no price, and the amount of another cannot be read."""
     del made
     ids = site.value(
-        "SELECT array_agg(kimai_id) FROM (SELECT kimai_id FROM marts.int_entries_named WHERE customer_id = 7"
-        " AND minutes_kimai > 0 ORDER BY kimai_id LIMIT 2) AS two"
+        "SELECT array_agg(kimai_id) FROM (SELECT kimai_id FROM marts.int_entries_named"
+        f" WHERE customer_id = {CUSTOMER_ID} AND minutes_kimai > 0 ORDER BY kimai_id LIMIT 2) AS two"
     )
     rates = {one: site.value(f"SELECT rate FROM kimai.timesheets WHERE id = {one}") for one in ids}
     put = text("UPDATE kimai.timesheets SET rate = :rate, billable = true WHERE id = :id")
@@ -264,11 +276,11 @@ def test_time_without_an_amount_is_asked_about_beside_the_amounts_of_all(visit: 
     cards = page.get_by_role("article")
     expect(cards).to_have_count(2)
     for card in cards.all():
-        expect(card).to_contain_text(f"{NAME}: ")
+        expect(card).to_contain_text(f"{CUSTOMER}: ")
     assert (cards.last.get_by_role("link").get_attribute("href") or "").endswith("/en/admin/permissions")
     page = visitor.open("/statement")
     amount = {"de-DE": "Betrag", "fr-FR": "Montant", "en-GB": "Amount"}[locale]
-    row = page.get_by_role("row").filter(has_text=NAME).first
+    row = page.get_by_role("row").filter(has_text=CUSTOMER).first
     expect(row.locator(f"td[data-label={amount!r}]")).to_contain_text(re.compile(r"\d+[.,]\d\d EUR"))
     assert violations(page) == []
     assert overflow(page) <= 0
@@ -280,8 +292,8 @@ def test_time_that_did_not_come_from_a_ticket_is_named_and_stands_among_the_time
     told = page.get_by_text("not from a ticket").first
     expect(told).to_contain_text("1 time sheet, 1\u202fh\u202f30, not from a ticket")
     expect(told).to_have_attribute("title", re.compile("1 time sheet, 90 min, not from a ticket"))
-    page.get_by_role("button", name=NAME).click()
-    items = page.get_by_role("dialog", name=NAME).get_by_role("table", name="Time by ticket")
+    page.get_by_role("button", name=CUSTOMER).click()
+    items = page.get_by_role("dialog", name=CUSTOMER).get_by_role("table", name="Time by ticket")
     row = items.get_by_role("row").filter(has_text="Workshop")
     expect(row).to_contain_text("1\u202fh\u202f30")
 
@@ -289,8 +301,8 @@ def test_time_that_did_not_come_from_a_ticket_is_named_and_stands_among_the_time
 @pytest.mark.usefixtures("long")
 def test_many_lines_are_drawn_page_by_page(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")
-    page.get_by_role("button", name=NAME).click()
-    dialog = page.get_by_role("dialog", name=NAME)
+    page.get_by_role("button", name=CUSTOMER).click()
+    dialog = page.get_by_role("dialog", name=CUSTOMER)
     lines = dialog.get_by_role("table", name="Agents and activities")
     expect(lines.get_by_role("row")).to_have_count(1 + 25 + 1)
     expect(lines.get_by_text("Copy 05")).to_be_visible()
@@ -379,8 +391,8 @@ def test_an_open_customer_fits_the_screen_and_is_readable(visit: Visit, site: Si
     visitor = visit(Role.VIEWER, width=width)
     visitor.context.add_cookies([{"name": "zk_theme", "value": theme, "url": site.url}])
     page = visitor.open("/statement")
-    page.get_by_role("button", name=NAME).click()
-    dialog = page.get_by_role("dialog", name=NAME)
+    page.get_by_role("button", name=CUSTOMER).click()
+    dialog = page.get_by_role("dialog", name=CUSTOMER)
     expect(dialog.locator(".zk-chart svg").first).to_be_visible()
     box = dialog.locator(".zk-dialog").bounding_box()
     assert box is not None
