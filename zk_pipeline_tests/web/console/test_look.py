@@ -177,7 +177,7 @@ TITLED_OTHERWISE = {
     "audit.py:_open": "Time sheet created",
     "feedback.py:confirm": "Deactivate: nina@example.com",
     "mappings/forms.py:choose": "Map ",
-    "statement/sheet.py:open_dialog": "NAME",
+    "statement/sheet.py:open_dialog": "CUSTOMER",
 }
 """Dialogs whose title is not a text of the console, and the name by which a test looks at each."""
 
