@@ -58,11 +58,11 @@ def list_credits(runtime: Runtime, month: str = "", *, settled: bool = False) ->
 def settle(runtime: Runtime, actor: Actor, credit_id: int, note: str) -> Credit:
     """Record how a credit was settled. Raises the errors of `identity.actors`."""
     if not note.strip():
-        raise OperationError("Say how the credit was settled: --note is missing.", "note")
+        raise OperationError("Say how the credit was settled: the note is missing.", "note")
     with runtime.database.transaction() as connection:
         row = adjustments.one(connection, credit_id) if credit_id <= LARGEST_ID else None
         if row is None or row.minutes > 0:
-            raise UnknownError(f"Credit {credit_id} does not exist. To list open credits: zk credits.")
+            raise UnknownError(f"Credit {credit_id} does not exist. The list of credits shows the open ones.")
         if row.state != AdjustmentState.OPEN:
             raise StaleError(f"Credit {credit_id} is settled already, by {row.settled_by} ({row.note}).")
         adjustments.settle(connection, credit_id, actor=actor.name, note=note.strip())

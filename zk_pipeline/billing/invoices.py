@@ -133,7 +133,7 @@ def accept(
     `customer` is a name or Kimai's id; `difference` is the one that was shown. Raises the errors of `identity.actors`.
     """
     if not reason.strip():
-        raise OperationError("Say why the difference is right: --reason is missing.", "reason")
+        raise OperationError("Say why the difference is right: the reason is missing.", "reason")
     with runtime.database.transaction() as connection:
         name = active_connectors(connection).target
         row = _matching(_comparisons(connection), customer, currency)
@@ -158,9 +158,7 @@ def amount_given(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation as error:
-        raise OperationError(
-            f"--difference {text!r} is not an amount. Write it as zk invoices shows it: -12.50."
-        ) from error
+        raise OperationError(f"The difference {text!r} is not an amount. Write it like -12.50.") from error
 
 
 def _comparisons(connection: Connection) -> list[InvoiceComparison]:
@@ -199,9 +197,10 @@ def _matching(rows: list[InvoiceComparison], customer: str, currency: str) -> In
     if not found:
         of_currency = f" in {currency}" if currency else ""
         raise UnknownError(
-            f"Nothing was exported or invoiced for a customer {customer!r}{of_currency}. To list them: zk invoices."
+            f"Nothing was exported or invoiced for a customer {customer!r}{of_currency}. The comparison with the "
+            "invoices names all there are."
         )
     if len(found) > 1:
         several = ", ".join(f"{row.customer} ({row.customer_id}) in {row.currency}" for row in found)
-        raise OperationError(f"Give the id, and --currency: {customer!r} could be {several}.")
+        raise OperationError(f"Give the id and the currency: {customer!r} could be {several}.")
     return found[0]

@@ -153,7 +153,7 @@ def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
     """Reopen a closed month, for a reason. Raises `OperationError` without one, `StaleError` if it is open."""
     month = checked_month(name)
     if not reason.strip():
-        raise OperationError("Say why the month is reopened: --reason is missing.", "reason")
+        raise OperationError("Say why the month is reopened: the reason is missing.", "reason")
     with _month_locked(runtime, month) as connection:
         if not periods.reopen(connection, month, actor=actor.name, reason=reason.strip()):
             raise StaleError(f"{month_name(month)} is not closed.")

@@ -43,7 +43,7 @@ def closed_statement(connection: Connection, month: date) -> Statement:
     """
     row, name = periods.last(connection, month), month_name(month)
     if row is None:
-        raise StaleError(f"Leave out --closed to see the current statement: {name} was never closed.")
+        raise StaleError(f"{name} was never closed. Look at its current statement instead.")
     if row.content is None:
         raise StaleError(f"The closing of {name} stored no statement, only its hash {row.statement_hash}.")
     if not _is_intact(row):

@@ -23,7 +23,7 @@ from zk_pipeline.languages import Language, actors
 from zk_pipeline.runtime.links import Links
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.systems import locks_now
-from zk_pipeline.store import booking_decisions, conflicts, ledger, plans, target
+from zk_pipeline.store import booking_decisions, conflicts, ledger, plans, progress, target
 from zk_pipeline.store.conflicts import DecidedError, DecisionError, UnknownConflictError
 from zk_pipeline.store.connectors import ActiveConnectors, active_connectors
 
@@ -349,9 +349,7 @@ def _require_why(connection: Connection, choice: Choice, ids: Collection[int], w
         return
     minutes = lists.minutes_of(connection, active_connectors(connection).source, ids)
     if needs_why(choice, minutes):
-        raise DecisionError(
-            f"Say why (--why, why): {in_hours(minutes)} would not be billed. Up to an hour needs no reason."
-        )
+        raise DecisionError(f"Say why: {in_hours(minutes)} would not be billed. Up to an hour needs no reason.")
 
 
 def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> DecidedConflict:
@@ -379,9 +377,9 @@ def reopen_many(runtime: Runtime, actor: Actor, ids: Collection[int]) -> tuple[U
 
 
 def carried_out_so_far(runtime: Runtime) -> int:
-    """How many of the conflicts are carried out that were decided together with one that is not yet."""
+    """How many conflicts are done of each decision, mapping and other try of which a part is not done yet."""
     with runtime.database.transaction() as connection:
-        return conflicts.carried_out_so_far(connection)
+        return progress.carried_out_so_far(connection)
 
 
 def decide_many(

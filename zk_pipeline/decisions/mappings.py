@@ -228,7 +228,7 @@ def unset(runtime: Runtime, actor: Actor, kind: str, zammad_value: str) -> tuple
         store.lock(connection)
         mapping = vocabulary.stored_for(store.every(connection), kind, zammad_value)
         if mapping is None:
-            sentence = f"{zammad_value[:80]!r} has no {kind} mapping. To list them: zk mappings list"
+            sentence = f"{zammad_value[:80]!r} has no {kind} mapping. The list of mappings shows all there are."
             raise UnknownError(sentence)
         days = store.remove(connection, mapping, actor=actor.name, source=source, address=actor.address)
     return vocabulary.line(mapping), days

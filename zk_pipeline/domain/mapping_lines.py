@@ -227,7 +227,7 @@ class Vocabulary:
         if not others:
             return None
         user, agent = self._users.label(mapping.kimai_user_id), self._agents.label(mapping.agent)
-        remedy = "If they are one person, say so (zk: --shared, API: shared=true); else name another user"
+        remedy = "If they are one person, confirm that they share the user (shared); else name another user"
         text = f"column kimai: {user} would get the time of {agent} and of {', '.join(map(label, others))}. {remedy}."
         return LineProblem(text, 0, "kimai", self._users.texts(mapping.kimai_user_id)[0])
 

@@ -221,7 +221,7 @@ def changed_after_billing_message(sentences: Sequence[str]) -> AlertMessage:
     shown = list(sentences[:QUESTIONS_SHOWN])
     if len(sentences) > len(shown):
         shown.append(f"… and {len(sentences) - len(shown)} more.")
-    remedy = "Restore it in Kimai, or keep it: zk conflicts list --reason changed_after_billing"
+    remedy = "Restore it in Kimai, or keep it in To do."
     return AlertMessage("zk_pipeline: billed time was changed", "\n".join([*shown, remedy]))
 
 

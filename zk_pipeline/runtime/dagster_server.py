@@ -196,7 +196,7 @@ class DagsterServer:
             ) from error
         except httpx.HTTPError as error:
             raise DagsterServerError(
-                f"Dagster at {self.address} does not answer ({type(error).__name__}). Restart `zk up`, or correct "
+                f"Dagster at {self.address} does not answer ({type(error).__name__}). Restart zk_pipeline, or correct "
                 "ZK_DAGSTER_ADDRESS."
             ) from error
         except (ValueError, KeyError) as error:  # Another server, or a login page.

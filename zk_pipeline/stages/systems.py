@@ -117,7 +117,7 @@ class ConnectedSystems:
                     day_requests.wait_for(connection, name, *self.run.span)
             raise SetupError(
                 f"{name.title()} asked to be left alone until {until.astimezone(UTC):%H:%M:%S} UTC. "
-                "The requested days run when it answers again; `zk sync` calls it at once."
+                "The requested days run when it answers again."
             )
         time.sleep(max(0.0, seconds))
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, 
 from zk_pipeline.domain.corrections import CorrectionPair
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import PlanLine, sentence
-from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import MEANT, RECORDED, Choice, Resolution, allowed, stands
 from zk_pipeline.store import audit, booking_decisions, day_requests, plans
 from zk_pipeline.store.audit import AuditEvent
@@ -193,10 +193,9 @@ def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str
     row = one(connection, conflict_id, lock=True)
     choice = Choice(row.decision) if row.resolution_status in {"decided", "carried_out"} else None
     if choice is None or not (choice in RECORDED or stands(choice, Status(row.status))):
-        state = f"{row.resolution_status}, {row.decision}" if row.decision else row.resolution_status
         raise DecisionError(
-            f"Conflict {conflict_id} ({state}) cannot be asked again: only reduce, move, ignore and keep are taken "
-            "back so, while they hold. What was written to Kimai is taken back by undoing its run."
+            f"Conflict {conflict_id} cannot be asked again: only what was left out, kept, reduced or moved is taken "
+            "back so, while it holds. What was written to Kimai is taken back by undoing its run."
         )
     source, days = active_connectors(connection).source, [row.entry_date]
     recorded = True
@@ -223,16 +222,6 @@ def reducible_by(connection: Connection, source: str, row: Row) -> list[Reducibl
     if row.reason != Reason.UNMATCHED_CORRECTION or row.source_id is None:
         return []
     return booking_decisions.reducible(connection, source, row.source_id)
-
-
-def carried_out_so_far(connection: Connection) -> int:
-    """How many of the conflicts are carried out that were decided together with one that is not yet."""
-    decision = tuple_(conflicts.c.decided_by, conflicts.c.decided_at)
-    unfinished = select(conflicts.c.decided_by, conflicts.c.decided_at).where(
-        conflicts.c.resolution_status == "decided"
-    )
-    query = select(func.count()).where(conflicts.c.resolution_status == "carried_out", decision.in_(unfinished))
-    return connection.execute(query).scalar_one()
 
 
 def _record(connection: Connection, row: Row, about: Mapping[str, Any], event: str, actor: str, address: str) -> None:
@@ -262,7 +251,7 @@ def _undecided(connection: Connection, conflict_id: int, seen: str | None) -> Ro
     if row.resolution_status != "open":
         if row.decision:
             raise DecidedError(conflict_id, row.decision, row.decided_by)
-        raise DecisionError(f"Conflict {conflict_id} is no longer open ({row.resolution_status}).")
+        raise DecisionError(f"Conflict {conflict_id} is no longer open: what it was about changed.")
     if seen not in {None, row.facts_hash}:
         raise DecisionError(f"Conflict {conflict_id} changed meanwhile: look at it again. {row.text}")
     return row
@@ -276,9 +265,8 @@ def _require_possible(row: Row, choice: Choice, *, reducible: bool, one_of_many:
         )
     possible = allowed(Reason(row.reason), Status(row.status), reducible=reducible)
     if choice not in possible:
-        raise DecisionError(
-            f"Conflict {row.id} ({row.reason}) cannot be resolved by {choice}; possible: {', '.join(possible)}."
-        )
+        meaning, known = EXPLANATIONS[Reason(row.reason)].meaning, ", ".join(MEANT[each] for each in possible)
+        raise DecisionError(f"Conflict {row.id}: {meaning} It is not possible to {MEANT[choice]}; possible: {known}.")
 
 
 def _require_offered_sheet(connection: Connection, row: Row, choice: Choice, timesheet_id: int | None) -> None:
@@ -286,11 +274,13 @@ def _require_offered_sheet(connection: Connection, row: Row, choice: Choice, tim
     if timesheet_id is None:
         if choice is Choice.LINK and row.kimai_id is None:
             raise DecisionError(
-                f"Conflict {row.id} has several candidates: name one with --timesheet (timesheet_id). {row.text}"
+                f"Conflict {row.id} has several candidates: name the time sheet that is meant. {row.text}"
             )
         return
     if choice is not Choice.LINK:
-        raise DecisionError(f"Conflict {row.id}: --timesheet {timesheet_id} goes with link, not with {choice}.")
+        raise DecisionError(
+            f"Conflict {row.id}: time sheet {timesheet_id} is named to link it, not to {MEANT[choice]}."
+        )
     line = plans.line_of(connection, row.connector, row.entry_date, row.key)
     offered = sorted({candidate.timesheet_id for candidate in line.candidates} if line else ())
     if timesheet_id not in offered:
@@ -304,13 +294,13 @@ def _offered_booking(
     """The booking to reduce. Raises `DecisionError` if it was not offered, or if several were and none is named."""
     if choice is not Choice.REDUCE:
         if booking_id is not None:
-            raise DecisionError(f"Conflict {row.id}: --booking {booking_id} goes with reduce, not with {choice}.")
+            raise DecisionError(
+                f"Conflict {row.id}: booking {booking_id} is named to reduce it, not to {MEANT[choice]}."
+            )
         return None
     ids = [each.booking_id for each in offered]
     if booking_id is None and len(ids) > 1:
-        raise DecisionError(
-            f"Conflict {row.id} has several candidates: name one with --booking (booking_id). {row.text}"
-        )
+        raise DecisionError(f"Conflict {row.id} has several candidates: name the booking that is meant. {row.text}")
     if booking_id is not None and booking_id not in ids:
         names = ", ".join(map(str, ids))
         raise DecisionError(f"Conflict {row.id}: booking {booking_id} is not a candidate; candidates: {names}.")

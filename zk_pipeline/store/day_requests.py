@@ -51,6 +51,9 @@ TICKET = "ticket"
 PERSON = "person"
 """Somebody wants the day to be run."""
 
+MAPPING = "mapping"
+"""A mapping was set that the day's bookings waited for, or one was removed that they used."""
+
 
 CHANNEL = "zk_demand"
 """The notifications for which the sensor `demand` waits within its tick."""

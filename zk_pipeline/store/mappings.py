@@ -185,7 +185,7 @@ def change(
     _save(connection, [one.after for one in made])
     audit.append(connection, (_set(one, actor, address) for one in made))
     days = days_waiting(connection, source, target, [one.after for one in made])
-    day_requests.ask(connection, days, "mapping")
+    day_requests.ask(connection, days, day_requests.MAPPING)
     return made, days
 
 
@@ -197,7 +197,7 @@ def remove(connection: Connection, mapping: AnyMapping, *, actor: str, source: s
     _forget(connection, mapping)
     detail = {"before": asdict(mapping), **_from(address)}
     audit.append(connection, [audit.AuditEvent("mapping.deleted", actor, f"mapping:{mapping.kind}", detail)])
-    day_requests.ask(connection, days, "mapping")
+    day_requests.ask(connection, days, day_requests.MAPPING)
     return days
 
 

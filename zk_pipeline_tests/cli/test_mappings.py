@@ -300,7 +300,7 @@ def test_a_mapping_can_be_removed_and_its_days_are_asked_for(month: Zk) -> None:
     again = month("mappings", "unset", "activity", "Beratung")
     assert (again.exit_code, again.stderr) == (
         1,
-        "Error: 'Beratung' has no activity mapping. To list them: zk mappings list\n",
+        "Error: 'Beratung' has no activity mapping. The list of mappings shows all there are.\n",
     )
 
 

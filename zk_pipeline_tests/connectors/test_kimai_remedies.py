@@ -30,7 +30,7 @@ SENTENCES = [
         "Map the type to a global activity",
     ),
     ("", "You have an active time record which cannot be stopped automatically.", "Stop the user's running"),
-    ("", "This form should not contain extra fields.", "zk doctor"),
+    ("", "This form should not contain extra fields.", "name the permissions"),
 ]
 
 

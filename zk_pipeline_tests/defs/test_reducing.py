@@ -96,12 +96,12 @@ def test_the_best_candidate_comes_first_and_one_has_to_be_named(world: World) ->
     correction = world.desk.book(-20, at("09:00"))
     world.sync()
     assert offered(world) == [same, near, far, ben]
-    with pytest.raises(DecisionError, match="several candidates: name one with --booking"):
+    with pytest.raises(DecisionError, match="several candidates: name the booking that is meant"):
         decide(world, Choice.REDUCE)
     for wrong in (elsewhere, correction):
         with pytest.raises(DecisionError, match=f"booking {wrong} is not a candidate; candidates: {same}, {near}"):
             decide(world, Choice.REDUCE, booking=wrong)
-    with pytest.raises(DecisionError, match=f"--booking {same} goes with reduce, not with ignore"):
+    with pytest.raises(DecisionError, match=f"booking {same} is named to reduce it, not to leave it out"):
         decide(world, Choice.IGNORE, booking=same)
 
 
@@ -110,7 +110,7 @@ def test_without_a_booking_to_reduce_a_correction_is_only_ignored(world: World) 
     world.sync()
     (conflict,) = world.conflicts()
     assert conflict.suggested_action == "", "leaving out is never suggested"
-    with pytest.raises(DecisionError, match="cannot be resolved by reduce; possible: ignore"):
+    with pytest.raises(DecisionError, match="not possible to reduce the booking; possible: leave it out"):
         decide(world, Choice.REDUCE)
 
 

@@ -137,7 +137,7 @@ def test_a_difference_is_accepted_for_a_reason_until_the_amount_changes(world: W
     assert (row.customer, row.exported, row.invoiced, row.difference) == ("Cash", 100, 0, 100)
     with pytest.raises(StaleError, match=r"is now 100.00 EUR, not 90\."):
         invoices.accept(runtime, ADMIN, "Cash", "paid in cash", difference=Decimal(90))
-    with pytest.raises(OperationError, match="--reason is missing"):
+    with pytest.raises(OperationError, match="the reason is missing"):
         invoices.accept(runtime, ADMIN, "Cash", " ")
     with pytest.raises(UnknownError, match="customer 'Card'"):
         invoices.accept(runtime, ADMIN, "Card", "paid in cash")

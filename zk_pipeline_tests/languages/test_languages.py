@@ -117,6 +117,21 @@ def test_a_translation_has_every_value_once_or_by_its_number(language: Language)
             ),
             "ZK_STATEMENT_FONT='/f' n'est pas une police TrueType. Indiquez un fichier .ttf, ou supprimez ce réglage.",
         ),
+        (  # A decision that is not possible, with what is.
+            (
+                "Conflict 12: A time sheet typed by hand says the same. It is not possible to update the time sheet; "
+                "possible: link the time sheet, create the time sheet, leave it out."
+            ),
+            (
+                "Konflikt 12: Ein von Hand angelegter Zeiteintrag sagt dasselbe. Nicht möglich: den Zeiteintrag "
+                "ändern; möglich: den Zeiteintrag verknüpfen, den Zeiteintrag anlegen, auslassen."
+            ),
+            (
+                "Conflit 12\u202f: Une feuille de temps saisie à la main dit la même chose. Impossible\u202f: modifier "
+                "la feuille de temps\u202f; possible\u202f: lier la feuille de temps, créer la feuille de temps, "
+                "laisser de côté."
+            ),
+        ),
         ("12.3 GB free of 20.0 GB.", "12.3 GB von 20.0 GB frei.", "12.3 GB libres sur 20.0 GB."),
         ("30 days", "30 Tagen", "30 jours"),
         ("Müller & Söhne GmbH", "Müller & Söhne GmbH", "Müller & Söhne GmbH"),

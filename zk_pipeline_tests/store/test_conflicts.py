@@ -192,10 +192,10 @@ def test_a_conflict_that_changed_since_somebody_looked_is_not_decided(database: 
 @pytest.mark.parametrize(
     ("choice", "options", "sentence"),
     [
-        (Choice.UPDATE, {}, r"\(duplicate\) cannot be resolved by update; possible: link, create, ignore"),
-        (Choice.LINK, {}, r"has several candidates: name one with --timesheet \(timesheet_id\)"),
+        (Choice.UPDATE, {}, "not possible to update the time sheet; possible: link the time sheet, create"),
+        (Choice.LINK, {}, "has several candidates: name the time sheet that is meant."),
         (Choice.LINK, {"timesheet_id": 7}, "time sheet 7 is not a candidate; candidates: 5, 6"),
-        (Choice.CREATE, {"timesheet_id": 5}, "--timesheet 5 goes with link, not with create"),
+        (Choice.CREATE, {"timesheet_id": 5}, "time sheet 5 is named to link it, not to create the time sheet."),
     ],
 )
 def test_what_cannot_be_decided_is_told_in_a_sentence(

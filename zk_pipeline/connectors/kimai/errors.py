@@ -111,7 +111,7 @@ REMEDIES = (
     Remedy(
         ANY_FIELD,
         "extra fields",
-        "Run zk doctor: it names the permissions that a role of the account lacks.",
+        "The checks of the installation (Settings, Health) name the permissions that a role of the account lacks.",
     ),
 )
 """The first match wins."""

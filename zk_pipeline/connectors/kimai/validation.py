@@ -83,8 +83,8 @@ def validate(http: HttpClient) -> Validation:
     _invoices(http, checks)
     checks.passed(
         "untested",
-        "Untested, because only a write would show it: for zk undo, deleting customers and projects (delete_customer, "
-        "delete_project). Whether teams hide anything (view_all_data) is not shown either.",
+        "Untested, because only a write would show it: to take runs back, deleting customers and projects "
+        "(delete_customer, delete_project). Whether teams hide anything (view_all_data) is not shown either.",
     )
     return Validation(version=version, account=account, timezone=caller.zone.key, findings=checks.findings)
 

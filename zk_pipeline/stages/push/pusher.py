@@ -370,10 +370,9 @@ def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date],
         reason = objection_to(connection, target_name, runtime.settings, days)
     if reason is None:
         return
-    span = f"--from {days[0]} --to {days[-1]}"
     raise WriteLimitError(
-        f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
-        f"override the limits with `zk sync {span} --override-limits`, or as an admin in the console's sync dialog."
+        f"Stopped before the first write. {reason} Look at the preview of {days[0]} to {days[-1]}; if it is right, "
+        "an admin can override the limits there."
     )
 
 

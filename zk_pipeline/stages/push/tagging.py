@@ -82,7 +82,7 @@ class BilledTagger:
             if month in periods.closed_months(connection):
                 return
         name = month_name(month)
-        raise MonthOpenError(f"{name} is not closed. Close it first: zk close {name}")
+        raise MonthOpenError(f"{name} is not closed. Close it first.")
 
     def _untagged(self, month: date, tag: str) -> list[BoundTimesheet]:
         """The time sheets of the month's bookings that lack the tag, or whose tag is not in the journal, by day.

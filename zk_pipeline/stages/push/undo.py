@@ -249,7 +249,7 @@ def named_run(database: Database, text: str) -> str:
         found = ledger.runs_beginning(connection, text)
     if not found:
         raise UnknownRunError(
-            f"No run that wrote anything has an id beginning with {text!r}. zk status --json shows the last runs."
+            f"No run that wrote anything has an id beginning with {text!r}. The list of runs shows the last ones."
         )
     if len(found) > 1:
         raise UnknownRunError(f"{text!r} could be {', '.join(found)}. Give more of the id.")

@@ -97,7 +97,7 @@ def test_more_than_an_hour_is_left_out_with_a_reason_and_listed_until_it_is_brou
     with database.transaction() as connection:
         connection.execute(text("UPDATE sync.reconciliation_results SET minutes = 90"))
     row = conflict_of(operator, UNMAPPED)
-    refused(decide(operator, row, "ignore"), 409, "Say why (--why, why): 1 h 30 would not be billed.")
+    refused(decide(operator, row, "ignore"), 409, "Say why: 1 h 30 would not be billed.")
     assert decide(operator, row, "ignore", why="Goodwill").status_code == 200
     (left,) = operator.get(PATH, params={"resolution_status": "left_out"}).json()["items"]
     assert (left["source_id"], left["decision_why"]) == (UNMAPPED, "Goodwill")
@@ -204,7 +204,7 @@ def test_a_correction_is_offered_the_bookings_that_it_may_be_about(
         (int(LATER), "45.0000", ""),
     ]
     assert [option["choice"] for option in told["choices"]] == ["reduce", "ignore"]
-    refused(decide(operator, row, "reduce"), 409, "several candidates: name one with --booking (booking_id)")
+    refused(decide(operator, row, "reduce"), 409, "several candidates: name the booking that is meant.")
     refused(decide(operator, row, "reduce", booking_id=6), 409, "booking 6 is not a candidate; candidates: 13, 14")
     assert decide(operator, row, "reduce", booking_id=int(LATER)).status_code == 200
     pairs = "SELECT correction_id, reduced_id FROM sync.corrections"
@@ -260,7 +260,12 @@ def test_what_changed_since_it_was_seen_is_not_decided(operator: httpx.Client) -
 @pytest.mark.parametrize(
     ("choice", "more", "status", "sentence"),
     [
-        ("update", {}, 409, "cannot be resolved by update; possible: link, create, ignore"),
+        (
+            "update",
+            {},
+            409,
+            "update the time sheet; possible: link the time sheet, create the time sheet, leave it out.",
+        ),
         ("link", {"timesheet_id": 999}, 409, "time sheet 999 is not a candidate"),
         ("marry", {}, 422, "body.choice"),
         ("link", {"resolution_status": "open"}, 422, "body.resolution_status: Extra inputs are not permitted"),
@@ -289,7 +294,7 @@ def test_many_are_decided_each_on_its_own_and_those_left_say_why(operator: httpx
     answer = operator.post(f"{PATH}/decisions", json={"choice": "link", "conflicts": seen}).json()
     assert [row["id"] for row in answer["decided"]] == [conflict["id"] for conflict in rows if conflict["kimai_id"]]
     (left,) = answer["left"]
-    assert "cannot be resolved by link; possible: ignore" in left["why"]
+    assert "It is not possible to link the time sheet; possible: leave it out." in left["why"]
 
 
 def test_a_preview_says_what_would_be_written_and_changes_nothing(operator: httpx.Client) -> None:

@@ -24,6 +24,7 @@ from zk_pipeline.stages.push.mending import Mend
 from zk_pipeline.store.conflicts import LIFE
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline.web.console.words import CATALOGS, Words, chosen
+from zk_pipeline_tests.languages.sentences import sentences
 
 PRODUCT = Path(zk_pipeline.__file__).parent
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -35,16 +36,33 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
+OF_TERMINAL = re.compile(r"\bzk [a-z]|\bZK_[A-Z]|(?<!\S)--[a-z]")
+
+
 def test_nobody_is_sent_to_a_terminal():
     """Whoever reads the console has none; only admins are told of a setting, where alerts go."""
-    of_terminal = re.compile(r"\bzk [a-z]|\bZK_[A-Z]|--[a-z]")
     told = {
         key
         for catalog in (*CATALOGS, documents.WORDS)
         for key, texts in catalog.items()
-        if any(of_terminal.search(text) for text in texts)
+        if any(OF_TERMINAL.search(text) for text in texts)
     }
     assert told == {"alerts.hint", "alerts.none.hint"}
+
+
+ARISING = re.compile(
+    r"decisions/|billing/(?!files/)|operate/(?!rederive)|privacy/|stages/(?!marts)|connectors/|store/conflicts"
+    r"|domain/(?!reasons\.)|observe/alerts|runtime/dagster_server"
+)
+"""Where sentences arise that the console shows: errors, why runs failed, and alerts. The console has texts of its own
+instead of the next step of a reason; what examines the installation speaks to whoever runs it."""
+
+
+def test_no_error_and_no_failure_of_a_run_names_a_command():
+    """A setting may be named where nothing but the setting helps, which is the administrator's."""
+    command = re.compile(r"\bzk [a-z]|\bzk:|(?<!\S)--[a-z]")
+    told = {text for place, text in sentences() if ARISING.match(place) and command.search(text)}
+    assert told == {"zk acts"}, "which is the name of a key"
 
 
 def test_no_key_stands_in_two_catalogs():

@@ -49,9 +49,9 @@ _REVIEWED = frozenset({Reason.DUPLICATE, Reason.FUZZY_CANDIDATE})
 class Loaded:
     """Everything that the cards show; `rows` are those of the card that is open.
 
-    `decided` are the decisions that no run has carried out yet, `carried_out` those that were made together with
-    one of them, `deciders` the people who made them. `money` counts the questions about money that Month shows, and
-    the credits to settle.
+    `decided` are the decisions that no run has carried out yet, `deciders` the people who made them; `carried_out`
+    is what is done of decisions, mappings and other tries of which a part is not done yet. `money` counts the questions
+    about money that Month shows, and the credits to settle.
     """
 
     found: tuple[Cause, ...]
@@ -71,7 +71,6 @@ class Cards:
     def __init__(self, visit: Visit, pane: Pane, wanted: ConflictFilter, opened: str) -> None:
         self._visit, self._pane, self._wanted = visit, pane, wanted
         self._opened, self._page = opened, 1
-        self._most_under_way = 0
         self._bulk = Bulk(visit, pane)
         self._direct = Fixes(visit, self._mapped)
         self._panel: Panel[Loaded] = Panel(visit, self._load, self._show)
@@ -123,12 +122,11 @@ class Cards:
             self._card(cause, loaded.rows if cause.key == loaded.opened else None)
 
     def _progress(self, under_way: int, carried_out: int, deciders: tuple[str, ...]) -> None:
-        """How much is carried out of each decision that is under way, and of what was asked for on this page."""
+        """How much is carried out of each decision, mapping and other try that is under way."""
         words = self._visit.words
-        self._most_under_way = max(self._most_under_way, under_way + carried_out) if under_way else 0
         if not under_way:
             return
-        done, total = self._most_under_way - under_way, self._most_under_way
+        done, total = carried_out, under_way + carried_out
         sentences = [words("todo.progress", done=words.number(done), total=words.number(total))] if done else []
         sentences.append(words.count("todo.under_way", under_way))
         if deciders:
