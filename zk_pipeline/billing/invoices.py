@@ -1,7 +1,7 @@
 """Comparing what Kimai exported with its invoices, accepting differences, and what is to be asked about money."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -13,6 +13,7 @@ from zk_pipeline.audit import trail
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.invoicing import BillingState, Comparison
+from zk_pipeline.domain.names import fold
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.domain.statement_rows import StatementCustomer
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
@@ -78,13 +79,19 @@ class Question:
     """What a person has to answer before customers are billed right.
 
     `customers` are those whom it is about, each with the number of its time sheets: exported ones where invoices
-    differ (`compared`), else those without an amount. `base_url` is Kimai's address, empty if unknown.
+    differ (`compared`), else those without an amount. `base_url` is Kimai's address, empty if unknown. `namesakes` are
+    the customers in Kimai who share their name with another one.
     """
 
     kind: QuestionKind
     customers: tuple[tuple[StatementCustomer, int], ...]
     base_url: str
+    namesakes: frozenset[int]
     compared: InvoiceComparison | None = None
+
+    def called(self, customer: StatementCustomer) -> str:
+        """A customer's name, with the number if it is a namesake; empty if it is unknown."""
+        return str(customer) if customer.id in self.namesakes else customer.name
 
     @property
     def timesheets(self) -> int:
@@ -100,12 +107,13 @@ def questions(runtime: Runtime, month: date) -> tuple[Question, ...]:
         compared = [row for row in _comparisons(connection) if row.difference and not row.accepted]
         found = invoices.figures_within(connection, active.target, window)
         names = _customer_names(connection, active.target)
-    url, kind = active.target_url, QuestionKind
+    url, kind, namesakes = active.target_url, QuestionKind, _namesakes(names)
     asked = [
         Question(
             kind.TOO_LITTLE_INVOICED if row.difference > 0 else kind.TOO_MUCH_INVOICED,
             ((StatementCustomer(row.customer, row.customer_id), row.sheets),),
             url,
+            namesakes,
             row,
         )
         for row in compared
@@ -115,7 +123,7 @@ def questions(runtime: Runtime, month: date) -> tuple[Question, ...]:
         for row in found:
             numbers[row.customer_id] += row.unpriced if lacking is kind.UNPRICED else row.unread
         customers = tuple((StatementCustomer(names.get(id_, ""), id_), number) for id_, number in (+numbers).items())
-        asked += [Question(lacking, customers, url)] if customers else []
+        asked += [Question(lacking, customers, url, namesakes)] if customers else []
     return tuple(asked)
 
 
@@ -188,6 +196,12 @@ def _comparisons(connection: Connection) -> list[InvoiceComparison]:
 def _customer_names(connection: Connection, name: str) -> dict[int, str]:
     directory = target.load_directory(connection, name, with_projects=False)
     return {row.id: row.name for row in directory.customers} if directory else {}
+
+
+def _namesakes(names: Mapping[int, str]) -> frozenset[int]:
+    """The customers who share their name with another one."""
+    numbers = Counter(map(fold, names.values()))
+    return frozenset(id_ for id_, name in names.items() if numbers[fold(name)] > 1)
 
 
 def _matching(rows: list[InvoiceComparison], customer: str, currency: str) -> InvoiceComparison:

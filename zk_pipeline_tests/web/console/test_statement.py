@@ -252,6 +252,32 @@ def test_what_does_not_match_the_invoices_is_a_card_that_an_operator_answers(vis
 
 
 @pytest.fixture
+def named_alike(differing: None, site: Site) -> Iterator[None]:
+    """Another customer in Kimai with the name of the one that invoices differ for."""
+    del differing
+    put = f"""
+        INSERT INTO kimai.customers SELECT twin.* FROM kimai.customers row,
+            jsonb_populate_record(row, jsonb_build_object('id', 9999)) twin
+        WHERE row.id = {CUSTOMER_ID}
+    """
+    with site.database.transaction() as connection:
+        connection.execute(text(put))
+    yield
+    with site.database.transaction() as connection:
+        connection.execute(text("DELETE FROM kimai.customers WHERE id = 9999"))
+
+
+@pytest.mark.usefixtures("named_alike")
+def test_a_question_about_a_customer_names_its_number_where_another_has_its_name(visit: Visit, site: Site):
+    number = site.value("SELECT customer_id FROM kimai.invoice_checks")
+    name = f"{CUSTOMER} ({number})"
+    page = visit(Role.OPERATOR).open("/statement")
+    expect(page.get_by_role("article").filter(has_text=f"{name}: 200.00 EUR exported")).to_be_visible()
+    page.get_by_role("button", name="Accept the difference…").click()
+    accessible(page, f"Accept the difference of {name}")
+
+
+@pytest.fixture
 def unpriced(made: None, site: Site) -> Iterator[None]:
     """A customer's billable time sheet has no price, and the amount of another cannot be read."""
     del made

@@ -30,7 +30,7 @@ def show(visit: Visit, asked: Sequence[Question], refresh: Callable[[], Awaitabl
                 widgets.text("p", _about(visit, question), "zk-muted").props("dir=auto")
             with widgets.box("zk-cause-fixes"):
                 if question.compared is not None and visit.may(Role.OPERATOR):
-                    _offer_acceptance(visit, question.compared, card, refresh)
+                    _offer_acceptance(visit, question.compared, _name(visit, question), card, refresh)
                 if question.base_url:
                     link = widgets.link(words("todo.open_in_kimai"), _address(question), outside=True)
                     link.props["aria-label"] = f"{words('todo.open_in_kimai')}: {title}"
@@ -38,9 +38,14 @@ def show(visit: Visit, asked: Sequence[Question], refresh: Callable[[], Awaitabl
 
 def _title(visit: Visit, question: Question) -> str:
     words, found = visit.words, question.compared
-    name = figures.customer_name(words, question.customers[0][0])
+    name = _name(visit, question)
     amount = _amount(visit, found, abs(found.difference)) if found else ""
     return words(f"money.{question.kind}", customer=name, amount=amount, number=words.number(question.timesheets))
+
+
+def _name(visit: Visit, question: Question) -> str:
+    """Whom a question is about, or the first of them."""
+    return question.called(question.customers[0][0]) or visit.words("statement.nobody")
 
 
 def _about(visit: Visit, question: Question) -> str:
@@ -50,7 +55,8 @@ def _about(visit: Visit, question: Question) -> str:
         exported, invoiced = (_amount(visit, found, amount) for amount in (found.exported, found.invoiced))
         return words(key, exported=exported, invoiced=invoiced)
     rows = sorted(question.customers, key=lambda row: -row[1])
-    named = [f"{figures.customer_name(words, customer)}: {words.number(number)}" for customer, number in rows[:NAMED]]
+    nobody = words("statement.nobody")
+    named = [f"{question.called(customer) or nobody}: {words.number(number)}" for customer, number in rows[:NAMED]]
     more = [words.count("statement.gaps.more", len(rows) - NAMED)] if len(rows) > NAMED else []
     return f"{words(key)} {', '.join((*named, *more))}."
 
@@ -70,14 +76,14 @@ def _address(question: Question) -> str:
 
 
 def _offer_acceptance(
-    visit: Visit, found: InvoiceComparison, card: Element, refresh: Callable[[], Awaitable[None]]
+    visit: Visit, found: InvoiceComparison, name: str, card: Element, refresh: Callable[[], Awaitable[None]]
 ) -> None:
     """The button by which an operator accepts what differs from the invoices."""
     words = visit.words
 
     def ask() -> None:
         key = new_key()
-        with widgets.dialog(words("statement.accept.title", customer=found.customer), words("close")) as dialog:
+        with widgets.dialog(words("statement.accept.title", customer=name), words("close")) as dialog:
             widgets.text("p", words("statement.accept.about"), "zk-muted")
             reason = widgets.field(words("statement.accept.reason"), hint=words("statement.accept.hint"))
 
@@ -103,4 +109,4 @@ def _offer_acceptance(
             form.button(words("statement.accept"), accept)
 
     button = widgets.button(words("statement.accept.open"), ask)
-    button.props["aria-label"] = f"{words('statement.accept.open')} {found.customer}"
+    button.props["aria-label"] = f"{words('statement.accept.open')} {name}"

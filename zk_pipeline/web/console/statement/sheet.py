@@ -64,15 +64,14 @@ def equation(visit: Visit, statement: Statement) -> None:
 def money_of(visit: Visit, statement: Statement) -> None:
     """Amounts and invoices of a customer, or of several only what was accepted; and how fresh all of it is."""
     style = figures.style_for(visit)
-    rows = [row for account in statement.accounts for row in account.money]
     alone = len(statement.accounts) == 1
-    for row in rows:
+    for account, row in [(one, row) for one in statement.accounts for row in one.money]:
         if alone:
             figures.sentence(visit, lambda style, row=row: " ".join(money.amount_sentences(style, row)))
         elif row.compared is not None and row.compared.accepted:
             widgets.text(
                 "p",
-                f"{figures.customer_name(visit.words, row.customer)}: {money.accepted_sentence(style, row.compared)}",
+                f"{figures.customer_name(visit.words, account)}: {money.accepted_sentence(style, row.compared)}",
             )
     if statement.readings:
         widgets.text("p", money.reading_sentences(style, statement.readings), "zk-muted")
@@ -265,11 +264,12 @@ def show(visit: Visit, statement: Statement, customer: StatementCustomer | None,
 def _gaps(words: Words, statement: Statement) -> None:
     columns = [Column(words(f"statement.{part}")) for part in ("entry", "day", "customer")]
     columns.append(Column(words("statement.unexplained"), number=True))
+    accounts = {account.customer: account for account in statement.accounts}
     rows: list[list[Cell]] = [
         [
             lambda gap=gap: _story_link(words, gap.entry),
             words.day(gap.day),
-            figures.customer_name(words, gap.customer),
+            figures.customer_name(words, accounts.get(gap.customer, gap.customer)),
             figures.time_cell(words, gap.minutes),
         ]
         for gap in statement.gaps[:GAPS_SHOWN]
