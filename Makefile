@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast lint format pictures bench chaos attack people money lock clean
+.PHONY: help setup demo dev test test-fast walks lint format pictures bench chaos attack people money lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test: $(READY) ## Run all tests
 
 test-fast: $(READY) ## Run the pure tests, in seconds
 	$(BIN)/python -m pytest zk_pipeline_tests/domain zk_pipeline_tests/test_architecture.py
+
+walks: $(READY) ## Walk through the month in English, German, on a phone and by keys
+	ZK_TEST_WALKS="en-GB/1440 de-DE/1024 de-DE/390 en-GB/1440/keys" \
+		$(BIN)/python -m pytest -q zk_pipeline_tests/web/console/test_clicks.py
 
 lint: $(READY) ## Check style, types and the layout's arrows
 	$(BIN)/ruff check .

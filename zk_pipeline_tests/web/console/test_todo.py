@@ -232,6 +232,23 @@ def test_a_click_on_what_is_drawn_again_meanwhile_still_counts(browser: Browser,
         notice(other, "It waits again.")
 
 
+def test_what_has_the_focus_keeps_it_when_it_is_drawn_again(browser: Browser, month: Site):
+    """Otherwise whoever uses the keyboard begins at the top whenever a colleague or a run changes something."""
+    with window(browser, month, name="keyboard") as mine, window(browser, month, name="colleague") as colleague:
+        for visitor in (mine, colleague):
+            sign_in(visitor, month.email(Role.OPERATOR))
+        page = mine.open("/reconcile")
+        expect(card(page, TIM)).to_contain_text("20 bookings")
+        card(page, TIM).get_by_role("button", name="Map to…").focus()
+        number = month.value(f"SELECT max(id) FROM ({WAITING_IDS}) ids")
+        other = colleague.open(f"/reconcile?conflict={number}")
+        pane(other).get_by_role("button", name="Leave out: 45\u202fmin").click()
+        expect(card(page, TIM)).to_contain_text("19 bookings")
+        expect(card(page, TIM).get_by_role("button", name="Map to…")).to_be_focused()
+        other.locator(".zk-snack").get_by_role("button", name="Undo").click()
+        notice(other, "It waits again.")
+
+
 def test_more_than_an_hour_asks_why_and_the_reason_is_kept(page: Page, month: Site):
     card(page, TIM).locator(".zk-open").first.click()
     page.get_by_role("checkbox", name="Select all 20").click()

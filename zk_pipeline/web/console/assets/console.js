@@ -43,6 +43,26 @@ const zkConsole = {
     window.socket.io.on("reconnect_error", () => this.renew());
     this.watchConnection();
     this.watchScrolling();
+    this.keepFocus();
+  },
+
+  // A part that is drawn again keeps the focus: what has the same name there takes it.
+  keepFocus() {
+    const name = (one) => one.getAttribute("aria-label") || one.textContent;
+    const among = (panel) => [...panel.querySelectorAll("a[href], button, input, summary, [tabindex='0']")].filter((one) => one.checkVisibility());
+    let held;
+    document.addEventListener("focusin", ({ target }) => {
+      const panel = target.closest(".zk-panel");
+      held = panel && { one: target, panel, name: name(target), place: among(panel).indexOf(target) };
+    });
+    document.addEventListener("pointerdown", () => (held = undefined));
+    new MutationObserver(() => {
+      if (!held || held.one.isConnected || document.activeElement !== document.body || !held.panel.isConnected) return;
+      const drawn = among(held.panel);
+      const same = drawn.filter((one) => name(one) === held.name && one.tagName === held.one.tagName);
+      const place = (one) => Math.abs(drawn.indexOf(one) - held.place);
+      same.sort((one, other) => place(one) - place(other))[0]?.focus({ preventScroll: true });
+    }).observe(document.body, { childList: true, subtree: true });
   },
 
   // What scrolls and has nothing in it that takes the focus takes it itself: otherwise no key could scroll it.
