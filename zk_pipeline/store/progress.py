@@ -28,19 +28,19 @@ def _decided_and_done(connection: Connection) -> int:
 
 
 def _tried_and_done(connection: Connection) -> int:
-    """The conflicts that ended by a request that was answered for their day, and not yet for another day.
+    """The conflicts that ended since a request of their day which is not answered for all of its days yet.
 
-    All days of one request have the same instant.
+    All days of one request have the same instant. A conflict ends while its day is planned, the day's request after
+    all is written.
     """
     unfinished = select(requests.c.requested_at).where(
         requests.c.claimed_by_run.is_(None), requests.c.reason.in_(_BY_PEOPLE), ~day_requests.is_held()
     )
-    answered = requests.c.claimed_by_run.is_not(None) & requests.c.left_by.is_(None)
     while_asked = conflicts.c.opened_at <= requests.c.requested_at, conflicts.c.closed_at >= requests.c.requested_at
     query = (
         select(func.count(conflicts.c.id.distinct()))
         .join_from(conflicts, requests, requests.c.day == conflicts.c.entry_date)
-        .where(requests.c.requested_at.in_(unfinished), answered, *while_asked)
+        .where(requests.c.requested_at.in_(unfinished), requests.c.left_by.is_(None), *while_asked)
         .where(conflicts.c.resolution_status == "expired", conflicts.c.reason.in_(_TRIED))
     )
     return connection.execute(query).scalar_one()
