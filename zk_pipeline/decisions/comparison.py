@@ -38,6 +38,9 @@ class FieldComparison:
     differs: bool = False
 
 
+INSTANT = "%Y-%m-%d %H:%M:%S"
+"""How times are written in a comparison, in the business zone."""
+
 NO_NAMES = ("(no organization)", "(no type)", "unknown (", "a new project (")
 """How the values of `DisplayNames` begin that are words of ours; all others are names and texts of people."""
 
@@ -105,7 +108,7 @@ class DisplayNames:
         } | ({"break": _duration(row.break_seconds)} if row.break_seconds else {})
 
     def _time(self, moment: datetime) -> str:
-        return moment.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
+        return moment.astimezone(self._zone).strftime(INSTANT)
 
 
 def compare_fields(

@@ -166,7 +166,7 @@ def run_link(visit: Visit, run_id: str | None, names: Mapping[str, str]) -> None
     """A link to the run in Dagster, if there is one, by when it started."""
     if run_id:
         address = run_url(visit.runtime.settings.dagster_link, run_id)
-        widgets.link(run(visit.words, run_id, names), address, outside=True)
+        widgets.link(run(visit.words, run_id, names), address, outside=True).classes("zk-when")
     else:
         ui.label("")
 
@@ -189,7 +189,8 @@ class Tracer:
             widgets.text("p", words("trace.about"), "zk-muted")
             with widgets.box("zk-filters"):
                 tell = visit.act(Role.VIEWER, self._tell)
-                self._asked = widgets.field(words("trace.field"), hint=words("trace.hint")).on("keydown.enter", tell)
+                asked = widgets.field(words("trace.field"), hint=words("trace.hint")).classes("zk-long")
+                self._asked = asked.on("keydown.enter", tell)
                 widgets.button(words("trace.tell"), tell, icon="manage_search")
 
     async def _tell(self) -> None:

@@ -79,7 +79,7 @@ def _legend(stack: Sequence[Bars]) -> None:
         for bars in stack:
             with widgets.box("zk-legend-name", "span"):
                 widgets.box("zk-dot", "span").style(f"background: {_colour(bars)}")
-                widgets.text("span", bars.name)
+                widgets.text("span", bars.name).props["title"] = bars.name
 
 
 def _options(places: Sequence[str], series: Sequence[dict[str, Any]], *, lying: bool, hours: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from zk_pipeline.decisions.comparison import NO_NAMES
+from zk_pipeline.decisions.comparison import INSTANT, NO_NAMES
 from zk_pipeline.web.console import marks
 from zk_pipeline.web.console.words import Words
 
@@ -63,10 +63,21 @@ def plain(words: Words, value: object) -> str:
             return str(value)
 
 
+def _begun(words: Words, value: str) -> str:
+    """When something began, in the business zone; seconds are said where there are any."""
+    try:
+        begin = datetime.strptime(value, INSTANT).replace(tzinfo=words.zone)
+    except ValueError:  # Nothing, or a text.
+        return value
+    return words.instant(begin) + (f":{begin:%S}" if begin.second else "")
+
+
 def compared(words: Words, field: str, value: str) -> str:
     """A value of `FieldComparison` as people say it; a name or a text of people stays, whatever it says."""
     if field in {"duration", "break"}:
         return _measured(words, value)
+    if field == "begin":
+        return _begun(words, value)
     is_ours = field == "exported" or (field not in {"description", "tags"} and value.startswith(NO_NAMES))
     return words.said(value) if is_ours else value
 

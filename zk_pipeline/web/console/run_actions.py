@@ -109,11 +109,12 @@ class UndoDialog:
 
         first = (page - 1) * LINES_SHOWN
         widgets.text("h3", title, "zk-card-title")
-        columns = [
-            Column(words(f"undo.column.{name}")) for name in ("day", "ticket", "customer", "sheet", "undo", "why")
-        ]
+        names = ["day", "ticket", "customer", "sheet", "undo"]
+        names += ["why"] if any(line.text for line in lines) else []
+        columns = [Column(words(f"undo.column.{name}")) for name in names]
         columns.insert(3, Column(words("undo.column.time"), number=True))
-        widgets.table(title, columns, [self._line(line) for line in lines[first : first + LINES_SHOWN]])
+        rows = [self._line(line)[: len(columns)] for line in lines[first : first + LINES_SHOWN]]
+        widgets.table(title, columns, rows)
         if len(lines) > LINES_SHOWN:
             widgets.pager(words, page, LINES_SHOWN, len(lines), turn)
 
@@ -121,7 +122,7 @@ class UndoDialog:
         words = self._words
         minutes = line.minutes
         return [
-            words.day(line.day) if line.day else "",
+            lambda: widgets.text("span", words.day(line.day) if line.day else "", "zk-when"),
             line.ticket,
             line.customer,
             "" if minutes is None else lambda: widgets.hours(words, minutes),

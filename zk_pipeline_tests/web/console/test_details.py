@@ -101,6 +101,18 @@ def test_a_detail_is_told_in_the_readers_words_and_form(name: str, value: Any, s
     assert details.facts(GERMAN, {name: value}, names) == [said]
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("2025-10-17 10:30:00", "17 Oct 2025, 10:30"),
+        ("2025-10-17 10:30:17", "17 Oct 2025, 10:30:17"),
+        ("", ""),
+    ],
+)
+def test_when_a_time_sheet_begins_is_said_as_other_instants_are(value: str, said: str):
+    assert details.compared(ENGLISH, "begin", value) == said
+
+
 def test_what_is_empty_is_left_out():
     assert details.facts(ENGLISH, {"why": "", "until": None, "changed": {}, "expired": []}, {}) == []
 
