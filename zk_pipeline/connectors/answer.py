@@ -360,6 +360,14 @@ class ApiDialect(Protocol):
         """
         ...
 
+    def distrust(self, headers: Mapping[str, str]) -> str | None:
+        """Why an answer of any status, also a successful one, is not the answer to our account; `None` if it is.
+
+        Some systems serve a dead token as an anonymous visitor: then an empty list means nothing. The sentence becomes
+        an `AuthenticationError`.
+        """
+        ...
+
 
 def in_chunks(items: list[Value], size: int) -> Iterator[list[Value]]:
     """The items in lists of at most `size`."""

@@ -229,6 +229,12 @@ class HttpClient:
 
     def _meaning(self, call: Call, response: httpx.Response) -> ApiResponse | _Failure:
         status = response.status_code
+        if (problem := self._dialect.distrust(response.headers)) is not None:
+            doubtful = call.writes and response.is_success
+            remedy = f"Make a new token in {self._dialect.product} and store it for this connector."
+            return _Failure(
+                call.error(AuthenticationError, problem, status=status, remedy=remedy, outcome_unknown=doubtful)
+            )
         if response.is_success:
             return _answer(call, response)
         if response.is_redirect or status < 400:

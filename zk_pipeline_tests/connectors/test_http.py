@@ -49,6 +49,9 @@ class PlainDialect:
             return call.error(AuthenticationError, str(data), status=status)
         return call.error(ValidationFailedError, str(data), status=status, fields={"": (str(data),)})
 
+    def distrust(self, headers: Mapping[str, str]) -> str | None:
+        return "The token is dead: a visitor was answered." if headers.get("X-Visitor") == "yes" else None
+
 
 @dataclass
 class Echo:
@@ -219,6 +222,28 @@ def test_the_last_request_tells_whether_the_system_answers(
     assert client.system_state.refused is (fault.get("status") == 401)
     client.get(THING)
     assert client.system_state.problem == ""
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 503])
+def test_an_answer_to_somebody_else_is_no_answer_whatever_its_status(
+    client: HttpClient, control: SandboxControl, pauses: Pauses, status: int
+) -> None:
+    control.add_fault("respond", path=THING, status=status, headers={"X-Visitor": "yes"}, text="[]")
+    with pytest.raises(AuthenticationError, match="a visitor was answered") as caught:
+        client.get(THING)
+    assert (caught.value.status, caught.value.outcome_unknown, pauses.seconds) == (status, False, [])
+    assert "new token" in caught.value.remedy
+    assert client.system_state is not None
+    assert client.system_state.refused
+
+
+def test_a_write_that_somebody_else_was_answered_may_have_taken_effect(
+    client: HttpClient, control: SandboxControl
+) -> None:
+    control.add_fault("respond", path=THING, status=200, headers={"X-Visitor": "yes"}, text="{}")
+    with pytest.raises(AuthenticationError) as caught:
+        client.write("POST", THING, {})
+    assert caught.value.outcome_unknown
 
 
 def test_an_unreadable_retry_after_is_as_good_as_none(

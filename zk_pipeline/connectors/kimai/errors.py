@@ -188,6 +188,11 @@ class KimaiDialect:
             remedy="Use Kimai 2.14 or newer, and not older than this connector knows.",
         )
 
+    def distrust(self, headers: Mapping[str, str]) -> str | None:
+        """Nothing to distrust: Kimai refuses an unknown token by its status."""
+        del headers
+        return None
+
 
 def _forbidden(call: Call) -> PermissionDeniedError:
     needed = " and ".join(("api_access", *call.needs))

@@ -53,6 +53,11 @@ class ZammadDialect:
             )
         return call.error(ProtocolError, _sentence(text), status=status)
 
+    def distrust(self, headers: Mapping[str, str]) -> str | None:
+        """Nothing to distrust: Zammad refuses an unknown token by its status."""
+        del headers
+        return None
+
 
 def _text(data: Any) -> str:
     text = data.get("error") if isinstance(data, dict) else None
