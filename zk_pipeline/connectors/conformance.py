@@ -10,13 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pytest
 
-from zk_pipeline.connectors.contract import Connector, SourceConnector, TargetConnector
+from zk_pipeline.connectors.contract import Connector, SourceConnector, Sweep, TargetConnector
 from zk_pipeline.connectors.errors import AuthenticationError, StillInUseError, UnavailableError, ValidationFailedError
 from zk_pipeline.domain.records import (
+    BookingKey,
+    Existence,
     TimeAccounting,
     Timesheet,
     TimesheetChange,
@@ -138,10 +140,7 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
         assert inner[-1].created_at < moments[-1]
 
     def test_an_empty_window_is_complete_and_empty(self, connector: SourceConnector) -> None:
-        sweep = connector.fetch(FAR_FUTURE)
-        assert list(sweep.pages()) == []
-        assert sweep.report.complete
-        assert sweep.report.rows == 0
+        _assert_nothing_is_there(connector.fetch(FAR_FUTURE))
 
     @pytest.mark.parametrize("hint", [0, 1, 10**9])
     def test_a_wrong_hint_changes_nothing(self, connector: SourceConnector, window: Window, hint: int) -> None:
@@ -180,8 +179,20 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
         assert all(ticket.number for ticket in tickets.values())
 
     def test_a_booking_exists_and_no_other_number_does(self, connector: SourceConnector, window: Window) -> None:
-        assert connector.exists(bookings(connector, window)[0].id)
-        assert not connector.exists(NO_ID)
+        row = bookings(connector, window)[0]
+        answer = connector.exists(BookingKey(row.id, row.ticket_id))
+        assert answer is Existence.THERE, f"Booking {row.id} was just read, but exists() says {answer}."
+        answer = connector.exists(BookingKey(NO_ID, row.ticket_id))
+        assert answer is not Existence.THERE, f"There is no booking {NO_ID}, but exists() says that it is there."
+
+
+def _assert_nothing_is_there(sweep: Sweep[Any]) -> None:
+    pages = list(sweep.pages())
+    rows = sum(map(len, pages))
+    assert rows == 0, f"{rows} rows came of a window in the year {FAR_FUTURE.start.year}: the window is not kept."
+    assert not pages, f"{len(pages)} empty pages came of an empty window: yield only pages with rows, then the report."
+    assert sweep.report.complete, f"An empty window was read to its end, but its report says: {sweep.report.reason}"
+    assert sweep.report.rows == 0, f"No row came, but the report counts {sweep.report.rows}."
 
 
 class TargetConformance(ConnectorConformance[TargetConnector]):
@@ -246,9 +257,7 @@ class TargetConformance(ConnectorConformance[TargetConnector]):
         assert made.id not in {row.id for page in sweep.pages() for row in page}
 
     def test_an_empty_window_is_complete_and_empty(self, connector: TargetConnector) -> None:
-        sweep = connector.fetch(FAR_FUTURE)
-        assert list(sweep.pages()) == []
-        assert sweep.report.complete
+        _assert_nothing_is_there(connector.fetch(FAR_FUTURE))
 
     def test_the_directory_names_what_a_time_sheet_refers_to(self, connector: TargetConnector, made: Timesheet) -> None:
         directory = connector.fetch_directory()

@@ -15,8 +15,11 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.connectors.errors import PermissionDeniedError
+from zk_pipeline.connectors.webhooks import WebhookScheme
 from zk_pipeline.domain.records import (
+    BookingKey,
     Customer,
+    Existence,
     InvoiceReading,
     MasterDataKind,
     MasterDataState,
@@ -244,7 +247,12 @@ class Connector(ABC):
 
 
 class SourceConnector(Connector):
-    """A system in which people book time on tickets. It is only read: nothing is written into it."""
+    """A system in which people book time on tickets. It is only read: nothing is written into it.
+
+    `webhooks` is how it announces changes; `None` if it does not.
+    """
+
+    webhooks: ClassVar[WebhookScheme | None] = None
 
     @abstractmethod
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
@@ -305,8 +313,11 @@ class SourceConnector(Connector):
         """
 
     @abstractmethod
-    def exists(self, accounting_id: int) -> bool:
-        """Whether a booking still exists; false only if the system itself proves it."""
+    def exists(self, booking: BookingKey) -> Existence:
+        """Whether a booking that a read did not find still exists; "gone" only if the system itself proves it.
+
+        Doubt is an answer and no error: the booking stays as it is, and is asked for again by the next run.
+        """
 
 
 class TargetConnector(Connector):

@@ -65,6 +65,23 @@ class TimeAccounting:
 
 
 @dataclass(frozen=True, slots=True)
+class BookingKey:
+    """What it takes to ask a source for one booking: some sources only show it under its ticket."""
+
+    id: int
+    ticket_id: int
+
+
+class Existence(StrEnum):
+    """What a source proves about one booking."""
+
+    THERE = "there"
+    GONE = "gone"
+    DOUBT = "doubt"
+    """It is not shown, which may as well be a matter of permissions, of an archive or of a search index."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """The ticket of a booking as it is today; the source keeps no history of it (docs/zammad.md §11).
 

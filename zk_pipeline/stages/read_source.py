@@ -12,7 +12,15 @@ from zk_pipeline.connectors.contract import SourceConnector, SweepReport
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.changed_days import KnownBooking
 from zk_pipeline.domain.instants import days_window, local_day
-from zk_pipeline.domain.records import Organization, SourceDirectory, Ticket, TimeAccounting, Unreadable
+from zk_pipeline.domain.records import (
+    BookingKey,
+    Existence,
+    Organization,
+    SourceDirectory,
+    Ticket,
+    TimeAccounting,
+    Unreadable,
+)
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import day_requests, sweeps
 from zk_pipeline.store import source as rows
@@ -83,8 +91,9 @@ def log_unreadable(unreadable: Iterable[Unreadable]) -> int:
 def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> SourceRead:
     """Store every booking of these work days as the source has it now, with its ticket, agent and organization.
 
-    A booking that is missing in a complete sweep is requested by its id, and only a 404 marks it as gone. Pages are
-    committed as they arrive: a failed page raises, and the pages before it stay stored, because they are correct.
+    A booking that is missing in a complete sweep is asked for alone, and only the source's proof marks it as gone.
+    Pages are committed as they arrive: a failed page raises, and the pages before it stay stored, because they are
+    correct.
     """
     name, zone = source.endpoint.name, runtime.settings.zone
     window = days_window(first, last, zone)
@@ -117,13 +126,27 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         rows.save_directory(connection, name, people)
         unseen = rows.unseen_bookings(connection, name, window, sweep_id)
     _refuse_emptiness(source, report, len(unseen))
-    gone = tuple(id_ for id_ in unseen if report.complete and not source.exists(id_))
+    absent = proven_gone(source, unseen) if report.complete else []
+    gone = tuple(booking.id for booking in absent)
     with runtime.database.transaction() as connection:
         rows.mark_bookings_gone(connection, name, gone)
-        days = {unseen[id_] for id_ in gone if not first <= unseen[id_] <= last}
+        days = {unseen[booking] for booking in absent if not first <= unseen[booking] <= last}
         day_requests.ask(connection, days, day_requests.FORMER_DAY)
         sweeps.end_sweep(connection, sweep_id, report_values(report))
     return SourceRead(report, bookings, {row.id: row for row in tickets}, gone)
+
+
+def proven_gone(source: SourceConnector, unseen: Iterable[BookingKey]) -> list[BookingKey]:
+    """Those that the source proves to be deleted. In doubt a booking stays as it is, and the next run asks again."""
+    answers = {booking: source.exists(booking) for booking in unseen}
+    doubted = [booking.id for booking, answer in answers.items() if answer is Existence.DOUBT]
+    if doubted:
+        _log.warning(
+            "%s neither shows bookings %s nor proves that they were deleted. They stay as they are.",
+            source.endpoint.name,
+            ", ".join(map(str, doubted)),
+        )
+    return [booking for booking, answer in answers.items() if answer is Existence.GONE]
 
 
 def keep_bookings(

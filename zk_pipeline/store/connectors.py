@@ -168,6 +168,13 @@ def source_names(connection: Connection) -> dict[str, str]:
     return {str(row.id): row.name for row in rows} | {row.name: row.name for row in rows}
 
 
+def source_kinds(connection: Connection) -> dict[str, str]:
+    """The kinds of the active sources by what a sender may call them, as `source_names`."""
+    query = select(connectors.c.id, connectors.c.name, connectors.c.kind)
+    rows = connection.execute(query.where(connectors.c.role == "source", connectors.c.active)).all()
+    return {str(row.id): row.kind for row in rows} | {row.name: row.kind for row in rows}
+
+
 def rotate(connection: Connection, cipher: TokenCipher) -> int:
     """Encrypt every token again with the newest key; returns how many."""
     rows = connection.execute(select(connectors.c.id, connectors.c.token_encrypted)).all()

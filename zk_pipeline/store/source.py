@@ -11,7 +11,15 @@ from sqlalchemy.dialects.postgresql import array
 
 from zk_pipeline.domain.changed_days import KnownBooking, StoredCount
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, TimeAccounting, Window
+from zk_pipeline.domain.records import (
+    ActivityType,
+    Agent,
+    BookingKey,
+    Organization,
+    SourceDirectory,
+    TimeAccounting,
+    Window,
+)
 from zk_pipeline.store import suppression
 from zk_pipeline.store.booking_decisions import PAIRED, moved_bookings
 from zk_pipeline.store.database import among, upsert
@@ -109,20 +117,22 @@ def count_within(connection: Connection, connector: str, window: Window) -> int:
     return connection.execute(query).scalar_one()
 
 
-def unseen_bookings(connection: Connection, connector: str, window: Window, sweep_id: int) -> dict[int, date]:
+def unseen_bookings(connection: Connection, connector: str, window: Window, sweep_id: int) -> dict[BookingKey, date]:
     """Bookings within the window that the sweep did not find, with their work days: not yet proof of a deletion.
 
     They are selected by their time of creation, as the sweep is, because the work day may differ after a change of the
     zone.
     """
-    query = select(time_accountings.c.id, time_accountings.c.work_day).where(
-        time_accountings.c.connector == connector,
-        time_accountings.c.created_at >= window.start,
-        time_accountings.c.created_at < window.end,
-        time_accountings.c.gone_at.is_(None),
-        time_accountings.c.sweep_id != sweep_id,
+    table = time_accountings
+    query = select(table.c.id, table.c.ticket_id, table.c.work_day).where(
+        table.c.connector == connector,
+        table.c.created_at >= window.start,
+        table.c.created_at < window.end,
+        table.c.gone_at.is_(None),
+        table.c.sweep_id != sweep_id,
     )
-    return {row.id: row.work_day for row in connection.execute(query.order_by(time_accountings.c.id))}
+    found = connection.execute(query.order_by(table.c.id))
+    return {BookingKey(row.id, row.ticket_id): row.work_day for row in found}
 
 
 def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:

@@ -34,7 +34,7 @@ from zk_pipeline.web.health import Health
 from zk_pipeline.web.limits import LimitedBodies
 from zk_pipeline.web.metrics import CountedRequests, Metrics
 from zk_pipeline.web.protection import Protected
-from zk_pipeline.web.webhooks import Batches, Intake, Rejections
+from zk_pipeline.web.webhooks import Batches, Intake, Rejections, SourceSchemes
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -65,7 +65,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_middleware(Protected, settings=runtime.settings)
     app.include_router(health.router)
     app.include_router(metrics.router)
-    app.include_router(Intake(runtime.settings, batches, rejections).router)
+    app.include_router(Intake(runtime.settings, batches, rejections, SourceSchemes(runtime.database)).router)
     app.include_router(sign_in_page.router)
     app.include_router(oidc.router)
     known_alone = [Depends(documentation.refuse_unknown_parameters)]

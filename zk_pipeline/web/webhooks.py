@@ -1,9 +1,9 @@
 """The webhook intake: checks a delivery, stores it in a batch, and answers; refused ones are counted."""
 
 import asyncio
-import hashlib
 import json
 import logging
+import math
 import re
 import time
 from collections import Counter, deque
@@ -18,7 +18,13 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from zk_pipeline.connectors.zammad.signature import is_signed
+from zk_pipeline.connectors.plugins import source_kinds
+from zk_pipeline.connectors.webhooks import (
+    IncomingDelivery,
+    NoTicketError,
+    UntrustedDeliveryError,
+    WebhookScheme,
+)
 from zk_pipeline.runtime import tracing
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import audit, connectors, deliveries
@@ -229,10 +235,9 @@ BODY_LIMIT = 1024 * 1024
 BODIES_LIMIT = 64 * BODY_LIMIT
 SECONDS_TO_ARRIVE = 20.0
 RETRY_SECONDS = 5
-LARGEST_ID = 2**63 - 1
+USUAL_KIND = "zammad"
+"""Whose scheme checks what is sent to an unknown name: only who knows the secret learns that the name is unknown."""
 
-_USABLE_ID = re.compile(r"[\x21-\x7e]{1,200}")
-_DIGITS = re.compile(r"[0-9]{1,19}")
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
 
 
@@ -244,10 +249,47 @@ class RefusedError(ProblemError):
         self.reason = reason
 
 
+class SourceSchemes:
+    """Which scheme checks the deliveries of which connector, by the kinds that are stored."""
+
+    SECONDS = 2.0
+    """How long the kinds are believed; each look is a query."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kinds: dict[str, str] = {}
+        self._read_at = -math.inf
+        self._reading = asyncio.Lock()
+
+    async def of(self, called: str) -> WebhookScheme | None:
+        """The scheme of the connector of this name or id; `None` if its kind sends no webhooks.
+
+        While the database is away, the kinds that were read last are used; without any, raises its `OUTAGES`.
+        """
+        async with self._reading:
+            if time.monotonic() - self._read_at > self.SECONDS:
+                await self._look()
+        kind = source_kinds().get(self._kinds.get(called, USUAL_KIND))
+        return None if kind is None else kind.webhooks
+
+    async def _look(self) -> None:
+        try:
+            self._kinds = await asyncio.to_thread(self._read)
+        except OUTAGES:
+            if not self._kinds:
+                raise
+        self._read_at = time.monotonic()
+
+    def _read(self) -> dict[str, str]:
+        with self._database.transaction() as connection:
+            return connectors.source_kinds(connection)
+
+
 class Intake:
     """Takes the deliveries of all connectors."""
 
-    def __init__(self, settings: Settings, batches: Batches, rejections: Rejections) -> None:
+    def __init__(self, settings: Settings, batches: Batches, rejections: Rejections, schemes: SourceSchemes) -> None:
+        self._schemes = schemes
         self._secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
         self._batches = batches
         self._rejections = rejections
@@ -255,14 +297,16 @@ class Intake:
         self._trusted_proxies = settings.trusted_proxies
         self._memory = BodyBudget(BODIES_LIMIT)
         self.router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"])
-        self.router.add_api_route(
-            "/{connector}",
-            self.receive,
-            methods=["POST"],
-            status_code=202,
-            summary="Take a signed webhook",
-            responses={status: {} for status in (400, 401, 408, 413, 415, 429)},
-        )
+        for path in ("/{connector}", "/{connector}/{address_secret}"):
+            self.router.add_api_route(
+                path,
+                self.receive,
+                methods=["POST"],
+                status_code=202,
+                summary="Take a webhook",
+                responses={status: {} for status in (400, 401, 408, 413, 415, 429)},
+                include_in_schema=path == "/{connector}",
+            )
 
     async def receive(self, request: Request, connector: str) -> JSONResponse:
         """Take one delivery for a connector, named or by its id. 202 means that it is committed."""
@@ -270,8 +314,7 @@ class Intake:
             try:
                 with self._memory.share() as share:
                     body = await self._read(request, share)
-                    self._check_origin(request, body)
-                    await self._store(WebhookDelivery(connector, delivery_id(request, body), ticket_id(body), body))
+                    await self._store(await self._checked(request, connector, body))
             except RefusedError as refused:
                 self._rejections.count(connector, refused.reason)
                 tracing.note({"http.response.status_code": refused.status, "zk.refused": refused.reason})
@@ -295,7 +338,26 @@ class Intake:
         except FullError:
             raise _later("Too many deliveries are on their way at once.") from None
 
-    def _check_origin(self, request: Request, body: bytes) -> None:
+    async def _checked(self, request: Request, connector: str, body: bytes) -> WebhookDelivery:
+        self._check_declared(request)
+        try:
+            scheme = await self._schemes.of(connector)
+        except OUTAGES as error:
+            _log.warning("A webhook could not be checked, its sender tries again: %s", outage_line(error))
+            raise _later("The delivery could not be checked just now.") from None
+        if scheme is None:
+            raise RefusedError(Reason.CONNECTOR, 404, "This kind of source sends no webhooks; it is polled.")
+        address_secret = str(request.path_params.get("address_secret", ""))
+        delivery = IncomingDelivery(dict(request.headers), body, address_secret)
+        try:
+            scheme.check(delivery, self._secret)
+            return WebhookDelivery(connector, scheme.delivery_id(delivery), scheme.ticket_id(_payload(body)), body)
+        except UntrustedDeliveryError as untrusted:
+            raise RefusedError(Reason.SIGNATURE, 401, str(untrusted)) from None
+        except NoTicketError as missing:
+            raise RefusedError(Reason.TICKET, 422, str(missing)) from None
+
+    def _check_declared(self, request: Request) -> None:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip()
         if not _JSON_TYPE.fullmatch(media_type):
             detail = "The delivery is not declared as JSON. Send it with Content-Type: application/json."
@@ -303,16 +365,6 @@ class Intake:
         if not self._secret:
             detail = "No secret is configured, so no delivery is taken. Set ZK_WEBHOOK_SECRET to the signature token."
             raise RefusedError(Reason.NO_SECRET, 503, detail)
-        header = request.headers.get("x-hub-signature")
-        if header is None:
-            detail = "The header X-Hub-Signature is missing. Set the signature token of the webhook in Zammad."
-            raise RefusedError(Reason.SIGNATURE, 401, detail)
-        if not is_signed(self._secret, body, header):
-            detail = (
-                "X-Hub-Signature does not fit this body. Set the webhook's signature token to the value of "
-                "ZK_WEBHOOK_SECRET, and let no proxy change the body."
-            )
-            raise RefusedError(Reason.SIGNATURE, 401, detail)
 
     async def _store(self, delivery: WebhookDelivery) -> None:
         try:
@@ -327,29 +379,11 @@ class Intake:
             raise _later("The delivery could not be stored just now.") from None
 
 
-def delivery_id(request: Request, body: bytes) -> str:
-    """What tells a repeated delivery: `X-Zammad-Delivery`, or a hash of the body where that cannot be used."""
-    given = request.headers.get("x-zammad-delivery", "")
-    return given if _USABLE_ID.fullmatch(given) else f"sha256:{hashlib.sha256(body).hexdigest()}"
-
-
-def ticket_id(body: bytes) -> int:
-    """`ticket.id` of a payload, all that is needed of it; text in custom ones (docs/zammad.md §7).
-
-    Raises `RefusedError`.
-    """
+def _payload(body: bytes) -> Any:
     try:
-        payload: Any = json.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError):
-        raise RefusedError(Reason.JSON, 400, "The body is no JSON. Let Zammad send its default payload.") from None
-    ticket = payload.get("ticket") if isinstance(payload, dict) else None
-    value = ticket.get("id") if isinstance(ticket, dict) else None
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID:
-        return value
-    detail = 'ticket.id is no positive whole number. A custom payload needs it: {"ticket": {"id": "#{ticket.id}"}}.'
-    raise RefusedError(Reason.TICKET, 422, detail)
+        raise RefusedError(Reason.JSON, 400, "The body is no JSON. Send the payload that the manual names.") from None
 
 
 def _later(cause: str) -> ProblemError:

@@ -16,7 +16,7 @@ from zk_pipeline.connectors.errors import (
     UnavailableError,
 )
 from zk_pipeline.connectors.zammad.connector import ZammadConnector
-from zk_pipeline.domain.records import TimeAccounting, Window
+from zk_pipeline.domain.records import BookingKey, Existence, TimeAccounting, Window
 from zk_pipeline_tests.connectors.conftest import DAY
 from zk_sandbox.client import SandboxControl
 from zk_sandbox.zammad import ZammadServer
@@ -213,9 +213,10 @@ class TestBookings:
 class TestExistence:
     def test_only_zammads_own_not_found_says_no(self, source: ZammadConnector, zammad: ZammadServer) -> None:
         booked = zammad.book(zammad.add_ticket("Printer on fire"), 1, 1, at=DAY)
-        assert source.exists(booked)
+        booking = BookingKey(booked, 1)
+        assert source.exists(booking) is Existence.THERE
         zammad.delete(booked)
-        assert not source.exists(booked)
+        assert source.exists(booking) is Existence.GONE
 
     @pytest.mark.parametrize(
         ("fault", "kind"),
@@ -235,7 +236,7 @@ class TestExistence:
     ) -> None:
         zammad_control.add_fault(path=r"time_accountings/\d+$", **fault)
         with pytest.raises(kind):
-            source.exists(1)
+            source.exists(BookingKey(1, 1))
 
 
 class TestRefusals:
@@ -268,7 +269,7 @@ class TestRefusals:
     ) -> None:
         zammad_control.add_fault("respond", path="time_accountings", status=status, text=f'{{"error": "{text}"}}')
         with pytest.raises(kind) as caught:
-            source.exists(1)
+            source.exists(BookingKey(1, 1))
         assert remedy in caught.value.remedy
         assert text.rstrip(".!") in str(caught.value)
         assert zammad_control.requests().reads == 1
@@ -282,10 +283,10 @@ class TestRefusals:
         booked = zammad.book(zammad.add_ticket("Printer on fire"), 1, 1, at=DAY)
         fault = {"status": 422, "text": json.dumps({"error": text})}
         zammad_control.add_fault("respond", path="time_accountings", times=2, **fault)
-        assert source.exists(booked)
+        assert source.exists(BookingKey(booked, 1)) is Existence.THERE
         zammad_control.add_fault("respond", path="time_accountings", **fault)
         with pytest.raises(UnavailableError, match=re.escape(text)):
-            source.exists(booked)
+            source.exists(BookingKey(booked, 1))
         with pytest.raises(UnavailableError, match=re.escape(text)):
             source.fetch_of_ticket(1)
 
@@ -304,10 +305,10 @@ class TestRefusals:
         headers = {"X-Failure": "Maintenance mode enabled!", "Content-Type": "text/plain"}
         zammad_control.add_fault("respond", path="time_accountings", status=403, headers=headers)
         with pytest.raises(UnavailableError, match="Maintenance"):
-            source.exists(1)
+            source.exists(BookingKey(1, 1))
 
     def test_a_refusal_of_a_proxy_is_told_apart(self, source: ZammadConnector, zammad_control: SandboxControl) -> None:
         zammad_control.add_fault("html", path="time_accountings", status=403)
         with pytest.raises(ProtocolError, match="not one of Zammad's") as caught:
-            source.exists(1)
+            source.exists(BookingKey(1, 1))
         assert "proxy" in caught.value.remedy

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from zk_pipeline.connectors.webhooks import LARGEST_ID, NoTicketError
 from zk_pipeline.connectors.zammad.signature import signature
-from zk_pipeline.web.errors import ProblemError
-from zk_pipeline.web.webhooks import LARGEST_ID, ticket_id
+from zk_pipeline.connectors.zammad.webhooks import ZammadWebhooks
 from zk_pipeline_tests.web.conftest import SECRET, Web
 
 ANSWERS = {202, 400, 401, 404, 415, 422}
@@ -50,6 +50,5 @@ def test_every_id_of_a_ticket_is_stored_as_a_number_or_as_text(web: Web, ticket:
 @settings(deadline=None)
 @given(payload=values.filter(lambda value: not isinstance(value, dict) or "ticket" not in value))
 def test_a_payload_that_names_no_ticket_is_refused(payload: object):
-    with pytest.raises(ProblemError) as refused:
-        ticket_id(json.dumps(payload).encode())
-    assert refused.value.status == 422
+    with pytest.raises(NoTicketError):
+        ZammadWebhooks().ticket_id(json.loads(json.dumps(payload)))

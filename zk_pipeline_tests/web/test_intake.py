@@ -5,11 +5,16 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from zk_pipeline.connectors.contract import SourceConnector
+from zk_pipeline.connectors.webhooks import IncomingDelivery, NoTicketError, UntrustedDeliveryError, WebhookScheme
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
 from zk_pipeline.connectors.zammad.signature import signature
+from zk_pipeline.web import webhooks
 from zk_pipeline.web.webhooks import BODY_LIMIT
 from zk_pipeline_tests.web.conftest import PATH, PAYLOAD, SECRET, Web, refused
 
@@ -104,6 +109,49 @@ def test_a_signature_that_does_not_fit_the_bytes_is_refused(web: Web, header: st
 def test_an_unsigned_delivery_is_refused(web: Web):
     answer = web.client.post(PATH, content=PAYLOAD, headers={"content-type": "application/json"})
     refused(answer, 401, "X-Hub-Signature is missing")
+    assert web.stored() == []
+
+
+class AddressScheme:
+    """Of a system that cannot sign: the secret is in the address, and the ticket has another name."""
+
+    def check(self, delivery: IncomingDelivery, secret: str) -> None:
+        if delivery.address_secret != secret:
+            raise UntrustedDeliveryError("The address has another secret.")
+
+    def delivery_id(self, delivery: IncomingDelivery) -> str:
+        return delivery.headers["x-event"]
+
+    def ticket_id(self, payload: Any) -> int:
+        if "issue" not in payload:
+            raise NoTicketError("The payload has no issue.")
+        return payload["issue"]
+
+
+def declare(monkeypatch: pytest.MonkeyPatch, scheme: WebhookScheme | None) -> None:
+    """Let the kind of the stored connector have this scheme."""
+
+    class Other(ZammadConnector):
+        webhooks = scheme
+
+    kinds: dict[str, type[SourceConnector]] = {"zammad": Other}
+    monkeypatch.setattr(webhooks, "source_kinds", lambda: kinds)
+
+
+def test_a_kind_with_a_scheme_of_its_own_is_checked_and_read_by_it(web: Web, monkeypatch: pytest.MonkeyPatch):
+    declare(monkeypatch, AddressScheme())
+    body, header = b'{"issue": 9}', {"x-event": "e1"}
+    assert web.post(body, header, path=f"{PATH}/{SECRET}").status_code == 202
+    assert web.stored() == [("zammad", "e1", 9, body)]
+    refused(web.post(body, header, path=f"{PATH}/wrong"), 401, "The address has another secret")
+    refused(web.post(body, header), 401, "The address has another secret")
+    refused(web.post(PAYLOAD, header, path=f"{PATH}/{SECRET}"), 422, "The payload has no issue")
+    assert len(web.stored()) == 1
+
+
+def test_a_kind_without_webhooks_takes_none(web: Web, monkeypatch: pytest.MonkeyPatch):
+    declare(monkeypatch, None)
+    refused(web.post(PAYLOAD), 404, "sends no webhooks")
     assert web.stored() == []
 
 

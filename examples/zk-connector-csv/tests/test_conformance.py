@@ -8,7 +8,7 @@ from zk_pipeline.connectors.conformance import SourceConformance, bookings
 from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.connectors.plugins import source_kinds
-from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.records import BookingKey, Existence, Window
 
 from zk_connector_csv import CsvConnector
 
@@ -64,8 +64,8 @@ def test_it_is_found_by_its_entry_point():
 
 def test_a_booking_whose_line_says_so_is_gone(folder: Path):
     with connect(folder) as connector:
-        assert connector.exists(8)
-        assert not connector.exists(9)
+        assert connector.exists(BookingKey(8, 1)) is Existence.THERE
+        assert connector.exists(BookingKey(9, 1)) is Existence.GONE
 
 
 @pytest.mark.parametrize(

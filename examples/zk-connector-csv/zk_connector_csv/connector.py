@@ -8,7 +8,7 @@ from typing import Any
 from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.connectors.contract import ChangedRows, Endpoint, RequestCounts, SourceConnector, Sweep, SweepReport
 from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError
-from zk_pipeline.domain.records import SourceDirectory, Ticket, TimeAccounting, Window
+from zk_pipeline.domain.records import BookingKey, Existence, SourceDirectory, Ticket, TimeAccounting, Window
 from zk_pipeline.domain.vital_figures import Level
 
 from zk_connector_csv import rows
@@ -98,9 +98,9 @@ class CsvConnector(SourceConnector):
             (),
         )
 
-    def exists(self, accounting_id: int) -> bool:
+    def exists(self, booking: BookingKey) -> Existence:
         """A booking is gone when its line says so, or when a file that was read to its end has no such line."""
-        return any(row.id == accounting_id for row in self._live())
+        return Existence.THERE if any(row.id == booking.id for row in self._live()) else Existence.GONE
 
     def _read(self, window: Window) -> Iterator[list[TimeAccounting] | SweepReport]:
         bookings = sorted(self._live(), key=lambda row: (row.created_at, row.id))

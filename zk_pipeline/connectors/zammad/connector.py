@@ -25,10 +25,13 @@ from zk_pipeline.connectors.http import HttpConnector
 from zk_pipeline.connectors.zammad import rows as zammad_rows
 from zk_pipeline.connectors.zammad.errors import ZammadDialect
 from zk_pipeline.connectors.zammad.validation import validate, version_findings
+from zk_pipeline.connectors.zammad.webhooks import ZammadWebhooks
 from zk_pipeline.connectors.zammad.window import ACCOUNTINGS, NEEDS, SMALLEST_PAGE, FlatList, WindowSweep
 from zk_pipeline.domain.records import (
     ActivityType,
     Agent,
+    BookingKey,
+    Existence,
     Organization,
     SourceDirectory,
     Ticket,
@@ -60,6 +63,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
     """Reads time accountings of Zammad 6.1 or newer (docs/zammad.md §2)."""
 
     kind = "zammad"
+    webhooks = ZammadWebhooks()
 
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(endpoint, ZammadDialect(), sleep=sleep)
@@ -209,15 +213,15 @@ class ZammadConnector(HttpConnector, SourceConnector):
         found |= self._reported_tickets(hidden)
         return [found[ticket_id] for ticket_id in sorted(found)]
 
-    def exists(self, accounting_id: int) -> bool:
-        """Whether a booking still exists; false only if Zammad itself answers "not found" (docs/zammad.md §8)."""
+    def exists(self, booking: BookingKey) -> Existence:
+        """Whether a booking still exists; gone only if Zammad itself answers "not found" (docs/zammad.md §8)."""
         try:
-            answer = self._http.get(f"{ACCOUNTINGS}/{accounting_id}", needs=NEEDS)
+            answer = self._http.get(f"{ACCOUNTINGS}/{booking.id}", needs=NEEDS)
         except NotFoundError:
-            return False
-        if zammad_rows.accounting(answer.row("time accounting")).id != accounting_id:
-            raise answer.fault(f"Time accounting {accounting_id} was requested, but another one was received.")
-        return True
+            return Existence.GONE
+        if zammad_rows.accounting(answer.row("time accounting")).id != booking.id:
+            raise answer.fault(f"Time accounting {booking.id} was requested, but another one was received.")
+        return Existence.THERE
 
     def _agents(self, ids: Sequence[int]) -> SourceDirectory:
         # An older Zammad takes it for a search for everybody; without a query, it fails.

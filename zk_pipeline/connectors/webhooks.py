@@ -1,0 +1,63 @@
+"""How the systems announce changes: each kind's own proof of origin, delivery id, and ticket of the payload.
+
+A webhook is a hint at most: it names a ticket, which is then read. So a scheme takes nothing else from a payload.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+LARGEST_ID = 2**63 - 1
+"""Of a ticket that can be stored."""
+
+
+class UntrustedDeliveryError(Exception):
+    """The delivery does not prove that it is the system's; the sentence says why, and what to do."""
+
+
+class NoTicketError(Exception):
+    """The payload names no ticket; the sentence says what it needs."""
+
+
+def now() -> datetime:
+    """The present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingDelivery:
+    """A delivery as it arrived: the exact bytes, and the headers with names in lower case.
+
+    `address_secret` is what follows the connector's name in the address, for systems that cannot sign.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    address_secret: str = field(default="", repr=False)
+    received_at: datetime = field(default_factory=now)
+
+
+class WebhookScheme(Protocol):
+    """How one kind of source announces changes. It has no state, and sends no request."""
+
+    def check(self, delivery: IncomingDelivery, secret: str) -> None:
+        """Raise `UntrustedDeliveryError` unless the delivery proves to be from somebody who knows the secret.
+
+        Compare in constant time, and the bytes as they came: JSON that was serialized again does not verify.
+        """
+        ...
+
+    def delivery_id(self, delivery: IncomingDelivery) -> str:
+        """What is the same in all attempts to deliver one event, and nowhere else; up to 200 printable characters."""
+        ...
+
+    def ticket_id(self, payload: Any) -> int:
+        """The ticket that the parsed payload is about. Raises `NoTicketError`."""
+        ...
+
+
+def body_hash(body: bytes) -> str:
+    """An id for deliveries without one of their own."""
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
