@@ -17,7 +17,7 @@ from zk_pipeline.web.console.visit import Visit
 class _Form:
     def __init__(self, visit: Visit, texts: Letterhead) -> None:
         self._visit, words = visit, visit.words
-        with widgets.card(), widgets.box("zk-form-column"):
+        with widgets.card(), widgets.box("zk-form-column zk-narrow"):
             self._letterhead = _area(words("letterhead.letterhead"), texts.letterhead)
             self._text = _area(words("letterhead.text"), texts.text)
             self._footer = _area(words("letterhead.footer"), texts.footer)

@@ -38,11 +38,14 @@ class Users:
         """Load the list again."""
         with self._panel.box:
             await self._panel.refresh()
+
+    async def _changed(self) -> None:
+        await self.refresh()
         feedback.keep_focus(self._visit, self._panel.box)
 
     async def _go(self, page: int) -> None:
         self._page = page
-        await self.refresh()
+        await self._changed()
 
     def _load(self) -> Loaded:
         with self._visit.runtime.database.transaction() as connection:
@@ -116,7 +119,7 @@ class Users:
                 invitation = await visit.ask(_invite, visit.runtime, visit.actor, *given)
                 dialog.close()
                 self._tell(invitation, "users.invited")
-                await self.refresh()
+                await self._changed()
 
             fields = {"role": role, "name": name, "email": email}
             feedback.Form(visit, Role.ADMIN, fields, cancel=dialog.close).button(words("users.invite"), make)
@@ -132,7 +135,7 @@ class Users:
                 given = {"name": name.value or "", "role": Role(role.value)}
                 await visit.ask(_change, visit.runtime, visit.actor, user.id, **given)
                 dialog.close()
-                await self.refresh()
+                await self._changed()
 
             form = feedback.Form(visit, Role.ADMIN, {"role": role, "name": name}, cancel=dialog.close)
             form.button(words("save"), change)
@@ -148,15 +151,15 @@ class Users:
         visit = self._visit
         await visit.ask(_reset_factor, visit.runtime, visit.actor, user.id)
         visit.notify(visit.words("users.factor.done", email=user.email))
-        await self.refresh()
+        await self._changed()
 
     async def _deactivate(self, user: User) -> None:
         await self._visit.ask(_change, self._visit.runtime, self._visit.actor, user.id, active=False)
-        await self.refresh()
+        await self._changed()
 
     async def _activate(self, user: User) -> None:
         await self._visit.ask(_change, self._visit.runtime, self._visit.actor, user.id, active=True)
-        await self.refresh()
+        await self._changed()
 
     def _tell(self, invitation: Invitation, key: str) -> None:
         """Show the password, which nobody can look up later."""

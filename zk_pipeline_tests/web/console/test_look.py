@@ -143,6 +143,38 @@ def test_a_name_of_eighty_letters_is_broken_and_pushes_nothing_aside(visit: Visi
     assert boxes.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth).length") == 0
 
 
+CUT_OFF = """() => [...document.querySelectorAll('.zk-table-box')]
+    .filter(box => box.checkVisibility() && box.scrollWidth > box.clientWidth + 1)
+    .map(box => box.querySelector('caption').textContent)"""
+HEADS = "() => [...document.querySelectorAll('.zk-table th')].filter(one => one.checkVisibility()).length"
+MOVING = """() => [...document.querySelectorAll('*')].flatMap(one => ['', '::before', '::after'].map(part => {
+    const style = getComputedStyle(one, part || null);
+    const rests = style.animationName === 'none' && style.transitionDuration.split(', ').every(time => time === '0s');
+    return rests ? '' : `${one.tagName}.${one.className}${part}`;
+})).filter(Boolean)"""
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("address", ["/reconcile?view=all", "/statement", "/mappings", "/runs", "/audit"])
+def test_tables_keep_their_columns_at_every_width(visit: Visit, address: str):
+    page = visit(Role.ADMIN, width=1920).open(address)
+    expect(page.locator(".zk-table td").first).to_be_visible()
+    heads = page.evaluate(HEADS)
+    for width in (1920, 1440, 1024, 768, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(HEADS) == heads
+        # The menu comes and goes with the width, after which the tables have their place.
+        page.wait_for_function(f"({CUT_OFF})().length === 0", timeout=10_000)
+        assert overflow(page) <= 0, width
+
+
+@pytest.mark.parametrize("address", ["/dashboard", "/reconcile"])
+def test_nothing_moves_for_whoever_wants_less_motion(visit: Visit, address: str):
+    page = visit(Role.ADMIN).open(address)
+    assert page.evaluate("matchMedia('(prefers-reduced-motion: reduce)').matches")
+    assert page.evaluate(MOVING) == []
+
+
 def test_the_styles_have_two_weights_and_no_sizes_of_text_in_pixels():
     weights = set(re.findall(r"font(?:-weight)?: (\d{3})\b", STYLES))
     assert weights == {"400", "600"}
