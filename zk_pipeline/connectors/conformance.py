@@ -120,8 +120,10 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
         rows = bookings(connector, window)
         assert len(rows) >= 3
         assert len({row.id for row in rows}) == len(rows)
-        assert [row.created_at for row in rows] == sorted(row.created_at for row in rows)
-        assert all(window.start <= row.created_at < window.end for row in rows)
+        moments = [row.counts_at for row in rows]
+        assert moments == sorted(moments), "The bookings do not come oldest first."
+        outside = [row.id for row in rows if not window.start <= row.counts_at < window.end]
+        assert not outside, f"Bookings {outside} do not count within the window."
 
     def test_the_report_is_there_when_all_pages_were_read(self, connector: SourceConnector, window: Window) -> None:
         sweep = connector.fetch(window)
@@ -134,10 +136,10 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
         assert sweep.report.high_water == max(row.updated_at for row in rows)
 
     def test_the_window_holds_its_start_and_not_its_end(self, connector: SourceConnector, window: Window) -> None:
-        moments = sorted({row.created_at for row in bookings(connector, window)})
+        moments = sorted({row.counts_at for row in bookings(connector, window)})
         inner = bookings(connector, Window(moments[1], moments[-1]))
-        assert inner[0].created_at == moments[1]
-        assert inner[-1].created_at < moments[-1]
+        assert inner[0].counts_at == moments[1], "A booking at the start of the window is missing."
+        assert inner[-1].counts_at < moments[-1], "A booking at the end of the window is not of it."
 
     def test_an_empty_window_is_complete_and_empty(self, connector: SourceConnector) -> None:
         _assert_nothing_is_there(connector.fetch(FAR_FUTURE))

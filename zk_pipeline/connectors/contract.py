@@ -256,7 +256,7 @@ class SourceConnector(Connector):
 
     @abstractmethod
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
-        """Read the bookings created within the window, oldest first.
+        """Read the bookings that count within the window (`TimeAccounting.counts_at`), oldest first.
 
         `hint` is the number of rows before the window in an earlier sweep; it may save requests and is never trusted.
         """

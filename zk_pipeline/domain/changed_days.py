@@ -30,6 +30,9 @@ class KnownBooking:
     type_id: int | None
     updated_at: datetime
     faults: Faults = field(default_factory=no_faults, hash=False)
+    worked_at: datetime | None = None
+    seconds: int | None = None
+    is_final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,21 @@ class BookingChange:
 
 
 def edits(seen: Iterable[TimeAccounting], known: Mapping[int, KnownBooking], zone: ZoneInfo) -> list[BookingChange]:
-    """The bookings that the store does not have, or has with other values."""
+    """The bookings that the store does not have, or has with other values.
+
+    If the work is said to be of another day now, the old and the new day are changed.
+    """
     changed: list[BookingChange] = []
     for row in seen:
         stored = known.get(row.id)
         if stored is not None and _is_stored(row, stored):
             continue
-        day = stored.work_day if stored else local_day(row.created_at, zone)
-        changed.append(BookingChange(f"{row.id}@{row.updated_at.isoformat()}", day, row.ticket_id))
+        now = local_day(row.counts_at, zone)
+        day = stored.work_day if stored else now
+        key = f"{row.id}@{row.updated_at.isoformat()}"
+        changed.append(BookingChange(key, day, row.ticket_id))
+        if row.worked_at is not None and day != now:
+            changed.append(BookingChange(f"{key}>{now}", now, row.ticket_id))
     return changed
 
 
@@ -58,7 +68,11 @@ def _is_stored(row: TimeAccounting, stored: KnownBooking) -> bool:
     if row.faults or stored.faults:
         return row.faults == stored.faults
     known = (stored.units, stored.type_id, stored.ticket_id, stored.updated_at)
-    return known == (row.units, row.type_id, row.ticket_id, row.updated_at)
+    exact = (stored.worked_at, stored.seconds, stored.is_final)
+    return (*known, *exact) == (
+        *(row.units, row.type_id, row.ticket_id, row.updated_at),
+        *(row.worked_at, row.seconds, row.is_final),
+    )
 
 
 def absences(seen_ids: Collection[int], expected: Iterable[KnownBooking]) -> list[BookingChange]:

@@ -35,12 +35,16 @@ class TimeSpan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
-    """A booking to be placed. Bookings of one agent and work day may influence each other."""
+    """A booking to be placed. Bookings of one agent and work day may influence each other.
+
+    With `begin_known`, the work began at `counts_at`; otherwise that is when it was typed.
+    """
 
     id: int
     agent_id: int
-    created_at: datetime
+    counts_at: datetime
     length: timedelta
+    begin_known: bool = False
 
 
 def place(bookings: Iterable[PlacementRequest], policy: Policy) -> Mapping[int, TimeSpan]:
@@ -48,11 +52,14 @@ def place(bookings: Iterable[PlacementRequest], policy: Policy) -> Mapping[int, 
 
     Sequential placement needs all bookings of an agent's day in one call.
     """
-    ordered = sorted(bookings, key=lambda booking: (booking.created_at, booking.id))
+    ordered = sorted(bookings, key=lambda booking: (booking.counts_at, booking.id))
     if policy.placement is Placement.SEQUENTIAL:
         return _one_after_another(ordered, policy)
     if policy.placement is Placement.END:
-        return {booking.id: _ending_at_booking(booking, policy) for booking in ordered}
+        return {
+            booking.id: (_starting_on_grid if booking.begin_known else _ending_at_booking)(booking, policy)
+            for booking in ordered
+        }
     return {booking.id: _starting_on_grid(booking, policy) for booking in ordered}
 
 
@@ -90,13 +97,13 @@ def _gaps(taken: Sequence[TimeSpan], start: datetime, end: datetime) -> Iterator
 
 
 def _starting_on_grid(booking: PlacementRequest, policy: Policy) -> TimeSpan:
-    begin = floor_to_grid(booking.created_at, policy.grid_minutes, policy.zone)
+    begin = floor_to_grid(booking.counts_at, policy.grid_minutes, policy.zone)
     return TimeSpan(begin, begin + booking.length)
 
 
 def _ending_at_booking(booking: PlacementRequest, policy: Policy) -> TimeSpan:
-    end = booking.created_at.astimezone(UTC).replace(second=0, microsecond=0)
-    begin = max(end - booking.length, day_start(local_day(booking.created_at, policy.zone), policy.zone))
+    end = booking.counts_at.astimezone(UTC).replace(second=0, microsecond=0)
+    begin = max(end - booking.length, day_start(local_day(booking.counts_at, policy.zone), policy.zone))
     return TimeSpan(begin, begin + booking.length)
 
 
@@ -105,7 +112,7 @@ def _one_after_another(ordered: Sequence[PlacementRequest], policy: Policy) -> d
     cursors: dict[tuple[int, date], datetime] = {}
     spans: dict[int, TimeSpan] = {}
     for booking in ordered:
-        day = local_day(booking.created_at, policy.zone)
+        day = local_day(booking.counts_at, policy.zone)
         opening = datetime.combine(day, policy.day_start, tzinfo=policy.zone).astimezone(UTC)
         latest = max(day_start(day + timedelta(days=1), policy.zone) - booking.length, opening)
         begin = min(cursors.get((booking.agent_id, day), opening), latest)
@@ -147,7 +154,8 @@ class Normalizer:
         left = {row.id: netted.get(row.id) or self._uncorrected(row) for row in bookings}
         unplaced: dict[Policy, list[PlacementRequest]] = {}
         for row in bookings:
-            one = PlacementRequest(row.id, row.agent_id, row.created_at, duration(left[row.id].minutes))
+            length = duration(left[row.id].minutes)
+            one = PlacementRequest(row.id, row.agent_id, row.counts_at, length, row.worked_at is not None)
             unplaced.setdefault(self._policies.of(row.decided_id), []).append(one)
         spans = {id_: span for policy, rows in unplaced.items() for id_, span in place(rows, policy).items()}
         ordered = sorted(bookings, key=lambda row: row.id)
@@ -191,6 +199,7 @@ class Normalizer:
             "activity": kind.name if kind else "",
             "agent": agent.name if agent else "",
             "source_id": str(row.id),
+            "note": row.note.strip(),
         }
         return Entry(
             source=self._source,
@@ -213,7 +222,7 @@ class Normalizer:
             group_id=ticket.group_id if ticket else None,
             group_name=ticket.group_name if ticket else None,
             ticket_known=ticket is not None,
-            entry_date=row.work_day or local_day(row.created_at, policy.zone),
+            entry_date=row.work_day or local_day(row.counts_at, policy.zone),
             begin_at=span.begin,
             end_at=span.end,
             created_at=row.created_at,
@@ -232,10 +241,12 @@ class Normalizer:
 
 
 def _unreadable(row: TimeAccounting, ticket: Ticket | None) -> str:
-    """Why booking or ticket is unreadable, as a sentence; empty if both can be read."""
+    """Why nothing can be written for the booking yet, as a sentence; empty if it and its ticket can be read."""
     if row.faults:
         number = ticket.number if ticket else row.ticket_id
         return f"Booking {row.id} of ticket {number} cannot be read: {_wrong(row.faults)}."
+    if not row.is_final:
+        return f"Booking {row.id} is not complete: its timer still runs."
     if ticket is not None and ticket.faults:
         return f"Ticket {ticket.id} of booking {row.id} cannot be read: {_wrong(ticket.faults)}."
     return ""
@@ -249,7 +260,9 @@ def _wrong(faults: Faults) -> str:
 
 
 def minutes_of(row: TimeAccounting, policy: Policy) -> Decimal:
-    """The minutes of a booking; negative for a correction."""
+    """The minutes of a booking, exact seconds first; negative for a correction."""
+    if row.seconds is not None:
+        return Decimal(row.seconds) / 60
     return row.units * policy.minutes_per_unit
 
 
@@ -267,9 +280,9 @@ def _status(left: NettingResult) -> SyncStatus:
 
 def _trace(row: TimeAccounting, ticket_id: int, left: NettingResult, policy: Policy) -> dict[str, str]:
     trace = {
-        "booked_minutes": f"{row.units} units of {policy.minutes_per_unit} minutes",
-        "entry_date": f"local day of created_at in {policy.zone.key}",
-        "begin_at": _placement_rule(policy),
+        "booked_minutes": _amount(row, policy),
+        "entry_date": _day_rule(row, policy),
+        "begin_at": _placement_rule(row, policy),
     }
     if left.corrected_by:
         trace["time_minutes"] = f"reduced by correction {_ids(left.corrected_by)}"
@@ -282,10 +295,25 @@ def _trace(row: TimeAccounting, ticket_id: int, left: NettingResult, policy: Pol
     return trace
 
 
-def _placement_rule(policy: Policy) -> str:
+def _amount(row: TimeAccounting, policy: Policy) -> str:
+    if row.seconds is not None:
+        return f"{row.seconds} seconds"
+    return f"{row.units} units of {policy.minutes_per_unit} minutes"
+
+
+def _day_rule(row: TimeAccounting, policy: Policy) -> str:
+    if row.worked_at is not None:
+        return f"local day of worked_at in {policy.zone.key}"
+    return f"local day of created_at in {policy.zone.key}"
+
+
+def _placement_rule(row: TimeAccounting, policy: Policy) -> str:
+    on_grid = f"created_at, down to the {policy.grid_minutes} minute grid"
+    if row.worked_at is not None:
+        on_grid = f"worked_at, down to the {policy.grid_minutes} minute grid"
     rules = {
-        "start": f"created_at, down to the {policy.grid_minutes} minute grid",
-        "end": "created_at less the duration, within the day",
+        "start": on_grid,
+        "end": "created_at less the duration, within the day" if row.worked_at is None else on_grid,
         "sequential": f"after the agent's earlier entries of the day, from {policy.day_start:%H:%M}",
     }
     return f"{policy.placement}: {rules[policy.placement]}"

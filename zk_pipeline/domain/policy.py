@@ -16,6 +16,7 @@ DESCRIPTION_FIELDS: tuple[str, ...] = (
     "activity",
     "agent",
     "source_id",
+    "note",
 )
 
 

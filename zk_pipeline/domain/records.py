@@ -44,6 +44,10 @@ class Unreadable:
 class TimeAccounting:
     """One booking as the source has it. `units` is a number without unit (docs/zammad.md §4).
 
+    A source that has exact `seconds` gives them instead, with units 0. `worked_at` and `worked_until` are begin and end
+    of the work, where the source knows them; otherwise the booking counts when it was created. `note` is what the
+    person wrote about the work. A booking that is not `is_final`, because its timer still runs, waits.
+
     Fields named in `faults` have placeholder values: units 0, ids 0, and an instant at the row's position in the list.
 
     The store adds `work_day`, the day on which the booking counts, and `decided_id`, the id of the recorded settings
@@ -62,6 +66,16 @@ class TimeAccounting:
     faults: Faults = field(default_factory=no_faults, hash=False)
     work_day: date | None = field(default=None, compare=False, hash=False)
     decided_id: int | None = field(default=None, compare=False, hash=False)
+    worked_at: datetime | None = None
+    worked_until: datetime | None = None
+    seconds: int | None = None
+    note: str = ""
+    is_final: bool = True
+
+    @property
+    def counts_at(self) -> datetime:
+        """The instant that decides the work day, and whether the booking is within a window."""
+        return self.worked_at or self.created_at
 
 
 @dataclass(frozen=True, slots=True)

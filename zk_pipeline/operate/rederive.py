@@ -132,7 +132,7 @@ class _SortedBookings:
         self.days: set[date] = set()
         """The old and new days of the bookings that are derived again."""
         for row in stored:
-            day = local_day(row.created_at, zone)
+            day = local_day(row.counts_at, zone)
             if row.work_day in closed or day in closed:
                 self.kept.append(row)
             elif min(row.work_day, day) < start:

@@ -21,8 +21,9 @@ from zk_pipeline.domain.records import (
     TimeAccounting,
     Unreadable,
 )
+from zk_pipeline.domain.write_protection import WriteProtection, first_open_day
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.store import day_requests, sweeps
+from zk_pipeline.store import day_requests, periods, stored_settings, sweeps
 from zk_pipeline.store import source as rows
 from zk_pipeline.store import tickets as stored_tickets
 
@@ -91,9 +92,8 @@ def log_unreadable(unreadable: Iterable[Unreadable]) -> int:
 def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> SourceRead:
     """Store every booking of these work days as the source has it now, with its ticket, agent and organization.
 
-    A booking that is missing in a complete sweep is asked for alone, and only the source's proof marks it as gone.
-    Pages are committed as they arrive: a failed page raises, and the pages before it stay stored, because they are
-    correct.
+    A booking that is missing in a complete sweep is asked for alone, and only the source's proof marks it as gone. A
+    failed page raises; the pages before it were committed as they arrived, and stay, because they are correct.
     """
     name, zone = source.endpoint.name, runtime.settings.zone
     window = days_window(first, last, zone)
@@ -110,10 +110,15 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         with runtime.database.transaction() as connection:
             decided_id = runtime.decided(connection)
             known = {row.id: row for row in rows.stored_bookings(connection, name, ids=[row.id for row in page])}
-            day_requests.ask(connection, _former_days(known, page, first, last), day_requests.FORMER_DAY)
+            moved = _days_to_move_to(connection, runtime, name, known, page)
+            former = _former_days(known, page, moved, first, last)
+            day_requests.ask(connection, former, day_requests.FORMER_DAY)
             saved = rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
+            if moved:
+                stored_settings.move(connection, name, runtime.stored("target").name, moved)
         for row in saved:
-            day = known[row.id].work_day if row.id in known else local_day(row.created_at, zone)
+            stored = known.get(row.id)
+            day = moved.get(row.id, stored.work_day if stored else local_day(row.counts_at, zone))
             bookings.setdefault(day, []).append(replace(row, raw={}))
         one_per_ticket = one_booking_per_ticket(one_per_ticket, page)
         agent_ids |= {row.agent_id for row in page if "created_by_id" not in row.faults}
@@ -166,7 +171,7 @@ def keep_bookings(
         confirmed.record(connection, name, SUBJECT, run_id)
     bookings: dict[date, list[TimeAccounting]] = {}
     for row in stored:
-        bookings.setdefault(row.work_day or local_day(row.created_at, runtime.settings.zone), []).append(row)
+        bookings.setdefault(row.work_day or local_day(row.counts_at, runtime.settings.zone), []).append(row)
     return SourceRead(confirmed.report, bookings, tickets, ())
 
 
@@ -237,14 +242,47 @@ def _organizations(tickets: Iterable[Ticket]) -> tuple[Organization, ...]:
 
 
 def _former_days(
-    known: Mapping[int, KnownBooking], page: Sequence[TimeAccounting], first: date, last: date
+    known: Mapping[int, KnownBooking], page: Sequence[TimeAccounting], moved: Collection[int], first: date, last: date
 ) -> set[date]:
-    """The other days that changed bookings count on: they stayed there when the zone was changed."""
+    """The other days that changed bookings count on, or counted on until they moved.
+
+    They stay there when only the zone was changed.
+    """
     elsewhere = {row.id: row for row in known.values() if not first <= row.work_day <= last}
     return {
         elsewhere[row.id].work_day
         for row in page
-        if row.id in elsewhere and row.updated_at != elsewhere[row.id].updated_at
+        if row.id in elsewhere and (row.id in moved or row.updated_at != elsewhere[row.id].updated_at)
+    }
+
+
+def _days_to_move_to(
+    connection: Connection,
+    runtime: Runtime,
+    name: str,
+    known: Mapping[int, KnownBooking],
+    page: Sequence[TimeAccounting],
+) -> dict[int, date]:
+    """The new work days of stored bookings whose work is said to be of another day now.
+
+    A day that is closed or billed keeps its bookings: the difference is asked about there.
+    """
+    settings = runtime.settings
+    moved = {
+        row.id: local_day(row.worked_at, settings.zone)
+        for row in page
+        if row.id in known and row.worked_at is not None and row.worked_at != known[row.id].worked_at and not row.faults
+    }
+    moved = {id_: day for id_, day in moved.items() if day != known[id_].work_day}
+    if not moved:
+        return {}
+    first_open = first_open_day(settings.locked_before, local_day(runtime.clock(), settings.zone))
+    locks = WriteProtection(settings.zone, first_open, periods.closed_months(connection))
+    billed = stored_settings.billed_days(connection, name, runtime.stored("target").name)
+    return {
+        id_: day
+        for id_, day in moved.items()
+        if not any(each in billed or locks.is_closed(each) for each in (day, known[id_].work_day))
     }
 
 

@@ -26,9 +26,11 @@ from zk_pipeline.store.database import among, upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
 _KEPT = ("agent_id", "work_day", "decided_id", "first_seen_at")
-_LAST_READ = (*_KEPT, "ticket_id", "article_id", "units", "type_id", "created_at", "updated_at")
+_WORKED = ("worked_at", "worked_until", "seconds", "note", "is_final")
+_LAST_READ = (*_KEPT, "ticket_id", "article_id", "units", "type_id", "created_at", "updated_at", *_WORKED)
 """The columns of an unreadable booking that keep their last readable values."""
 
+_COUNTS_AT = func.coalesce(time_accountings.c.worked_at, time_accountings.c.created_at)
 _STAMPED = {"first_seen_at": "now()", "last_seen_at": "now()"}
 _BOOKING = tuple(
     column for column in time_accountings.c if column.name in TimeAccounting.__slots__ and column.name != "raw"
@@ -45,31 +47,13 @@ def save_bookings(
 ) -> list[TimeAccounting]:
     """Store bookings as they are now, and return them so. The first known agent never changes (docs/zammad.md §11).
 
-    Nor does the work day, whatever the current zone is: it changes together with everything derived from it (`zk
-    rederive`). `decided_id` is the id of the recorded settings for new bookings. An unreadable booking keeps its last
-    readable values, and gets its faults.
+    Nor does the work day, whatever the current zone is: it changes together with everything derived from it
+    (`stored_settings.move`). `decided_id` is the id of the recorded settings for new bookings. An unreadable booking
+    keeps its last readable values, and gets its faults.
     """
     saved = suppression.redactor(connection).rows(rows)
-    values = [
-        {
-            "connector": connector,
-            "id": row.id,
-            "ticket_id": row.ticket_id,
-            "article_id": row.article_id,
-            "units": row.units,
-            "type_id": row.type_id,
-            "agent_id": row.agent_id,
-            "created_at": row.created_at,
-            "updated_at": row.updated_at,
-            "work_day": local_day(row.created_at, zone),
-            "decided_id": decided_id,
-            "raw": row.raw,
-            "faults": row.faults,
-            "sweep_id": sweep_id,
-            "gone_at": None,
-        }
-        for row in saved
-    ]
+    stamps = {"connector": connector, "decided_id": decided_id, "sweep_id": sweep_id, "gone_at": None}
+    values = [stamps | _values(row, zone) for row in saved]
     readable = [value for value in values if not value["faults"]]
     # Values that are stored for ever must not be guessed.
     guessed = time_accountings.c.faults.has_any(array(["created_at", "created_by_id"]))  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
@@ -84,6 +68,13 @@ def save_bookings(
     upsert(connection, time_accountings, readable, keep=_KEPT, stamped=_STAMPED)
     upsert(connection, time_accountings, parked, keep=_LAST_READ, stamped=_STAMPED)
     return saved
+
+
+def _values(row: TimeAccounting, zone: ZoneInfo) -> dict[str, Any]:
+    """The columns of a booking that come from the source."""
+    named = ("id", "ticket_id", "article_id", "units", "type_id", "agent_id", "created_at", "updated_at")
+    values = {name: getattr(row, name) for name in (*named, *_WORKED, "raw", "faults")}
+    return values | {"work_day": local_day(row.counts_at, zone)}
 
 
 def bookings_of_days(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
@@ -107,11 +98,11 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
 
 
 def count_within(connection: Connection, connector: str, window: Window) -> int:
-    """How many bookings created within the window are stored and not known to be gone."""
+    """How many bookings of the window are stored and not known to be gone."""
     query = select(func.count()).where(
         time_accountings.c.connector == connector,
-        time_accountings.c.created_at >= window.start,
-        time_accountings.c.created_at < window.end,
+        window.start <= _COUNTS_AT,
+        window.end > _COUNTS_AT,
         time_accountings.c.gone_at.is_(None),
     )
     return connection.execute(query).scalar_one()
@@ -120,14 +111,14 @@ def count_within(connection: Connection, connector: str, window: Window) -> int:
 def unseen_bookings(connection: Connection, connector: str, window: Window, sweep_id: int) -> dict[BookingKey, date]:
     """Bookings within the window that the sweep did not find, with their work days: not yet proof of a deletion.
 
-    They are selected by their time of creation, as the sweep is, because the work day may differ after a change of the
-    zone.
+    They are selected by the instant that they count at, as the sweep is, because the work day may differ after a change
+    of the zone.
     """
     table = time_accountings
     query = select(table.c.id, table.c.ticket_id, table.c.work_day).where(
         table.c.connector == connector,
-        table.c.created_at >= window.start,
-        table.c.created_at < window.end,
+        window.start <= _COUNTS_AT,
+        window.end > _COUNTS_AT,
         table.c.gone_at.is_(None),
         table.c.sweep_id != sweep_id,
     )
@@ -185,6 +176,7 @@ def stored_bookings(
     if since is not None:
         wanted |= table.c.work_day >= since
     columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at", "faults")]
+    columns += [table.c.worked_at, table.c.seconds, table.c.is_final]
     query = select(*columns).where(table.c.connector == connector, table.c.gone_at.is_(None), wanted)
     return [KnownBooking(**row) for row in connection.execute(query).mappings()]
 
@@ -236,7 +228,8 @@ def stored_count(connection: Connection, connector: str, subject: str, shown: Co
             count(*),
             array_agg(bookings.id) FILTER (WHERE bookings.id = ANY(:shown))
         FROM zammad.time_accountings AS bookings
-        JOIN covered ON bookings.created_at >= covered.first AND bookings.created_at < covered.last
+        JOIN covered ON coalesce(bookings.worked_at, bookings.created_at) >= covered.first
+            AND coalesce(bookings.worked_at, bookings.created_at) < covered.last
         WHERE bookings.connector = :connector
         """  # noqa: S608 (a constant of ours)
     )
@@ -250,7 +243,8 @@ def booking_keys(connection: Connection, connector: str, window: Window) -> list
     query = text(
         """
         SELECT (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint, id FROM zammad.time_accountings
-        WHERE connector = :connector AND gone_at IS NULL AND created_at >= :start AND created_at < :end
+        WHERE connector = :connector AND gone_at IS NULL
+            AND coalesce(worked_at, created_at) >= :start AND coalesce(worked_at, created_at) < :end
         ORDER BY 1, 2
         """
     )
@@ -361,7 +355,7 @@ _WITH_CORRECTIONS = text(
             AND j.type_id IS NOT DISTINCT FROM t.type_id
     )
     SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at, b.faults,
-        b.work_day, b.decided_id
+        b.work_day, b.decided_id, b.worked_at, b.worked_until, b.seconds, b.note, b.is_final
     FROM zammad.time_accountings b
     JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
         AND c.type_id IS NOT DISTINCT FROM b.type_id

@@ -83,7 +83,7 @@ class StoredBooking:
     """What decides the day of a stored booking, and that day."""
 
     id: int
-    created_at: datetime
+    counts_at: datetime
     work_day: date
 
 
@@ -116,7 +116,8 @@ def decided_facts(connection: Connection) -> bool:
 
 def bookings(connection: Connection, source: str) -> Iterator[StoredBooking]:
     """All stored bookings, including those that are gone."""
-    columns = (time_accountings.c.id, time_accountings.c.created_at, time_accountings.c.work_day)
+    counts_at = func.coalesce(time_accountings.c.worked_at, time_accountings.c.created_at)
+    columns = (time_accountings.c.id, counts_at, time_accountings.c.work_day)
     rows = connection.execute(select(*columns).where(time_accountings.c.connector == source).order_by(columns[0]))
     for row in rows:
         yield StoredBooking(*row)

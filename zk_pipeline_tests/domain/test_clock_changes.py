@@ -54,4 +54,4 @@ def test_every_booking_begins_on_its_work_day_and_keeps_its_length(placement: Pl
         for booking in bookings:
             begin, end = spans[booking.id]
             assert end - begin == LENGTH, (zone, booking)
-            assert local_day(begin, zone) == local_day(booking.created_at, zone), (zone, booking)
+            assert local_day(begin, zone) == local_day(booking.counts_at, zone), (zone, booking)

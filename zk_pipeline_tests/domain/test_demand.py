@@ -352,3 +352,27 @@ def test_more_stored_than_there_are_is_a_deletion_although_days_were_newly_read(
     assert not lost
     once, _ = begun.next(counted(101, covered="february"), total=100)
     assert once.next(counted(101, covered="february"), total=100) == (UnknownCount("february", -1), True)
+
+
+# The work is said to be of another day
+
+
+def test_work_that_is_of_another_day_now_changes_the_former_and_the_new_day() -> None:
+    before = booking(worked_at=at("2025-08-16T22:30"))
+    after = replace(before, worked_at=at("2025-08-20T08:00"), updated_at=at("2025-08-20T09:00"))
+    stored = known(before, worked_at=before.worked_at, work_day=date(2025, 8, 17))
+    changed = edits([after], {6: stored}, BERLIN)
+    assert [change.day for change in changed] == [date(2025, 8, 17), date(2025, 8, 20)]
+    assert len({change.key for change in changed}) == 2
+
+
+def test_work_moved_without_a_new_time_of_change_is_a_change_too() -> None:
+    row = booking(worked_at=at("2025-08-20T08:00"))
+    stored = known(row, worked_at=at("2025-08-16T08:00"))
+    assert {change.day for change in edits([row], {6: stored}, BERLIN)} == {DAY, date(2025, 8, 20)}
+
+
+def test_a_booking_stays_on_the_day_of_an_earlier_zone_if_the_work_is_the_same() -> None:
+    row = booking(created_at="2025-08-16T22:30")
+    stored = known(row, work_day=date(2025, 8, 16), units=Decimal(3))
+    assert [change.day for change in edits([row], {6: stored}, BERLIN)] == [date(2025, 8, 16)]

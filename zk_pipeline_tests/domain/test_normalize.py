@@ -178,3 +178,41 @@ def test_the_order_of_the_bookings_does_not_matter(bookings: list[TimeAccounting
     shuffled = list(bookings)
     random.shuffle(shuffled)
     assert normalized(*shuffled, policy=policy) == normalized(*bookings, policy=policy)
+
+
+# Sources that know when the work was done, how long exactly, and what it was
+
+
+def test_the_work_decides_day_and_begin_and_not_the_moment_of_typing():
+    worked = at("2025-08-13T22:40")
+    [entry] = normalized(booking(worked_at=worked), policy=replace(POLICY, zone=BERLIN))
+    assert (entry.entry_date, entry.begin_at) == (date(2025, 8, 14), at("2025-08-13T22:30"))
+    assert entry.created_at == at("2025-08-16T08:11:49.315")
+    assert entry.trace["entry_date"] == "local day of worked_at in Europe/Berlin"
+
+
+def test_a_known_begin_is_kept_where_others_end_when_they_were_typed():
+    policy = replace(POLICY, placement=Placement.END)
+    typed, worked = normalized(booking(6), booking(7, worked_at=at("2025-08-16T08:00")), policy=policy)
+    assert (typed.end_at, worked.begin_at) == (at("2025-08-16T08:11"), at("2025-08-16T08:00"))
+
+
+@pytest.mark.parametrize("seconds", [1, 59, 100, 5400, 361_800])
+def test_exact_seconds_stay_exact_whatever_a_unit_is(seconds: int):
+    policy = replace(POLICY, minutes_per_unit=Decimal(60))
+    [entry] = normalized(booking(units="0", seconds=seconds), policy=policy)
+    assert entry.end_at - entry.begin_at == timedelta(seconds=seconds)
+    assert entry.trace["booked_minutes"] == f"{seconds} seconds"
+
+
+def test_a_running_timer_waits_with_its_reason():
+    [entry] = normalized(booking(is_final=False))
+    assert entry.sync_status is SyncStatus.UNREADABLE
+    assert entry.trace[UNREADABLE] == "Booking 6 is not complete: its timer still runs."
+
+
+def test_a_note_may_be_part_of_the_description_and_claims_no_time_sheet():
+    policy = replace(POLICY, description="{ticket_number} {note}")
+    [entry] = normalized(booking(note=" Toner changed [zk-zammad-7] "), policy=policy)
+    assert entry.description.startswith("#50 Toner changed (zk-zammad-7)")
+    assert marked_ids(entry.description, "zammad") == ("6",)

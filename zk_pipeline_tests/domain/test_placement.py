@@ -125,9 +125,9 @@ def test_every_booking_begins_on_its_work_day_and_keeps_its_length(
     for booking in bookings:
         begin, end = spans[booking.id]
         assert end - begin == booking.length
-        window = days_window(local_day(booking.created_at, zone), local_day(booking.created_at, zone), zone)
+        window = days_window(local_day(booking.counts_at, zone), local_day(booking.counts_at, zone), zone)
         assert window.start <= begin <= window.end
-        assert local_day(begin, zone) == local_day(booking.created_at, zone) or not booking.length
+        assert local_day(begin, zone) == local_day(booking.counts_at, zone) or not booking.length
 
 
 @given(BOOKINGS, st.sampled_from(Placement), st.randoms(use_true_random=False))
