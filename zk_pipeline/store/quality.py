@@ -106,9 +106,11 @@ class Balance:
 
 
 def newest_units(connection: Connection, source: str, limit: int) -> list[Decimal]:
-    """The numbers of the newest bookings, in the source's unit."""
+    """The numbers of the newest bookings, in the source's unit; none of a source that has exact seconds."""
     query = select(time_accountings.c.units).where(
-        time_accountings.c.connector == source, time_accountings.c.gone_at.is_(None)
+        time_accountings.c.connector == source,
+        time_accountings.c.gone_at.is_(None),
+        time_accountings.c.seconds.is_(None),
     )
     return list(connection.execute(query.order_by(time_accountings.c.created_at.desc()).limit(limit)).scalars())
 

@@ -5,13 +5,18 @@ select
     accountings.agent_id,
     accountings.type_id as activity_type_id,
     tickets.organization_id,
-    -- What was closed or billed when the unit was changed keeps the one that it was recorded under.
+    -- Exact seconds come first. What was closed or billed when the unit was changed keeps the one that it was recorded
+    -- under.
     round(
-        accountings.units * coalesce(decided.value ->> 'minutes_per_unit', '{{ var("minutes_per_unit") }}')::numeric, 4
+        coalesce(
+            accountings.seconds::numeric / 60,
+            accountings.units * coalesce(decided.value ->> 'minutes_per_unit', '{{ var("minutes_per_unit") }}')::numeric
+        ),
+        4
     ) as minutes_booked,
     accountings.gone_at is not null as is_gone,
     row(
-        accountings.units,
+        coalesce(accountings.seconds::numeric, accountings.units),
         accountings.ticket_id,
         accountings.agent_id,
         accountings.type_id,
