@@ -272,6 +272,7 @@ def test_a_second_factor_is_set_up_asked_for_on_a_phone_and_removed(visit: Visit
     app = set_up(visit(Role.OPERATOR, email="phone@example.com").open("/audit"), site)
     phone = visit(width=PHONE, locale="de-DE").page
     phone.goto(f"{site.url}/sign-in?next=/audit")
+    expect(phone.get_by_label("E-Mail")).to_be_focused()
     phone.keyboard.type("phone@example.com")
     phone.keyboard.press("Tab")
     phone.keyboard.type(PASSWORD)
