@@ -40,6 +40,7 @@ NOT_RUN = {
     r"make bench\b|\.venv/bin/python -m benchmarks\b": "They measure for minutes.",
     r"make chaos\b|\.venv/bin/python -m zk_pipeline_tests\.chaos\b": "chaos/test_chaos.py attacks with some seeds.",
     r"make people\b": "defs/test_people.py runs some seeds.",
+    r"make walks\b": "web/console/test_clicks.py walks in English; the workflow runs all four walks.",
     r"make money\b": "defs/test_money.py runs some seeds.",
     r"docker\b": "There is no container engine here; deploy/test_files.py holds the files against the code.",
     r"(kubectl|helm)\b": "There is no cluster here; deploy/test_kubernetes.py holds the manifests against the code.",

@@ -257,7 +257,7 @@ def test_in_a_closed_period_only_decisions_that_write_nothing_are_possible(world
     before = world.office.rows
     assert world.reasons() == ["locked_period"]
     for choice in (Choice.CREATE, Choice.LINK):
-        with pytest.raises(DecisionError, match="possible: adjust, ignore"):
+        with pytest.raises(DecisionError, match="possible: adjust the difference, leave it out"):
             decide(world, choice)
     decide(world, Choice.IGNORE)
     world.sync()
