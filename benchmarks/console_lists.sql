@@ -27,7 +27,7 @@ INSERT INTO sync.normalized_entries (
 )
 SELECT 'zammad', n, '#' || 71000 + n / 4, n / 4, 'Request ' || n / 4 || ' of a customer, with a title of the usual length',
     'Ticket #' || 71000 + n / 4 || ': Request of a customer [zk-zammad-' || n || ']', 15 + n % 90, 15 + n % 90,
-    15 + n % 90, 1 + n % 10, 'Type ' || 1 + n % 10, 1 + n % 300, 'agent' || 1 + n % 300 || '@provider.example',
+    0, 1 + n % 10, 'Type ' || 1 + n % 10, 1 + n % 300, 'agent' || 1 + n % 300 || '@provider.example',
     'Agent ' || 1 + n % 300, 1 + n % 500, 'Customer ' || 1 + n % 500, 'contact' || 1 + n % 500, 1, 'Users', true,
     (at AT TIME ZONE 'Europe/Berlin')::date, at, at + interval '15 minutes', at, at, '{zammad,synced}', 'pending',
     md5(n::text), '{"minutes": "one unit is one minute", "begin": "start of the booking"}'

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection
 
 from zk_pipeline.audit import trail
-from zk_pipeline.billing.statements import checked_month, read
+from zk_pipeline.billing.statements import checked_month, read, read_time
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.month_steps import MonthChange, MonthFacts, StepState, change_of, review_hash, steps_of
 from zk_pipeline.domain.periods import last_day, month_name, month_of
@@ -98,7 +98,7 @@ def _require_seen(whole: Statement, seen: Mapping[str, str]) -> None:
 
 
 def _customers(connection: Connection, runtime: Runtime, whole: Statement) -> tuple[CustomerReview, ...]:
-    earlier = read(connection, month_of(whole.month - timedelta(days=1)), runtime.settings)
+    earlier = read_time(connection, month_of(whole.month - timedelta(days=1)), runtime.settings)
     before = {customer_key(account.customer): account for account in earlier.accounts}
     made = periods.reviews(connection, whole.month)
     names = trail.names_of(connection, {row.reviewed_by for row in made.values()})

@@ -15,16 +15,18 @@ from zk_pipeline.store.tables import day_requests
 
 _LOST_IN_NETTING = text(
     f"""
-    WITH RECURSIVE groups AS (
+    WITH RECURSIVE entries AS NOT MATERIALIZED (
         -- Corrections stay on the ticket that the source has them on, wherever people want a booking to count.
         SELECT concat_ws('/', COALESCE(m.from_ticket_id, e.ticket_id), e.agent_id, e.activity_type_id) AS name,
-            sum(e.booked_minutes - e.time_minutes + e.open_minutes) AS lost,
-            bool_or(e.entry_date BETWEEN :first AND :last) AS is_meant
+            e.booked_minutes - e.time_minutes + e.open_minutes AS lost, e.entry_date
         FROM sync.normalized_entries e
         LEFT JOIN sync.moved_bookings m ON m.source = e.source AND CAST(m.booking_id AS text) = e.source_id
         WHERE e.source = :source AND e.source_id NOT LIKE 'a%' -- Adjustments were booked nowhere.
-        GROUP BY COALESCE(m.from_ticket_id, e.ticket_id), e.agent_id, e.activity_type_id
-        HAVING sum(e.booked_minutes - e.time_minutes + e.open_minutes) <> 0
+    ), groups AS (
+        -- Nearly all entries lose nothing, so that grouping all of them would take most of the time.
+        SELECT name, sum(lost) AS lost,
+            name IN (SELECT name FROM entries WHERE entry_date BETWEEN :first AND :last) AS is_meant
+        FROM entries WHERE lost <> 0 GROUP BY name HAVING sum(lost) <> 0
     ), joined AS (
         -- People paired a correction of one group with a booking of another: both keep their minutes together.
         SELECT concat_ws('/', a.ticket_id, a.agent_id, a.type_id) AS one,

@@ -281,8 +281,26 @@ _GAPS = text(
 )
 _CONFLICTS = text(
     """
-    WITH questions AS (
-        SELECT conflicts.reason, (extract(epoch FROM now() - conflicts.opened_at)::bigint / 86400)::int AS days,
+    WITH asked AS MATERIALIZED (
+        SELECT conflicts.*, keys.entry_key
+        FROM sync.conflicts conflicts
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN starts_with(conflicts.key, 'kimai:') THEN conflicts.key ELSE conflicts.source_id END
+        ) AS keys (entry_key)
+        WHERE conflicts.connector = :target AND conflicts.resolution_status = 'open' AND (
+            conflicts.entry_date BETWEEN :month AND :last
+            OR keys.entry_key IN (SELECT entry_key FROM marts.fct_time_entries WHERE entry_date BETWEEN :month AND :last)
+        )
+    ),
+    -- By arrays, so that both are looked up by their indexes, however many the planner expects.
+    entries AS MATERIALIZED (
+        SELECT * FROM marts.int_entries_named WHERE entry_key = ANY (ARRAY(SELECT entry_key FROM asked))
+    ),
+    sheets AS MATERIALIZED (
+        SELECT * FROM kimai.timesheets WHERE connector = :target AND id = ANY (ARRAY(SELECT kimai_id FROM asked))
+    ),
+    questions AS (
+        SELECT asked.reason, (extract(epoch FROM now() - asked.opened_at)::bigint / 86400)::int AS days,
             COALESCE(entries.customer, customers.name, '') AS customer,
             COALESCE(entries.customer_id, customers.id, 0) AS customer_id,
             -- Those by which both sides differ, else all that the booking or the time sheet has.
@@ -291,16 +309,11 @@ _CONFLICTS = text(
                 NULLIF(entries.minutes_kimai, 0), entries.minutes_zammad,
                 round(sheets.duration_seconds::numeric / 60, 6), 0
             )) AS minutes
-        FROM sync.conflicts conflicts
-        LEFT JOIN marts.int_entries_named entries ON entries.entry_key
-            = CASE WHEN starts_with(conflicts.key, 'kimai:') THEN conflicts.key ELSE conflicts.source_id END
-        LEFT JOIN kimai.timesheets sheets
-            ON sheets.connector = :target AND conflicts.key = 'kimai:' || conflicts.kimai_id
-            AND sheets.id = conflicts.kimai_id
+        FROM asked
+        LEFT JOIN entries ON entries.entry_key = asked.entry_key
+        LEFT JOIN sheets ON asked.key = 'kimai:' || asked.kimai_id AND sheets.id = asked.kimai_id
         LEFT JOIN kimai.projects projects ON projects.connector = :target AND projects.id = sheets.project_id
         LEFT JOIN kimai.customers customers ON customers.connector = :target AND customers.id = projects.customer_id
-        WHERE conflicts.connector = :target AND conflicts.resolution_status = 'open'
-            AND (entries.entry_date BETWEEN :month AND :last OR conflicts.entry_date BETWEEN :month AND :last)
     )
     SELECT customer, customer_id, days, reason, count(*) AS number, sum(minutes) AS minutes
     FROM questions GROUP BY customer, customer_id, days, reason
@@ -316,8 +329,11 @@ _STALE = """
     ),
     -- A day of which there is but a copied time sheet has no entries, so it is never built.
     with_entries AS (
-        SELECT entry_date FROM marts.stg_bookings UNION ALL SELECT entry_date FROM marts.stg_entries
-        UNION ALL SELECT entry_date FROM marts.stg_ledger UNION ALL SELECT entry_date FROM marts.stg_adjustments
+        SELECT entry_date FROM (
+            SELECT entry_date FROM marts.stg_bookings UNION ALL SELECT entry_date FROM marts.stg_entries
+            UNION ALL SELECT entry_date FROM marts.stg_ledger UNION ALL SELECT entry_date FROM marts.stg_adjustments
+        ) AS entries
+        WHERE entry_date BETWEEN :month AND :last
     )
     SELECT COALESCE(found.entry_date, built.entry_date)
     FROM found FULL JOIN built ON found.entry_date = built.entry_date
@@ -390,11 +406,7 @@ def booked_days(connection: Connection) -> tuple[date, date] | None:
 def rows(connection: Connection, names: ActiveConnectors, month: date, zone: ZoneInfo) -> StatementRows:
     """All rows of a month of the business zone."""
     within = {"month": month, "last": last_day(month)}
-    lines = [
-        StatementLine(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
-        for row in connection.execute(_LINES, within)
-    ]
-    items = read_items(connection, names, month, zone)
+    lines, items = read_lines(connection, month), read_items(connection, names, month, zone)
     window = days_window(month, last_day(month), zone)
     return StatementRows(
         lines=lines,
@@ -414,6 +426,14 @@ def rows(connection: Connection, names: ActiveConnectors, month: date, zone: Zon
         readings=readings(connection, names, month, zone),
         built_at=connection.execute(_BUILT_AT, within).scalar_one(),
     )
+
+
+def read_lines(connection: Connection, month: date) -> list[StatementLine]:
+    """What each agent did for each customer in each activity."""
+    return [
+        StatementLine(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
+        for row in connection.execute(_LINES, {"month": month, "last": last_day(month)})
+    ]
 
 
 def readings(connection: Connection, names: ActiveConnectors, month: date, zone: ZoneInfo) -> Readings:
