@@ -289,7 +289,9 @@ _CONFLICTS = text(
         ) AS keys (entry_key)
         WHERE conflicts.connector = :target AND conflicts.resolution_status = 'open' AND (
             conflicts.entry_date BETWEEN :month AND :last
-            OR keys.entry_key IN (SELECT entry_key FROM marts.fct_time_entries WHERE entry_date BETWEEN :month AND :last)
+            OR keys.entry_key IN (
+                SELECT entry_key FROM marts.fct_time_entries WHERE entry_date BETWEEN :month AND :last
+            )
         )
     ),
     -- By arrays, so that both are looked up by their indexes, however many the planner expects.
