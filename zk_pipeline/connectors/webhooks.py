@@ -6,7 +6,6 @@ A webhook is a hint at most: it names a ticket, which is then read. So a scheme 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 LARGEST_ID = 2**63 - 1
@@ -21,22 +20,12 @@ class NoTicketError(Exception):
     """The payload names no ticket; the sentence says what it needs."""
 
 
-def now() -> datetime:
-    """The present moment, in UTC."""
-    return datetime.now(UTC)
-
-
 @dataclass(frozen=True, slots=True)
 class IncomingDelivery:
-    """A delivery as it arrived: the exact bytes, and the headers with names in lower case.
-
-    `address_secret` is what follows the connector's name in the address, for systems that cannot sign.
-    """
+    """A delivery as it arrived: the exact bytes, and the headers with names in lower case."""
 
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-    address_secret: str = field(default="", repr=False)
-    received_at: datetime = field(default_factory=now)
 
 
 class WebhookScheme(Protocol):

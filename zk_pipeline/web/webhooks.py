@@ -297,16 +297,14 @@ class Intake:
         self._trusted_proxies = settings.trusted_proxies
         self._memory = BodyBudget(BODIES_LIMIT)
         self.router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"])
-        for path in ("/{connector}", "/{connector}/{address_secret}"):
-            self.router.add_api_route(
-                path,
-                self.receive,
-                methods=["POST"],
-                status_code=202,
-                summary="Take a webhook",
-                responses={status: {} for status in (400, 401, 408, 413, 415, 429)},
-                include_in_schema=path == "/{connector}",
-            )
+        self.router.add_api_route(
+            "/{connector}",
+            self.receive,
+            methods=["POST"],
+            status_code=202,
+            summary="Take a webhook",
+            responses={status: {} for status in (400, 401, 408, 413, 415, 429)},
+        )
 
     async def receive(self, request: Request, connector: str) -> JSONResponse:
         """Take one delivery for a connector, named or by its id. 202 means that it is committed."""
@@ -347,8 +345,7 @@ class Intake:
             raise _later("The delivery could not be checked just now.") from None
         if scheme is None:
             raise RefusedError(Reason.CONNECTOR, 404, "This kind of source sends no webhooks; it is polled.")
-        address_secret = str(request.path_params.get("address_secret", ""))
-        delivery = IncomingDelivery(dict(request.headers), body, address_secret)
+        delivery = IncomingDelivery(dict(request.headers), body)
         try:
             scheme.check(delivery, self._secret)
             return WebhookDelivery(connector, scheme.delivery_id(delivery), scheme.ticket_id(_payload(body)), body)

@@ -22,7 +22,6 @@ PUBLIC = {
     "GET /api/health": "supervisors and proxies ask it",
     "HEAD /api/health": "monitors ask it",
     "POST /api/v1/webhooks/{connector}": "Zammad signs what it sends",
-    "POST /api/v1/webhooks/{connector}/{address_secret}": "the secret in the address is the proof",
     "POST /api/v1/auth/login": "this is how one signs in",
     "POST /api/v1/auth/refresh": "refresh token or cookie is the proof",
     "POST /api/v1/auth/logout": "nobody is kept from leaving",

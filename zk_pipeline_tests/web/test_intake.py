@@ -112,12 +112,12 @@ def test_an_unsigned_delivery_is_refused(web: Web):
     assert web.stored() == []
 
 
-class AddressScheme:
-    """Of a system that cannot sign: the secret is in the address, and the ticket has another name."""
+class TokenScheme:
+    """Of a system that sends the secret itself, and calls the ticket by another name."""
 
     def check(self, delivery: IncomingDelivery, secret: str) -> None:
-        if delivery.address_secret != secret:
-            raise UntrustedDeliveryError("The address has another secret.")
+        if delivery.headers.get("x-token") != secret:
+            raise UntrustedDeliveryError("The token is another one.")
 
     def delivery_id(self, delivery: IncomingDelivery) -> str:
         return delivery.headers["x-event"]
@@ -139,13 +139,13 @@ def declare(monkeypatch: pytest.MonkeyPatch, scheme: WebhookScheme | None) -> No
 
 
 def test_a_kind_with_a_scheme_of_its_own_is_checked_and_read_by_it(web: Web, monkeypatch: pytest.MonkeyPatch):
-    declare(monkeypatch, AddressScheme())
-    body, header = b'{"issue": 9}', {"x-event": "e1"}
-    assert web.post(body, header, path=f"{PATH}/{SECRET}").status_code == 202
+    declare(monkeypatch, TokenScheme())
+    body, header = b'{"issue": 9}', {"x-event": "e1", "x-token": SECRET}
+    assert web.post(body, header).status_code == 202
     assert web.stored() == [("zammad", "e1", 9, body)]
-    refused(web.post(body, header, path=f"{PATH}/wrong"), 401, "The address has another secret")
-    refused(web.post(body, header), 401, "The address has another secret")
-    refused(web.post(PAYLOAD, header, path=f"{PATH}/{SECRET}"), 422, "The payload has no issue")
+    refused(web.post(body, header | {"x-token": "wrong"}), 401, "The token is another one")
+    refused(web.post(body, {"x-event": "e1"}), 401, "The token is another one")
+    refused(web.post(PAYLOAD, header), 422, "The payload has no issue")
     assert len(web.stored()) == 1
 
 
