@@ -349,8 +349,9 @@ def test_an_operator_settles_a_credit_and_a_viewer_only_reads_it(visit: Visit, s
     assert site.value("SELECT count(*) FROM sync.audit_logs WHERE event = 'credit.settled'") == 1
 
 
-def test_the_address_names_month_and_customer(visit: Visit):
-    page = visit(Role.VIEWER).open(f"/statement?month={MONTH}&customer=7")
+def test_the_address_names_month_and_customer(visit: Visit, site: Site):
+    customer = site.value(f"SELECT {CUSTOMER_ID}")
+    page = visit(Role.VIEWER).open(f"/statement?month={MONTH}&customer={customer}")
     expect(page.get_by_role("combobox", name="Customer")).to_have_value(CUSTOMER)
     expect(page.get_by_role("table", name="Time by ticket")).to_be_visible()
 

@@ -296,9 +296,11 @@ def unpriced(made: None, site: Site) -> Iterator[None]:
 
 @pytest.mark.usefixtures("unpriced")
 @pytest.mark.parametrize(("width", "locale"), [(PHONE, "de-DE"), (1280, "fr-FR"), (1280, "en-GB")])
-def test_time_without_an_amount_is_asked_about_beside_the_amounts_of_all(visit: Visit, width: int, locale: str):
+def test_time_without_an_amount_is_asked_about_beside_the_amounts_of_all(
+    visit: Visit, site: Site, width: int, locale: str
+):
     visitor = visit(Role.OPERATOR, width=width, locale=locale)
-    page = visitor.open("/statement?customer=7")
+    page = visitor.open(f"/statement?customer={site.value(f'SELECT {CUSTOMER_ID}')}")
     cards = page.get_by_role("article")
     expect(cards).to_have_count(2)
     for card in cards.all():
