@@ -24,7 +24,15 @@ from zk_pipeline.connectors.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from zk_pipeline.connectors.request_records import MASK, RequestAttempt, listener, presentable, watchers, with_query
+from zk_pipeline.connectors.request_records import (
+    RequestAttempt,
+    listener,
+    presentable,
+    secrets_of,
+    watchers,
+    with_query,
+    without_secrets,
+)
 from zk_pipeline.connectors.ssrf_guard import checked_base_url, checked_token
 from zk_pipeline.domain.requests import NOTHING, UNANSWERED, RequestRecord, Tally, Traffic, tally_of
 
@@ -74,7 +82,9 @@ class HttpClient:
     ) -> None:
         self._dialect = dialect
         self._attempts = endpoint.attempts
-        self._token = checked_token(endpoint)
+        token = checked_token(endpoint)
+        authorization = dialect.authorization(token)
+        self._secrets = secrets_of(token, authorization)
         self._sleep = sleep
         self._lock = threading.Lock()
         self._reads = self._writes = 0
@@ -89,7 +99,7 @@ class HttpClient:
             ca_bundle=endpoint.ca_bundle,
             base_url=self._base_url,
             headers={
-                "Authorization": dialect.authorization(self._token),
+                "Authorization": authorization,
                 "Accept": "application/json",
                 "User-Agent": "zk_pipeline",
             },
@@ -181,7 +191,7 @@ class HttpClient:
             error = outcome.error if isinstance(outcome, _Failure) else None
             record = RequestRecord(
                 method=call.method,
-                path=with_query(call.path, params or {}, self._token),
+                path=with_query(call.path, params or {}, self._secrets),
                 asked=body,
                 status=response.status_code if response is not None else None,
                 answered=self._json(response, outcome),
@@ -190,7 +200,7 @@ class HttpClient:
                 sent_at=sent_at,
             )
             active_listener.pass_on(
-                presentable(record, self._token), in_doubt=error is not None and error.outcome_unknown
+                presentable(record, self._secrets), in_doubt=error is not None and error.outcome_unknown
             )
         return outcome
 
@@ -213,7 +223,7 @@ class HttpClient:
     def _json(self, response: httpx.Response | None, outcome: ApiResponse | _Failure) -> Any:
         if isinstance(outcome, ApiResponse):
             return outcome.data
-        return self._without_token(response)[0] if response is not None else None
+        return self._without_secrets(response)[0] if response is not None else None
 
     def _judge(self, call: Call, response: httpx.Response) -> ApiResponse | _Failure:
         return self._by_way_of_proxy(self._meaning(call, response))
@@ -243,17 +253,17 @@ class HttpClient:
             return _rate_limited(call, response)
         if status >= 500 or status == 408:
             return _server_failure(call, response)
-        refusal = self._dialect.refusal(call, status, *self._without_token(response))
+        refusal = self._dialect.refusal(call, status, *self._without_secrets(response))
         again = status == 422 and isinstance(refusal, UnavailableError)
         return _Failure(_asked_for_password(call, response, self._dialect.product) or refusal, again=again)
 
-    def _without_token(self, response: httpx.Response) -> tuple[Any, Mapping[str, str]]:
-        """JSON and headers of a refusal without the token, in case the server quotes it in texts that errors repeat."""
-        headers = {name: value.replace(self._token, MASK) for name, value in response.headers.items()}
+    def _without_secrets(self, response: httpx.Response) -> tuple[Any, Mapping[str, str]]:
+        """JSON and headers of a refusal without the secrets, in case the server quotes them in what errors repeat."""
+        headers = {name: without_secrets(value, self._secrets) for name, value in response.headers.items()}
         if "json" not in headers.get("content-type", "").lower():
             return None, headers
         try:
-            return parsed(response.content.replace(self._token.encode(), MASK.encode())), headers
+            return parsed(without_secrets(response.content.decode("latin-1"), self._secrets).encode("latin-1")), headers
         except ValueError:
             return None, headers
 

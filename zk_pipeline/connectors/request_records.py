@@ -24,10 +24,25 @@ _SECRET_NAME = re.compile(
 )
 _SECRET_TEXTS = (
     re.compile(r"(?<=\bbearer )(?=\S*\d)[\w.~+/=-]{8,}", re.IGNORECASE),
+    re.compile(r"(?<=\bbasic )(?=\S*\d)[\w+/=-]{8,}", re.IGNORECASE),
     re.compile(r"(?<=\btoken token=)\S+", re.IGNORECASE),
     re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
 )
 """Secrets in headers, and in URLs before the host. Secrets in other free text cannot be recognized."""
+
+
+def secrets_of(token: str, authorization: str) -> tuple[str, ...]:
+    """What must not be shown: the token, its part after the name in `name:token`, and what Basic makes of it."""
+    scheme, _, credentials = authorization.partition(" ")
+    found = {token, token.partition(":")[2], credentials if scheme == "Basic" else ""} - {""}
+    return tuple(sorted(found, key=len, reverse=True))  # The longest first, since it may contain others.
+
+
+def without_secrets(text: str, secrets: Sequence[str]) -> str:
+    """The text with each of these secrets masked."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
 
 
 @dataclass(slots=True)
@@ -99,53 +114,53 @@ def watchers() -> Sequence[Watcher]:
     return _watchers
 
 
-def presentable(record: RequestRecord, token: str) -> RequestRecord:
-    """The record without the token and anything named like a secret, and with long JSON cut off."""
+def presentable(record: RequestRecord, secrets: Sequence[str]) -> RequestRecord:
+    """The record without the secrets and anything named like one, and with long JSON cut off."""
     return replace(
         record,
-        path=_masked_text(record.path, token),
-        asked=_bounded(masked(record.asked, token)),
-        answered=_bounded(masked(record.answered, token)),
-        error=_masked_text(record.error, token),
+        path=_masked_text(record.path, secrets),
+        asked=_bounded(masked(record.asked, secrets)),
+        answered=_bounded(masked(record.answered, secrets)),
+        error=_masked_text(record.error, secrets),
     )
 
 
-def with_query(path: str, params: Mapping[str, str | int], token: str) -> str:
+def with_query(path: str, params: Mapping[str, str | int], secrets: Sequence[str]) -> str:
     """The path with its query. Secrets are masked before encoding, because nothing would find them afterwards."""
-    query = urlencode(masked(params, token), safe=f"{MASK}[]")
+    query = urlencode(masked(params, secrets), safe=f"{MASK}[]")
     return f"{path}?{query}" if query else path
 
 
-def masked(value: Any, token: str, depth: int = 0) -> Any:
+def masked(value: Any, secrets: Sequence[str], depth: int = 0) -> Any:
     """JSON with masked secrets, in a form that PostgreSQL can store."""
     if depth > DEEPEST_JSON:
         return "…"
     match value:
         case str():
-            return _masked_text(value, token)
+            return _masked_text(value, secrets)
         case float() if not math.isfinite(value):
             return str(value)
         case Mapping():
-            return _masked_fields(value, token, depth)
+            return _masked_fields(value, secrets, depth)
         case list() | tuple():
-            return [masked(item, token, depth + 1) for item in value]
+            return [masked(item, secrets, depth + 1) for item in value]
         case _:
             return value
 
 
-def _masked_fields(fields: Mapping[str, Any], token: str, depth: int) -> dict[str, Any]:
+def _masked_fields(fields: Mapping[str, Any], secrets: Sequence[str], depth: int) -> dict[str, Any]:
     # Lists of named values, as Kimai's meta fields are: {"name": "api_key", "value": "…"}.
     named = {"value"} if _SECRET_NAME.search(str(fields.get("name", ""))) else set[str]()
     return {
-        _masked_text(name, token): MASK
+        _masked_text(name, secrets): MASK
         if value is not None and (name in named or _SECRET_NAME.search(name))
-        else masked(value, token, depth + 1)
+        else masked(value, secrets, depth + 1)
         for name, value in fields.items()
     }
 
 
-def _masked_text(text: str, token: str) -> str:
-    text = storable(text).replace(token, MASK)
+def _masked_text(text: str, secrets: Sequence[str]) -> str:
+    text = without_secrets(storable(text), secrets)
     for secret in _SECRET_TEXTS:
         text = secret.sub(MASK, text)
     return text

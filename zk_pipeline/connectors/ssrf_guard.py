@@ -139,7 +139,7 @@ def checked_base_url(endpoint: Endpoint) -> str:
     path = (parts.path[: page.start()] if page else parts.path).rstrip("/")
     if parts.query and not page:
         raise ValueError(f"{name} contains a query. Give only scheme, host and path.")
-    for suffix in ("/api/v1", "/api"):
+    for suffix in ("/api/v1", "/api/v2", "/api"):
         path = path.removesuffix(suffix).rstrip("/")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{port}{path}"

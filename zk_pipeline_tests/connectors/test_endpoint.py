@@ -14,6 +14,7 @@ TOKEN = "secret-token-42"
         ("https://desk.example.com", "https://desk.example.com"),
         (" https://desk.example.com/ ", "https://desk.example.com"),
         ("https://desk.example.com/api/v1/", "https://desk.example.com"),
+        ("https://desk.freshdesk.com/api/v2", "https://desk.freshdesk.com"),
         ("https://example.com:8443/kimai/api", "https://example.com:8443/kimai"),
         ("http://[::1]:8001/kimai/", "http://[::1]:8001/kimai"),
         ("https://kimai.example.com/en/homepage", "https://kimai.example.com"),

@@ -18,7 +18,15 @@ from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.kimai.errors import KimaiDialect
-from zk_pipeline.connectors.request_records import DEEPEST_JSON, LONGEST_JSON, MASK, listening, masked, presentable
+from zk_pipeline.connectors.request_records import (
+    DEEPEST_JSON,
+    LONGEST_JSON,
+    MASK,
+    listening,
+    masked,
+    presentable,
+    secrets_of,
+)
 from zk_pipeline.domain.requests import RequestRecord
 from zk_pipeline_tests.connectors.conftest import Pauses, controlled
 from zk_sandbox.client import SandboxControl
@@ -167,13 +175,13 @@ def test_a_block_within_a_block_listens_alone(client: HttpClient) -> None:
     "name", ["password", "plainPassword", "api_key", "apiToken", "Authorization", "client_secret", "Cookie"]
 )
 def test_what_is_named_like_a_secret_is_masked(name: str) -> None:
-    told = presentable(exchange(answered=[{"user": {name: "abc", "id": 1}}]), TOKEN)
+    told = presentable(exchange(answered=[{"user": {name: "abc", "id": 1}}]), (TOKEN,))
     assert told.answered == [{"user": {name: MASK, "id": 1}}]
 
 
 def test_a_named_value_is_masked_by_its_name() -> None:
     fields = [{"name": "api_key", "value": "abc"}, {"name": "cost_center", "value": "4711"}]
-    assert masked({"metaFields": fields}, TOKEN) == {
+    assert masked({"metaFields": fields}, (TOKEN,)) == {
         "metaFields": [{"name": "api_key", "value": MASK}, {"name": "cost_center", "value": "4711"}]
     }
 
@@ -183,18 +191,37 @@ def test_a_named_value_is_masked_by_its_name() -> None:
     [
         ("Authorization: Bearer abc123def456", f"Authorization: Bearer {MASK}"),
         ("Token token=abcdef", f"Token token={MASK}"),
+        ("Authorization: Basic emstdGVzdC1rZXk6WA==", f"Authorization: Basic {MASK}"),
         ("see https://paul:hidden@host/x", f"see https://{MASK}@host/x"),
         ("#50001 Basic maintenance, bearer responsibilities", "#50001 Basic maintenance, bearer responsibilities"),
         ("Password reset at https://host:8080/x", "Password reset at https://host:8080/x"),
     ],
 )
 def test_credentials_within_a_text_are_masked_and_other_words_stay(text: str, shown: str) -> None:
-    assert masked({"description": text}, TOKEN) == {"description": shown}
+    assert masked({"description": text}, (TOKEN,)) == {"description": shown}
+
+
+@pytest.mark.parametrize(
+    ("token", "sent", "secrets"),
+    [
+        ("key-1", "Bearer key-1", ("key-1",)),
+        ("key-1", "Basic a2V5LTE6WA==", ("a2V5LTE6WA==", "key-1")),
+        (
+            "ada@example.com:key-1",
+            "Basic YWRhQGV4YW1wbGUuY29tOmtleS0x",
+            ("YWRhQGV4YW1wbGUuY29tOmtleS0x", "ada@example.com:key-1", "key-1"),
+        ),
+    ],
+)
+def test_a_secret_is_masked_in_every_form_in_which_it_is_sent(token: str, sent: str, secrets: tuple[str, ...]) -> None:
+    assert secrets_of(token, sent) == secrets
+    for secret in secrets:
+        assert masked({"said": f"by {secret}!"}, secrets_of(token, sent)) == {"said": f"by {MASK}!"}
 
 
 def test_a_long_answer_is_cut_off_and_says_so() -> None:
     rows = ["ä" * 100] * 1000
-    told = presentable(exchange(answered=rows), TOKEN).answered
+    told = presentable(exchange(answered=rows), (TOKEN,)).answered
     size = len(json.dumps(rows, ensure_ascii=False).encode())
     assert told["cut_off"] == f"The first {LONGEST_JSON} of {size} bytes."
     assert told["beginning"].startswith('["ää')
@@ -206,7 +233,7 @@ def test_json_that_postgresql_does_not_take_is_made_storable() -> None:
     for _ in range(DEEPEST_JSON * 2):
         deep = [deep]
     odd = {"nan": math.nan, "huge": math.inf, "nul": "a\x00b", "half": "a\ud800b", "deep": deep, "none": None}
-    told = masked(odd, TOKEN)
+    told = masked(odd, (TOKEN,))
     assert (told["nan"], told["huge"], told["nul"], told["half"]) == ("nan", "inf", "a\ufffdb", "a\ufffdb")
     assert "bottom" not in json.dumps(told)
     assert told["none"] is None
