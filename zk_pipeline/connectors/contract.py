@@ -247,7 +247,8 @@ class Connector(ABC):
 
 
 class SourceConnector(Connector):
-    """A system in which people book time on tickets. It is only read: nothing is written into it.
+    """A system in which people book time on tickets. It is read; one into which something can be written is also a
+    `connectors.write_back.TicketWriter`.
 
     `webhooks` is how it announces changes; `None` if it does not.
     """

@@ -227,6 +227,7 @@ class DirectoryRoutes:
             ("time_accounting_unit_custom", settings.unit_custom, accounting),
             ("time_accounting_types", settings.types, accounting),
             ("time_accounting_type_default", settings.type_default or "", accounting),
+            ("tag_new", settings.tag_new, "admin.tag"),
             ("developer_mode", False, None),
         ]
 

@@ -27,6 +27,7 @@ from zk_pipeline.connectors.zammad.errors import ZammadDialect
 from zk_pipeline.connectors.zammad.validation import validate, version_findings
 from zk_pipeline.connectors.zammad.webhooks import ZammadWebhooks
 from zk_pipeline.connectors.zammad.window import ACCOUNTINGS, NEEDS, SMALLEST_PAGE, FlatList, WindowSweep
+from zk_pipeline.connectors.zammad.write_back import ZammadTicketWriter
 from zk_pipeline.domain.records import (
     ActivityType,
     Agent,
@@ -59,8 +60,8 @@ Month = tuple[int, int]
 Record = TypeVar("Record", TimeAccounting, Agent, Organization, ActivityType)
 
 
-class ZammadConnector(HttpConnector, SourceConnector):
-    """Reads time accountings of Zammad 6.1 or newer (docs/zammad.md §2)."""
+class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
+    """Reads time accountings of Zammad 6.1 or newer (docs/zammad.md §2) and may write tags and notes."""
 
     kind = "zammad"
     webhooks = ZammadWebhooks()
