@@ -15,8 +15,15 @@ from zk_sandbox.faults import Exchange, Fault, FaultPlan, inflict
 
 PREFIX = "/_sandbox"
 LOG_SIZE = 20_000
-READING_POSTS = {"/api/v1/tickets/search", "/api/v1/users/search"}
-"""Routes that only read although they use POST (docs/zammad.md §5)."""
+READING_POSTS = (
+    "/api/v1/tickets/search",
+    "/api/v1/users/search",
+    "/worklog/list",
+    "/issue/bulkfetch",
+    "/search/jql",
+    "/rest/api/2/search",
+)
+"""The ends of routes that only read although they use POST (docs/zammad.md §5, docs/jira.md)."""
 
 _ID_IN_PATH = re.compile(r"/\d+(?=/|$)")
 
@@ -55,7 +62,7 @@ class RequestLog:
 
     def add(self, method: str, path: str, query: str) -> dict[str, Any]:
         """Count a request; the entry's `status` stays None until a response begins."""
-        if method == "GET" or path in READING_POSTS:
+        if method == "GET" or path.endswith(READING_POSTS):
             self._reads += 1
         else:
             self._writes += 1
