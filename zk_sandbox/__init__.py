@@ -1,1 +1,1 @@
-"""Simulated Zammad, Freshdesk and Kimai that behave like the real ones, and demo data for them."""
+"""Simulated Zammad, Jira, Freshdesk and Kimai that behave like the real ones, and demo data for them."""
