@@ -223,7 +223,7 @@ def _tags(
 def _line(row: TicketMonth, kind: WriteKind, content: str) -> WriteBackLine:
     why = row.billed
     if why is None:
-        raise ValueError(f"Ticket {row.number} is not billed for {month_name(row.month)}.")
+        raise RuntimeError(f"Ticket {row.number} is not billed for {month_name(row.month)}.")
     # The hash of the closing: a month that is closed again is another fact. An amount that changes is not.
     about = content if kind is WriteKind.TAG else note_marker(row.month)
     facts = stable_hash([row.ticket_id, str(kind), month_name(row.month), about, str(why), row.closing])

@@ -98,7 +98,7 @@ class ZammadTicketWriter(TicketWriter):
 
 def _number(text: str) -> int:
     if not _ID.fullmatch(text):
-        raise ValueError(f"{text!r} is no id of Zammad.")
+        raise RuntimeError(f"{text!r} is no id of Zammad.")
     return int(text)
 
 
