@@ -8,7 +8,7 @@ from starlette.routing import Route
 from zk_sandbox.jira.calls import JiraCall, routes
 from zk_sandbox.jira.errors import ApiError
 from zk_sandbox.jira.site import Site
-from zk_sandbox.jira.views import ALL_FIELDS, me_json, organizations_name, project_json, user_json
+from zk_sandbox.jira.views import ALL_FIELDS, issue_type_json, me_json, organizations_name, project_json, user_json
 
 SERVICE_DESK = "/rest/servicedeskapi"
 ORGANIZATIONS = "com.atlassian.servicedesk:sd-customer-organizations"
@@ -30,6 +30,7 @@ class DirectoryRoutes:
             ("GET", "/user", self.user),
             ("GET", "/user/search", self.users),
             ("GET", "/field", self.fields),
+            ("GET", "/issuetype", self.issue_types),
             ("GET", "/configuration/timetracking/options", self.time_tracking),
         ]
         if self.site.settings.is_cloud:
@@ -131,6 +132,11 @@ class DirectoryRoutes:
             schema = {"type": "array", "custom": ORGANIZATIONS, "customId": self.site.settings.organizations_field}
             listed.append({"id": name, "name": "Organizations", "custom": True, "schema": schema})
         return listed
+
+    def issue_types(self, call: JiraCall) -> list[dict[str, Any]]:
+        """The types of the issues that there are."""
+        call.caller.require_account()
+        return [issue_type_json(name) for name in sorted({row.issue_type for row in self.site.state.issues.values()})]
 
     def organizations(self, call: JiraCall) -> dict[str, Any]:
         """The customer organizations, page by page; 404 without a service desk."""

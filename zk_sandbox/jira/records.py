@@ -70,6 +70,7 @@ class Project:
     roles: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     status: str = "live"
     public: bool = False
+    kind: str = "software"
     logs_work: bool = True
     closes_after: int | None = None
 

@@ -87,11 +87,12 @@ class Site:
         browsers: Iterable[str] | None = None,
         roles: Mapping[str, list[str]] | None = None,
         public: bool = False,
+        kind: str = "software",
     ) -> int:
         """A new project; without browsers, everybody signed in may see it."""
         new_id = self.state.next_id("projects")
         listed = None if browsers is None else list(browsers)
-        self.state.projects[new_id] = Project(new_id, key, name, listed, dict(roles or {}), public=public)
+        self.state.projects[new_id] = Project(new_id, key, name, listed, dict(roles or {}), public=public, kind=kind)
         return new_id
 
     def revoke(self, project_id: int, user_id: str) -> None:

@@ -61,7 +61,18 @@ def worklog_json(site: Site, row: Worklog) -> dict[str, Any]:
 
 def project_json(project: Project) -> dict[str, Any]:
     """A project as lists and issues name it."""
-    return {"id": str(project.id), "key": project.key, "name": project.name, "archived": project.status == "archived"}
+    return {
+        "id": str(project.id),
+        "key": project.key,
+        "name": project.name,
+        "archived": project.status == "archived",
+        "projectTypeKey": project.kind,
+    }
+
+
+def issue_type_json(name: str) -> dict[str, Any]:
+    """A type of issues."""
+    return {"id": str(10000 + sum(map(ord, name))), "name": name, "subtask": False}
 
 
 def issue_json(site: Site, caller: Caller, issue: Issue, fields: Collection[str] | None) -> dict[str, Any]:
@@ -106,7 +117,7 @@ def _field(site: Site, caller: Caller, issue: Issue, name: str) -> Any:
     known: dict[str, Any] = {
         "summary": issue.summary,
         "project": project_json(site.state.projects[issue.project_id]),
-        "issuetype": {"id": str(10000 + sum(map(ord, issue.issue_type))), "name": issue.issue_type},
+        "issuetype": issue_type_json(issue.issue_type),
         "status": {"name": issue.status},
         "components": [{"id": str(20000 + at), "name": each} for at, each in enumerate(issue.components)],
         "labels": issue.labels,
