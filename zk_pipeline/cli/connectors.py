@@ -1,16 +1,36 @@
-"""`zk connectors`: the addresses of both systems, and tests of connection and permissions."""
+"""`zk connectors`: the addresses of all systems, tests of connection and permissions, and the installed kinds."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
-from zk_pipeline.cli.output import AsJson, environment, explained, out, person, said, show_json, show_table, styled
+from zk_pipeline.cli.output import (
+    AsJson,
+    environment,
+    explained,
+    out,
+    person,
+    said,
+    show_json,
+    show_table,
+    styled,
+    warn,
+)
 from zk_pipeline.connectors.checks import Validation
+from zk_pipeline.connectors.plugins import installed_kinds
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.operate import connectors
-from zk_pipeline.runtime.runtime import ROLES
+from zk_pipeline.runtime.installation import needing_restart
+from zk_pipeline.runtime.runtime import ROLES, Runtime, SetupError, given_connectors
+from zk_pipeline.store.connectors import ConnectorRecord
 
-app = typer.Typer(help="Set and test the connections to Zammad and Kimai.", no_args_is_help=True)
+app = typer.Typer(help="Set and test the connections to your systems.", no_args_is_help=True)
+
+TOKEN_VARIABLE = "ZK_CONNECTOR_TOKEN"  # noqa: S105 (a name)
 
 
 @app.command("list")
@@ -22,6 +42,7 @@ def list_connectors(*, as_json: AsJson = False) -> None:
             for row in connectors.list_connectors(ready.runtime)
             if row.active
         ]
+        _warn_of_late_plugins(ready.runtime)
     if as_json:
         show_json(rows)
         return
@@ -30,19 +51,77 @@ def list_connectors(*, as_json: AsJson = False) -> None:
         out.print("None yet. Add them: zk connectors set zammad URL, and zk connectors set kimai URL")
 
 
+@app.command("kinds")
+def list_kinds(*, as_json: AsJson = False) -> None:
+    """List the installed kinds of connectors, with their packages."""
+    kinds = installed_kinds()
+    with environment(decided=False) as ready:
+        _warn_of_late_plugins(ready.runtime)
+    if as_json:
+        rows = [
+            {"kind": row.kind, "role": row.role, "package": row.package, "problem": row.problem or None}
+            for row in kinds
+        ]
+        show_json(rows)
+        return
+    columns = ("kind", "role", "package", "problem")
+    show_table("Kinds of connectors", columns, [(row.kind, row.role, row.package, row.problem) for row in kinds])
+    out.print("To store one: zk connectors set KIND URL")
+
+
 @app.command("set")
 def set_connector(
-    kind: Annotated[str, typer.Argument(help="zammad, kimai, or an installed plug-in")],
+    kind: Annotated[str, typer.Argument(help="zammad, kimai, or another installed kind: zk connectors kinds")],
     url: Annotated[str, typer.Argument(help="The address, such as https://support.example.com")],
-    token: Annotated[
-        str,
-        typer.Option(prompt=True, hide_input=True, envvar="ZK_CONNECTOR_TOKEN", help="Prompted for if not given."),
-    ],
+    *,
+    name: Annotated[
+        str | None, typer.Option(help="Its name in markers and settings, which never changes; default: its kind.")
+    ] = None,
+    token: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Store a connector. The token is encrypted and sent to this address only."""
-    with environment() as ready, explained(OperationError):
-        connectors.put(ready.runtime, person(), kind=kind, base_url=url, token=token)
+    """Store a connector and use it. The token is encrypted and sent to this address only.
+
+    The token is prompted for, or read from ZK_CONNECTOR_TOKEN or from standard input.
+    """
+    secret = _token(token)
+    with environment() as ready:
+        with explained(OperationError):
+            stored = connectors.put(ready.runtime, person(), kind=kind, base_url=url, token=secret, name=name)
+        for sentence in _overruled(ready.runtime, stored):
+            warn(sentence)
+        _warn_of_late_plugins(ready.runtime)
     out.print("Stored. To test it: zk connectors test")
+
+
+def _token(given: str | None) -> str:
+    if given is not None:
+        warn(
+            "Leave out --token: every account of this machine can see it. The token is prompted for, or read from "
+            "ZK_CONNECTOR_TOKEN or from standard input."
+        )
+        return given
+    if variable := os.environ.get(TOKEN_VARIABLE):
+        return variable
+    if sys.stdin.isatty():
+        return typer.prompt(said("Token"), hide_input=True, err=True)
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _overruled(runtime: Runtime, stored: ConnectorRecord) -> Iterator[str]:
+    """What the next start would use instead of the stored connector."""
+    with suppress(SetupError):  # An incomplete one is reported by that start.
+        for given in given_connectors(runtime.settings):
+            if given.role == stored.role and (given.name, given.base_url) != (stored.name, stored.base_url):
+                prefix = f"ZK_{given.kind.upper()}"
+                yield (
+                    f"Remove {prefix}_URL and {prefix}_TOKEN from the environment and .env: "
+                    f"with them, the next start uses {given.base_url} instead."
+                )
+
+
+def _warn_of_late_plugins(runtime: Runtime) -> None:
+    for late in needing_restart(runtime):
+        warn(f"{late.text} {late.remedy}")
 
 
 @app.command("test")

@@ -36,6 +36,7 @@ _FORBIDDEN = tuple(
     )
 )
 _FORBIDDEN_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
+_SHOWN = 80  # Characters of an address in an error.
 _CARRIES_IPV4 = tuple(map(ip_network, ("::/96", "64:ff9b::/96")))
 
 REMEDY = "Give the address of the system itself; link-local, metadata and multicast addresses are never called."
@@ -127,9 +128,13 @@ def checked_base_url(endpoint: Endpoint) -> str:
         httpx.URL(endpoint.base_url.strip())
         (parts.hostname or "").encode("idna")
     except (ValueError, httpx.InvalidURL) as error:
-        raise ValueError(f"{name} is not a URL. Write it as https://host or https://host/path.") from error
+        given = _without_credentials(endpoint.base_url)
+        raise ValueError(f"{name} is not a URL: {given!r}. Write it as https://host or https://host/path.") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{name} must start with https:// or http:// and name a host. Write it as https://host.")
+        given = _without_credentials(endpoint.base_url)
+        raise ValueError(
+            f"{name} must start with https:// or http:// and name a host: {given!r}. Write it as https://host."
+        )
     if is_forbidden_host(parts.hostname):
         raise ValueError(f"{name} is forbidden: {parts.hostname}. {REMEDY}")
     if parts.username is not None or parts.password is not None:
@@ -143,6 +148,12 @@ def checked_base_url(endpoint: Endpoint) -> str:
         path = path.removesuffix(suffix).rstrip("/")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}{port}{path}"
+
+
+def _without_credentials(address: str) -> str:
+    """As much of an unusable address as may be shown."""
+    before, _, after = address.strip().rpartition("@")
+    return (f"…@{after}" if before else after)[:_SHOWN]
 
 
 def checked_token(endpoint: Endpoint) -> str:

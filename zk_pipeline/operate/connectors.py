@@ -25,7 +25,10 @@ from zk_pipeline.store.encryption import EncryptionError
 
 # A token is never shown again. It is sent only to the address that it was given for: a new address needs it again.
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+LONGEST_NAME, LONGEST_ADDRESS, LONGEST_TOKEN = 40, 500, 1000
+"""In characters."""
+
+_NAME = re.compile(rf"[a-z][a-z0-9-]{{0,{LONGEST_NAME - 1}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +84,7 @@ def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: st
     """
     wanted = _checked(name, kind, base_url, token)
     with runtime.database.transaction() as connection:
-        connector_id = connectors.insert_new(connection, wanted, runtime.cipher)
-        if connector_id is None:
-            raise StaleError(f"name: the connector {name!r} already exists. Change it, or choose another name.", "name")
-        is_needed = not any(row.active and row.role == wanted.role for row in connectors.every(connection))
-        if is_needed and not connectors.has_bookings_of_another(connection, _found(connection, connector_id)):
-            connectors.set_active(connection, connector_id, active=True)
-        stored = _found(connection, connector_id)
-        _record(connection, actor, "connector.created", stored, _about(stored))
-        return stored
+        return _insert(connection, runtime, actor, wanted)
 
 
 def change(
@@ -119,14 +114,25 @@ def change(
         return changed if active is None else _switch(connection, actor, changed, active=active)
 
 
-def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str) -> ConnectorRecord:
-    """Create or change the connector named after its kind, and use it. Raises as `create` does."""
-    wanted = _checked(kind, kind, base_url, token)
+def put(
+    runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str, name: str | None = None
+) -> ConnectorRecord:
+    """Create or change the connector of this name, by default that of its kind, and use it: all of it or nothing.
+
+    Raises as `create` and `change` do.
+    """
+    wanted = _checked(kind if name is None else name, kind, base_url, token)
     with runtime.database.transaction() as connection:
-        current = connectors.by_name(connection, kind)
-    if current is None:
-        created = create(runtime, actor, name=kind, kind=kind, base_url=base_url, token=token)
-        return activate(runtime, actor, created.id)
+        current = connectors.by_name(connection, wanted.name)
+        if current is None:
+            created = _insert(connection, runtime, actor, wanted)
+            return _switch(connection, actor, created, active=True)
+    if current.kind != kind:
+        raise OperationError(
+            f"kind: the connector {wanted.name!r} is of kind {current.kind!r}, which never changes. Choose another "
+            f"name for one of kind {kind!r}.",
+            "kind",
+        )
     return change(runtime, actor, current.id, base_url=wanted.base_url, token=token, active=True)
 
 
@@ -195,6 +201,20 @@ def _opened(runtime: Runtime, connector_id: int) -> Iterator[SourceConnector | T
         yield connector
 
 
+def _insert(connection: Connection, runtime: Runtime, actor: Actor, wanted: StoredConnector) -> ConnectorRecord:
+    connector_id = connectors.insert_new(connection, wanted, runtime.cipher)
+    if connector_id is None:
+        raise StaleError(
+            f"name: the connector {wanted.name!r} already exists. Change it, or choose another name.", "name"
+        )
+    is_needed = not any(row.active and row.role == wanted.role for row in connectors.every(connection))
+    if is_needed and not connectors.has_bookings_of_another(connection, wanted):
+        connectors.set_active(connection, connector_id, active=True)
+    stored = _found(connection, connector_id)
+    _record(connection, actor, "connector.created", stored, _about(stored))
+    return stored
+
+
 def _switch(connection: Connection, actor: Actor, current: ConnectorRecord, *, active: bool) -> ConnectorRecord:
     if current.active == active:
         return current
@@ -256,6 +276,11 @@ def _checked(name: str, kind: str, base_url: str, token: str) -> StoredConnector
 
 
 def _checked_address(name: str, base_url: str) -> str:
+    if len(base_url) > LONGEST_ADDRESS:
+        raise OperationError(
+            f"base_url: the address of {name} has {len(base_url)} characters. Give one of at most {LONGEST_ADDRESS}.",
+            "base_url",
+        )
     try:
         address = checked_base_url(Endpoint(name, base_url, ""))
     except ValueError as error:
@@ -269,6 +294,10 @@ def _checked_address(name: str, base_url: str) -> str:
 
 
 def _checked_token(name: str, token: str) -> str:
+    if len(token) > LONGEST_TOKEN:
+        raise OperationError(
+            f"token: that of {name} has {len(token)} characters. Give one of at most {LONGEST_TOKEN}.", "token"
+        )
     try:
         return checked_token(Endpoint(name, "", token))
     except ValueError as error:

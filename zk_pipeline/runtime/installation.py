@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from zk_pipeline.connectors import plugins
+from zk_pipeline.connectors.plugins import LatePlugin
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import Settings
 
@@ -39,6 +41,15 @@ def require_unused_database(runtime: Runtime) -> bool:
         f"{holder.since:%Y-%m-%d %H:%M} UTC, or give this one its own database (ZK_DATABASE_URL). To share it, set the "
         "same ZK_INSTALLATION for both."
     )
+
+
+def needing_restart(runtime: Runtime) -> list[LatePlugin]:
+    """The plug-ins that the running installation does not use, or not as they are now; none while nothing runs."""
+    holder = runtime.database.holder_of(LOCK)
+    if holder is None:
+        return []
+    # In the web app, its own start counts: it may have lost its connection to the database since.
+    return plugins.late_plugins(min(plugins.STARTED, holder.since))
 
 
 def installation_name(settings: Settings) -> str:

@@ -53,7 +53,7 @@ def test_a_password_in_an_address_is_refused_before_it_is_stored_or_shown(zk: Zk
     address = "https://zk:hidden@support.example.com"
     for result in (
         zk("status", ZK_ZAMMAD_URL=address),
-        zk("connectors", "set", "zammad", address, "--token", "unused"),
+        zk("connectors", "set", "zammad", address, answer="unused"),
     ):
         assert result.exit_code == 1
         assert "contains credentials" in result.stderr

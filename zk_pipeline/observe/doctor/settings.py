@@ -10,11 +10,12 @@ from sqlalchemy import delete, make_url, select
 
 from zk_pipeline.connectors import network
 from zk_pipeline.connectors.checks import Finding
-from zk_pipeline.connectors.plugins import broken_plugins
+from zk_pipeline.connectors.plugins import OURS, broken_plugins, installed_kinds
 from zk_pipeline.connectors.zammad.signature import signature
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.domain.write_protection import first_open_day
 from zk_pipeline.observe.doctor.report import Installation
+from zk_pipeline.runtime.installation import needing_restart
 from zk_pipeline.runtime.runtime import SetupError
 from zk_pipeline.runtime.settings import Settings, readable_env_file
 from zk_pipeline.store import connectors as connections
@@ -41,7 +42,7 @@ def examine_settings(installation: Installation) -> Iterator[Finding]:
     yield from _env_file()
     yield from _database_role(installation)
     yield from _waiting(installation)
-    yield from (Finding("plug-ins", Level.WARN, str(broken)) for broken in broken_plugins())
+    yield from _plugins(installation)
     yield _decided(installation)
     yield _alerts(settings)
     yield _lock(installation)
@@ -153,6 +154,17 @@ def _waiting(installation: Installation) -> Iterator[Finding]:
     if differing:
         text = f"The {' and the '.join(differing)} of the environment was checked; a different one is stored."
         yield Finding("connectors", Level.WARN, text, "To store it: zk up, zk sync or zk migrate")
+
+
+def _plugins(installation: Installation) -> Iterator[Finding]:
+    """The connectors of other packages: which there are, which cannot be used, and which wait for a restart."""
+    for late in needing_restart(installation.runtime):
+        yield Finding("plug-ins", Level.WARN, late.text, late.remedy)
+    yield from (Finding("plug-ins", Level.WARN, str(broken)) for broken in broken_plugins())
+    kinds = installed_kinds()
+    good = [f"{kind.kind} ({kind.package})" for kind in kinds if not kind.problem and kind.package.split()[0] != OURS]
+    if good:
+        yield Finding("plug-ins", Level.PASS, f"Installed connectors of other packages: {', '.join(good)}.")
 
 
 def _alerts(settings: Settings) -> Finding:

@@ -16,8 +16,11 @@ from zk_pipeline.web.once import KeyedRoute
 router = APIRouter(prefix=f"{PREFIX}/connectors", tags=["connectors"], route_class=KeyedRoute)
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1, description="The connector's id, as the list has it.")]
-Address = Annotated[str, Field(max_length=500, examples=["https://support.example.com"])]
-Token = Annotated[SecretStr, Field(max_length=1000, description="The API token; it is encrypted and never shown.")]
+Address = Annotated[str, Field(max_length=connectors.LONGEST_ADDRESS, examples=["https://support.example.com"])]
+Token = Annotated[
+    SecretStr,
+    Field(max_length=connectors.LONGEST_TOKEN, description="The API token; it is encrypted and never shown."),
+]
 
 
 class NewConnector(Body):

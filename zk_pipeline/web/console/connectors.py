@@ -8,10 +8,12 @@ from nicegui import ui
 from nicegui.element import Element
 
 from zk_pipeline.connectors.checks import Finding, Validation
+from zk_pipeline.connectors.plugins import LatePlugin
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import connectors
 from zk_pipeline.operate.connectors import ConnectorState
+from zk_pipeline.runtime.installation import needing_restart
 from zk_pipeline.store.connectors import ConnectorRecord
 from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.section import Section
@@ -55,8 +57,6 @@ def finding_line(words: Words, finding: Finding, section: str = "") -> None:
 
 # The dialogs that add and change connectors. A token is typed in and never shown again, not even as dots.
 
-_NAME_LENGTH, _ADDRESS_LENGTH, _TOKEN_LENGTH = 40, 500, 1000
-
 Changed = Callable[[], Awaitable[None]]
 
 
@@ -71,7 +71,7 @@ async def open_add(visit: Visit, added: Callable[[ConnectorRecord], Awaitable[No
     with widgets.dialog(words("connectors.add"), words("close")) as dialog:
         kind = widgets.choice(words("connectors.kind"), kinds, first)
         name = widgets.field(words("connectors.name"), _free(first, taken), hint=words("connectors.name.hint"))
-        name.props(f"maxlength={_NAME_LENGTH} autocomplete=off")
+        name.props(f"maxlength={connectors.LONGEST_NAME} autocomplete=off")
         kind.on_value_change(lambda: name.set_value(_free(kind.value, taken)))
         address = _address_field(visit, "")
         token = _token_field(visit, words("connectors.token.hint"))
@@ -169,12 +169,14 @@ def _confirm(visit: Visit, connector: ConnectorRecord, name: str, act: Changed) 
 def _address_field(visit: Visit, value: str) -> ui.input:
     hint = "" if value else visit.words("connectors.address.hint")
     made = widgets.field(visit.words("connectors.address"), value, hint=hint)
-    return made.props(f"type=url inputmode=url maxlength={_ADDRESS_LENGTH} autocomplete=off spellcheck=false")
+    return made.props(
+        f"type=url inputmode=url maxlength={connectors.LONGEST_ADDRESS} autocomplete=off spellcheck=false"
+    )
 
 
 def _token_field(visit: Visit, hint: str) -> ui.input:
     made = widgets.field(visit.words("connectors.token"), hint=hint, password=True)
-    return made.props(f"maxlength={_TOKEN_LENGTH} autocomplete=new-password")
+    return made.props(f"maxlength={connectors.LONGEST_TOKEN} autocomplete=new-password")
 
 
 def _text(field: ui.input) -> str:
@@ -195,9 +197,7 @@ class Cards:
             with widgets.box("zk-row"):
                 add = visit.act(Role.ADMIN, lambda: open_add(visit, self._added))
                 widgets.button(visit.words("connectors.add"), add, kind="primary", icon="add")
-        self._panel: Panel[list[ConnectorState]] = Panel(
-            visit, lambda: connectors.list_states(visit.runtime), self._show
-        )
+        self._panel: Panel[tuple[list[ConnectorState], list[LatePlugin]]] = Panel(visit, self._load, self._show)
         feedback.focusable(self._panel.box)
         visit.live(self.refresh)
 
@@ -230,8 +230,14 @@ class Cards:
         with result:
             show_findings(words, self._tested[connector])
 
-    def _show(self, standings: Sequence[ConnectorState]) -> None:
+    def _load(self) -> tuple[list[ConnectorState], list[LatePlugin]]:
+        return connectors.list_states(self._visit.runtime), needing_restart(self._visit.runtime)
+
+    def _show(self, loaded: tuple[Sequence[ConnectorState], Sequence[LatePlugin]]) -> None:
         words = self._visit.words
+        standings, late = loaded
+        for plugin in late:
+            widgets.text("p", words.said(f"{plugin.text} {plugin.remedy}"), "zk-note zk-warn")
         if not standings:
             hint = "admin" if self._visit.may(Role.ADMIN) else "others"
             widgets.empty(words("connectors.none"), words(f"connectors.none.{hint}"))

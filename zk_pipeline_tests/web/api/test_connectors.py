@@ -160,7 +160,7 @@ def test_an_address_of_a_metadata_service_is_neither_stored_nor_taken_as_a_chang
 
 @pytest.mark.parametrize("url", FORBIDDEN_SCHEMES)
 def test_only_http_and_https_are_taken(admin: httpx.Client, url: str) -> None:
-    sentence = "The address of spare must start with https:// or http:// and name a host. Write it as https://host."
+    sentence = "The address of spare must start with https:// or http:// and name a host: "
     refused(admin.post(PATH, json={**NEW, "base_url": url}), 422, sentence)
 
 

@@ -56,6 +56,9 @@ _FOR_PAGES = {"resultTypes": ["violations"]}
 _FOR_DIALOGS = {**_FOR_PAGES, "rules": {"color-contrast": {"enabled": False}}}
 """axe takes the backdrop for what lies behind a dialog's buttons, so that their contrast is reckoned here."""
 
+PACKAGES = "packages"
+"""Where tests install packages for the web app, within its home."""
+
 SCREENSHOTS = Path(__file__).parents[3] / ".zk-screenshots"
 _open_pages: dict[Page, str] = {}
 _idle_windows: WeakKeyDictionary[Browser, dict[str, list[Page]]] = WeakKeyDictionary()
@@ -186,7 +189,8 @@ def serving(variables: dict[str, str], log: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "zk_pipeline.web.server"]
     url = f"http://127.0.0.1:{port}"
     with log.open("w") as output:
-        given = environment({**variables, "ZK_WEB_PORT": str(port)})
+        path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(log.parent / PACKAGES))))
+        given = environment({**variables, "ZK_WEB_PORT": str(port), "PYTHONPATH": path})
         process = subprocess.Popen(command, env=given, stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_until(lambda: process.poll() is not None or _answers(url), SECONDS_TO_START)

@@ -1,7 +1,9 @@
 """The section Connectors in a real browser, against simulated systems that really answer."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -9,7 +11,7 @@ from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PHONE, Site, accessible, below, overflow, violations
+from zk_pipeline_tests.web.console.site import PACKAGES, PHONE, Site, accessible, below, overflow, violations
 
 NAME = "second-kimai"
 WRONG = "wrong-token-of-nobody"
@@ -21,6 +23,15 @@ def site(site: Site) -> Iterator[Site]:
     yield site
     with site.database.transaction() as connection:
         connection.execute(text("DELETE FROM sync.connectors WHERE name NOT IN ('zammad', 'kimai')"))
+
+
+@pytest.fixture
+def installed_later(site: Site) -> Iterator[Path]:
+    """A directory of packages of the running web app, empty before and afterwards."""
+    directory = site.home / PACKAGES
+    directory.mkdir()
+    yield directory
+    shutil.rmtree(directory)
 
 
 def card(page: Page, name: str) -> Locator:
@@ -73,6 +84,19 @@ def test_a_wrong_token_is_a_line_with_level_and_remedy(visit: Visit, site: Site)
     expect(problem).to_have_count(1)
     expect(problem).to_contain_text("token")
     assert WRONG not in page.content()
+
+
+def test_a_plug_in_that_waits_for_a_restart_is_told_above_the_cards(visit: Visit, installed_later: Path):
+    info = installed_later / "zk_desk-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zk-desk\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zk_pipeline.sources]\ndesk = zk_desk:Desk\n")
+    (info / "RECORD").write_text("zk_desk-1.0.dist-info/RECORD,,\n")
+    page = visit(Role.VIEWER).open("/connectors")
+    expect(card(page, "zammad")).to_be_visible()
+    note = page.get_by_text("zk-desk 1.0 (desk) was installed or changed at")
+    expect(note).to_contain_text("Restart the installation to use it")
+    assert violations(page) == []
 
 
 def test_the_cards_tell_role_address_and_when_each_was_read(visit: Visit, site: Site):
