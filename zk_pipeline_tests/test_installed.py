@@ -107,6 +107,8 @@ def test_the_sdist_makes_the_same_wheel(wheel: Path, tmp_path: Path):
         names = set(one.namelist())
     assert [name for name in names if "/target/" in name or "/logs/" in name or "__pycache__" in name] == []
     assert {"zk_pipeline/py.typed", "zk_sandbox/py.typed", "zk_pipeline/web/console/assets/console.css"} <= names
+    template = PROJECT / "zk_pipeline" / "connectors" / "template"
+    assert {path.relative_to(PROJECT).as_posix() for path in template.rglob("files/**/*.*")} <= names
 
 
 def test_the_version_is_said_without_starting_anything(programs: Path, tmp_path: Path):
@@ -114,6 +116,12 @@ def test_the_version_is_said_without_starting_anything(programs: Path, tmp_path:
     told = called(programs / "python", "-c", "import zk_pipeline; print(zk_pipeline.__file__)", cwd=tmp_path)
     assert Path(told).is_relative_to(programs.parent)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_template_of_a_connector_is_part_of_it(programs: Path, tmp_path: Path):
+    assert "Written: zk-connector-desk" in called(programs / "zk", "connectors", "new", "desk", cwd=tmp_path)
+    wanted = list((PROJECT / "zk_pipeline" / "connectors" / "template" / "files").rglob("*.*"))
+    assert len([path for path in tmp_path.rglob("*.*") if path.is_file()]) == len(wanted)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 """`zk connectors`: the addresses of all systems, tests of connection and permissions, and the installed kinds."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +22,7 @@ from zk_pipeline.cli.output import (
 )
 from zk_pipeline.connectors.checks import Validation
 from zk_pipeline.connectors.plugins import installed_kinds
+from zk_pipeline.connectors.template.package import TemplateError, write_package
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.operate import connectors
 from zk_pipeline.runtime.installation import needing_restart
@@ -29,8 +30,6 @@ from zk_pipeline.runtime.runtime import ROLES, Runtime, SetupError, given_connec
 from zk_pipeline.store.connectors import ConnectorRecord
 
 app = typer.Typer(help="Set and test the connections to your systems.", no_args_is_help=True)
-
-TOKEN_VARIABLE = "ZK_CONNECTOR_TOKEN"  # noqa: S105 (a name)
 
 
 @app.command("list")
@@ -66,24 +65,31 @@ def list_kinds(*, as_json: AsJson = False) -> None:
         return
     columns = ("kind", "role", "package", "problem")
     show_table("Kinds of connectors", columns, [(row.kind, row.role, row.package, row.problem) for row in kinds])
-    out.print("To store one: zk connectors set KIND URL")
+    out.print("To store one: zk connectors set KIND URL. To write one: zk connectors new NAME")
 
 
 @app.command("set")
 def set_connector(
+    context: typer.Context,
     kind: Annotated[str, typer.Argument(help="zammad, kimai, or another installed kind: zk connectors kinds")],
     url: Annotated[str, typer.Argument(help="The address, such as https://support.example.com")],
     *,
     name: Annotated[
         str | None, typer.Option(help="Its name in markers and settings, which never changes; default: its kind.")
     ] = None,
-    token: Annotated[str | None, typer.Option(hidden=True)] = None,
+    token: Annotated[str | None, typer.Option(hidden=True, envvar="ZK_CONNECTOR_TOKEN")] = None,
 ) -> None:
     """Store a connector and use it. The token is encrypted and sent to this address only.
 
     The token is prompted for, or read from ZK_CONNECTOR_TOKEN or from standard input.
     """
-    secret = _token(token)
+    given_by = context.get_parameter_source("token")
+    if given_by is not None and given_by.name == "COMMANDLINE":
+        warn(
+            "Leave out --token: every account of this machine can see it. The token is prompted for, or read from "
+            "ZK_CONNECTOR_TOKEN or from standard input."
+        )
+    secret = token or _typed_token()
     with environment() as ready:
         with explained(OperationError):
             stored = connectors.put(ready.runtime, person(), kind=kind, base_url=url, token=secret, name=name)
@@ -93,15 +99,20 @@ def set_connector(
     out.print("Stored. To test it: zk connectors test")
 
 
-def _token(given: str | None) -> str:
-    if given is not None:
-        warn(
-            "Leave out --token: every account of this machine can see it. The token is prompted for, or read from "
-            "ZK_CONNECTOR_TOKEN or from standard input."
-        )
-        return given
-    if variable := os.environ.get(TOKEN_VARIABLE):
-        return variable
+@app.command("new")
+def new_connector(
+    name: Annotated[str, typer.Argument(help="The kind of the new connector, such as redmine.")],
+    *,
+    folder: Annotated[Path, typer.Option("--in", help="Where to write the package; default: here.")] = Path(),
+) -> None:
+    """Write the package of a new source: it works at once, against a folder of JSON, and is changed step by step."""
+    with explained(TemplateError):
+        written = write_package(name, folder, [kind.kind for kind in installed_kinds()])
+    out.print(f"Written: {written}", markup=False, soft_wrap=True, highlight=False)
+    out.print("What to change is marked with FILL IN; README.md there has the steps.")
+
+
+def _typed_token() -> str:
     if sys.stdin.isatty():
         return typer.prompt(said("Token"), hide_input=True, err=True)
     return sys.stdin.readline().rstrip("\r\n")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,7 @@ NOT_RUN = {
     r"docker\b": "There is no container engine here; deploy/test_files.py holds the files against the code.",
     r"(kubectl|helm)\b": "There is no cluster here; deploy/test_kubernetes.py holds the manifests against the code.",
     r"(certbot|install -d|install -m 600)\b": "It needs a public name; deploy/test_door.py has a certificate.",
-    r"\.venv/bin/pip install\b": "It would change this environment; connectors/test_example.py installs a copy.",
-    r"\.venv/bin/python -m pytest examples\b": "connectors/test_example.py runs them on its copy.",
+    r"zk connectors (new|set)\b|cd zk-connector-|python -m (pip|pytest)\b": "test_new_connector.py goes this way.",
     r"DATABASE_OWNER_PASSWORD=\S+ .*roles\.sql": "store/test_roles.py runs it beside an embedded server.",
     r"psql -h\b": "store/test_embedded.py runs it beside an embedded server.",
     r"curl\b": "web/test_documented_requests.py sends them to a running web app.",
@@ -310,19 +309,6 @@ def in_shell(
         check=False,
         timeout=120,
     )
-
-
-def test_the_code_that_stores_another_connector_runs(homes: Homes, monkeypatch: pytest.MonkeyPatch):
-    (code,) = [
-        block.text for block in blocks(PROJECT / "docs" / "connectors.md", "python") if "open_runtime" in block.text
-    ]
-    home = homes.new()
-    variables = {name: value for name, value in home.variables.items() if not name.startswith("ZK_ZAMMAD_")}
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    exec(code, {})
-    listed = json.loads(Zk(replace(home, variables=variables))("connectors", "list", "--json").stdout)
-    assert [row["name"] for row in listed if row["role"] == "source"] == ["redmine"]
 
 
 def test_the_demo_ends_as_the_readme_shows(month: Month):
