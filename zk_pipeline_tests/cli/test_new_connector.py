@@ -18,7 +18,7 @@ from zk_pipeline.cli.app import app
 from zk_pipeline.connectors.contract import Connector, SourceConnector
 from zk_pipeline.connectors.template.package import LONGEST_NAME, TemplateError, write_package
 from zk_pipeline.runtime.environment import PROJECT
-from zk_pipeline_tests.cli.conftest import Homes, Zk
+from zk_pipeline_tests.cli.conftest import Homes, Sandbox, Zk
 from zk_pipeline_tests.cli.test_connectors import NO_SYSTEMS
 
 pytestmark = pytest.mark.timeout(300)
@@ -151,6 +151,22 @@ def test_installed_it_is_listed_stored_and_tested_by_the_command_line(
     sections = json.loads(zk("doctor", "--json", **{**NO_SYSTEMS, **systems}).stdout)["sections"]
     told = [row["text"] for section in sections for row in section["findings"] if row["subject"] == "plug-ins"]
     assert told == [f"Installed connectors of other packages: {NAME} ({FOLDER} 0.1.0)."]
+
+
+def test_its_bookings_go_through_the_chain(
+    installed: Path, desk: str, homes: Homes, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(installed)
+    zk = Zk(homes.new())
+    systems = {name: "" for name in NO_SYSTEMS if name.startswith("ZK_ZAMMAD")}
+    assert zk("connectors", "set", NAME, desk, answer="the-token-of-the-tests\n", **systems).exit_code == 0
+    done = zk("sync", "--from", "2025-08-15", "--to", "2025-08-19", "--json", **systems)
+    assert done.exit_code in {0, 3}, done.output
+    told = json.loads(done.stdout)
+    assert (told["entries"], told["failed"]) == (3, 0), told
+    traced = zk("trace", "2", **systems)
+    assert traced.exit_code == 0
+    assert "Printer on fire" in traced.stdout
 
 
 @pytest.mark.parametrize(
