@@ -38,7 +38,7 @@ INSERT INTO kimai.timesheets (
     connector, id, user_id, project_id, activity_id, begin_at, end_at, duration_seconds, description, tags, exported,
     billable, raw
 )
-SELECT 'kimai', source_id::bigint, agent_id, organization_id, activity_type_id, begin_at, end_at,
+SELECT 'kimai', source_id::bigint, agent_id::bigint, organization_id::bigint, activity_type_id::bigint, begin_at, end_at,
     (time_minutes * 60)::int, description, tags, false, true, jsonb_build_object('id', source_id)
 FROM sync.normalized_entries;
 
@@ -53,13 +53,14 @@ SELECT 'kimai', entry_date, source_id, source_id, CASE WHEN kind = 'missing' THE
     CASE WHEN kind = 'waiting' THEN '{"duration": ["15 min", "30 min"]}'::jsonb ELSE '{}' END, '[]',
     jsonb_build_object(
         'desired', jsonb_build_object(
-            'user_id', agent_id, 'begin', to_jsonb(begin_at), 'seconds', (time_minutes * 60)::int,
-            'project_id', organization_id, 'project_number', 'ZO' || organization_id, 'activity_id', activity_type_id
+            'user_id', agent_id::bigint, 'begin', to_jsonb(begin_at), 'seconds', (time_minutes * 60)::int,
+            'project_id', organization_id::bigint, 'project_number', 'ZO' || organization_id,
+            'activity_id', activity_type_id::bigint
         ),
         'begin', to_jsonb(begin_at), 'end', to_jsonb(end_at), 'description', description, 'tags', to_jsonb(tags),
         'project', jsonb_build_object(
-            'id', organization_id, 'number', 'ZO' || organization_id, 'name', 'Support', 'customer', jsonb_build_object(
-                'id', organization_id, 'number', 'zammad-org-' || organization_id, 'name', organization_name
+            'id', organization_id::bigint, 'number', 'ZO' || organization_id, 'name', 'Support', 'customer', jsonb_build_object(
+                'id', organization_id::bigint, 'number', 'zammad-org-' || organization_id, 'name', organization_name
             )
         )
     ),
@@ -104,7 +105,7 @@ FROM generate_series(1, 10000) n, LATERAL (SELECT now() - interval '1 hour' * n 
 INSERT INTO zammad.time_accountings (
     connector, id, ticket_id, units, type_id, agent_id, created_at, updated_at, work_day, raw, sweep_id
 )
-SELECT 'zammad', source_id::bigint, ticket_id, booked_minutes, activity_type_id, agent_id, created_at, updated_at,
+SELECT 'zammad', source_id, ticket_id, booked_minutes, activity_type_id, agent_id, created_at, updated_at,
     entry_date, '{}', 1
 FROM sync.normalized_entries;
 

@@ -6,8 +6,8 @@ INSERT INTO sync.normalized_entries (
     activity_type_id, activity_name, agent_id, user_email, user_name, organization_id, organization_name, ticket_known,
     entry_date, begin_at, end_at, created_at, updated_at, tags, sync_status, owned_hash, trace
 )
-SELECT 'zammad', b.id::text, '#' || t.number, b.ticket_id, t.title, t.title || ' [zk-zammad-' || b.id || ']',
-    b.units, CASE WHEN b.units < 0 THEN 0 WHEN b.id % 100 = 3 THEN b.units - 10 ELSE b.units END, 0,
+SELECT 'zammad', b.id, '#' || t.number, b.ticket_id, t.title, t.title || ' [zk-zammad-' || b.id || ']',
+    b.units, CASE WHEN b.units < 0 THEN 0 WHEN b.id::bigint % 100 = 3 THEN b.units - 10 ELSE b.units END, 0,
     b.type_id, 'Type ' || b.type_id, b.agent_id, 'agent' || b.agent_id || '@provider.example', 'Agent ' || b.agent_id,
     t.organization_id, 'Customer ' || t.organization_id, true, b.work_day, b.created_at, b.created_at, b.created_at,
     b.updated_at, '{zammad,synced}', CASE WHEN b.units < 0 THEN 'excluded' ELSE 'pending' END, '', '{}'
@@ -19,8 +19,8 @@ INSERT INTO kimai.timesheets (
     connector, id, user_id, project_id, activity_id, begin_at, end_at, duration_seconds, description, tags, exported,
     billable, raw
 )
-SELECT 'kimai', e.source_id::bigint, 100 + e.agent_id, 1 + e.organization_id % 400, e.activity_type_id, e.begin_at,
-    e.begin_at, e.time_minutes * 60, e.description, e.tags, e.entry_date < '2025-07-01', true,
+SELECT 'kimai', e.source_id::bigint, 100 + e.agent_id::bigint, 1 + e.organization_id::bigint % 400, e.activity_type_id::bigint,
+    e.begin_at, e.begin_at, e.time_minutes * 60, e.description, e.tags, e.entry_date < '2025-07-01', true,
     jsonb_build_object('id', e.source_id::bigint, 'duration', (e.time_minutes * 60)::int, 'description', e.description)
 FROM sync.normalized_entries e WHERE e.sync_status = 'pending';
 

@@ -56,7 +56,7 @@ INSERT INTO kimai.timesheets (
     connector, id, user_id, project_id, activity_id, begin_at, end_at, duration_seconds, description, tags, exported,
     billable, raw
 )
-SELECT 'kimai', id, 100 + agent_id, 1, 1, created_at, created_at + interval '1 minute' * units, (units * 60)::int,
-    CASE WHEN id % 2 = 0 THEN 'Ticket #' || 71000 + ticket_id ELSE 'Work for a customer' END, '{}', false, true,
-    jsonb_build_object('id', id, 'user', 100 + agent_id, 'description', 'typed by hand')
-FROM zammad.time_accountings WHERE id % 5 = 0 AND units > 0
+SELECT 'kimai', id::bigint, 100 + agent_id::bigint, 1, 1, created_at, created_at + interval '1 minute' * units, (units * 60)::int,
+    CASE WHEN id::bigint % 2 = 0 THEN 'Ticket #' || 71000 + ticket_id::bigint ELSE 'Work for a customer' END, '{}', false, true,
+    jsonb_build_object('id', id::bigint, 'user', 100 + agent_id::bigint, 'description', 'typed by hand')
+FROM zammad.time_accountings WHERE id::bigint % 5 = 0 AND units > 0

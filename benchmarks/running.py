@@ -84,7 +84,7 @@ def everything_running() -> Iterator[Running]:
         deployment(Addresses(zammad_server.url, kimai_server.url)) as environment,
     ):
         with environment.runtime.database.transaction() as connection:
-            wanted = [ActivityMapping(type_id, None, activity)]
+            wanted = [ActivityMapping(str(type_id), None, activity)]
             mappings.change(connection, wanted, actor="benchmark", source="zammad", target="kimai")
         with _up(port, web_port) as up:
             webhook = f"http://127.0.0.1:{web_port}/api/v1/webhooks/zammad"

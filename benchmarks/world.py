@@ -56,7 +56,9 @@ def booked(company: Company, *, latency: float = 0.0) -> Iterator[Booked]:
         zammad_control.restore(filled_zammad(company).snapshot())
         kimai_control.restore(kimai.snapshot())
         with environment.runtime.database.transaction() as connection:
-            wanted = [ActivityMapping(type_id, None, activity) for type_id, activity in enumerate(activities, start=1)]
+            wanted = [
+                ActivityMapping(str(type_id), None, activity) for type_id, activity in enumerate(activities, start=1)
+            ]
             mappings.change(connection, wanted, actor="benchmark", source="zammad", target="kimai")
         yield Booked(zammad_control, kimai_control, environment)
 

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, text
 
 from zk_pipeline.domain.statement_rows import PARTS
 
-_NAMES = "customer_id bigint, customer text DEFAULT '', organization_id bigint, activity text DEFAULT ''"
+_NAMES = "customer_id bigint, customer text DEFAULT '', organization_id text, activity text DEFAULT ''"
 _AMOUNTS = ", ".join(
     f"minutes_{name} numeric DEFAULT 0"
     for name in ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
@@ -15,7 +15,7 @@ _COLUMNS = {
         f"{_NAMES}, {_AMOUNTS}"
     ),
     "int_entries_named": (
-        "booking_month date, entry_date date, entry_key text, source_id text, kimai_id bigint, ticket_id bigint, "
+        "booking_month date, entry_date date, entry_key text, source_id text, kimai_id bigint, ticket_id text, "
         "ticket_number text, "
         f"{_NAMES}, agent_name text, agent_address text, {_AMOUNTS}"
     ),

@@ -1,5 +1,6 @@
 """The history of a booking, of a ticket's bookings, or of a time sheet."""
 
+import re
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,16 +9,17 @@ from sqlalchemy import Connection, Select, Table, false, select
 
 from zk_pipeline.audit.trail import ADDRESS
 from zk_pipeline.domain.adjustments import is_adjustment
-from zk_pipeline.domain.entries import source_id_order
 from zk_pipeline.domain.ledger import MASTER_DATA
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.plan import MERGE
+from zk_pipeline.domain.source_ids import source_id_order
 from zk_pipeline.identity.actors import UnknownError
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import request_log
 from zk_pipeline.store.booking_decisions import corrections
 from zk_pipeline.store.connectors import active_connectors
+from zk_pipeline.store.database import by_source_id
 from zk_pipeline.store.raw_tables import tickets, time_accountings, timesheets
 from zk_pipeline.store.tables import (
     adjustments,
@@ -34,7 +36,8 @@ from zk_pipeline.store.tables import (
 # None of these tables holds a secret: in the request log they are masked before it is stored.
 
 MAX_DIGITS = 18
-"""Ids of both systems are shorter."""
+"""Ids of the target and of adjustments are shorter."""
+_BOOKING = re.compile(r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 Fields = dict[str, Any]
 """The columns of a stored row."""
@@ -93,8 +96,9 @@ def read_traces(connection: Connection, systems: ConnectorNames, reference: str)
         ids = _bookings_of_ticket(connection, systems, reference.removeprefix("#"))
         found = [_trace(connection, systems, source_id) for source_id in ids]
     else:
-        adjusted = is_adjustment(reference) and len(reference) <= MAX_DIGITS
-        found = [_trace(connection, systems, reference if adjusted else str(_number(reference, reference)))]
+        if not _BOOKING.fullmatch(reference):
+            raise _untraceable(reference)
+        found = [_trace(connection, systems, reference)]
     known = [story for story in found if _is_known(story)]
     if not known:
         raise TraceError(_unknown(connection, systems, reference))
@@ -117,7 +121,7 @@ def _unknown(connection: Connection, systems: ConnectorNames, reference: str) ->
 def _trace(
     connection: Connection, systems: ConnectorNames, source_id: str | None, kimai_id: int | None = None
 ) -> Trace:
-    booking_id = int(source_id) if source_id and source_id.isdecimal() else None
+    booking_id = source_id if source_id and not is_adjustment(source_id) else None
     booking = _first(connection, _by_id(time_accountings, systems.source, booking_id))
     ledger = _first(
         connection, select(pushes).where(pushes.c.connector == systems.target, pushes.c.source_id == source_id)
@@ -163,9 +167,9 @@ def _bookings_of_ticket(connection: Connection, systems: ConnectorNames, number:
             (tickets.c.connector == time_accountings.c.connector) & (tickets.c.id == time_accountings.c.ticket_id),
         )
         .where(time_accountings.c.connector == systems.source, tickets.c.number == number)
-        .order_by(time_accountings.c.id)
+        .order_by(*by_source_id(time_accountings.c.id))
     )
-    return [str(id_) for id_ in connection.execute(query).scalars()]
+    return list(connection.execute(query).scalars())
 
 
 def _bookings_of_timesheet(connection: Connection, systems: ConnectorNames, kimai_id: int) -> list[str]:
@@ -180,11 +184,11 @@ def _bookings_of_timesheet(connection: Connection, systems: ConnectorNames, kima
     text = select(timesheets.c.description).where(timesheets.c.connector == systems.target, timesheets.c.id == kimai_id)
     found = set(connection.execute(ledger.union(written)).scalars())
     description = connection.execute(text).scalar() or ""
-    found |= {id_ for id_ in marked_ids(description, systems.source) if id_.isdecimal() or is_adjustment(id_)}
+    found |= set(marked_ids(description, systems.source))
     return sorted(found, key=source_id_order)
 
 
-def _by_id(table: Table, connector: str, row_id: int | None) -> Select[Any]:
+def _by_id(table: Table, connector: str, row_id: str | None) -> Select[Any]:
     return select(table).where(table.c.connector == connector, table.c.id == row_id)
 
 
@@ -202,13 +206,18 @@ def _corrections(systems: ConnectorNames, booking: Fields) -> Select[Any]:
     )
     paired = select(pairs.correction_id).where(pairs.source == systems.source, pairs.reduced_id == booking["id"])
     meant = of_the_group | table.c.id.in_(paired)
-    return select(table).where(table.c.connector == systems.source, meant, table.c.units < 0).order_by(table.c.id)
+    return (
+        select(table)
+        .where(table.c.connector == systems.source, meant, table.c.units < 0)
+        .order_by(*by_source_id(table.c.id))
+    )
 
 
 def _adjustments(systems: ConnectorNames, source_id: str | None) -> Select[Any]:
     """The adjustments of a booking; of an adjustment, itself and its own. Without the copy of the entry."""
     table = adjustments
-    own = table.c.id == int(source_id[1:]) if source_id and is_adjustment(source_id) else false()
+    adjusts = source_id is not None and is_adjustment(source_id) and len(source_id) <= MAX_DIGITS
+    own = table.c.id == int(source_id[1:]) if source_id and adjusts else false()
     columns = [column for column in table.c if column.name not in {"connector", "original"}]
     query = select(*columns).where(table.c.connector == systems.source, (table.c.source_id == source_id) | own)
     return query.order_by(table.c.id)
@@ -265,11 +274,15 @@ def _is_known(story: Trace) -> bool:
 
 def _number(text: str, reference: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > MAX_DIGITS:
-        raise TraceError(
-            f"{reference!r} cannot be traced. Write 123 for a booking, a5 for an adjustment, "
-            "'#50001' for a ticket, kimai:7 for a time sheet."
-        )
+        raise _untraceable(reference)
     return int(text)
+
+
+def _untraceable(reference: str) -> TraceError:
+    return TraceError(
+        f"{reference!r} cannot be traced. Write 123 for a booking, a5 for an adjustment, "
+        "'#50001' for a ticket, kimai:7 for a time sheet."
+    )
 
 
 def _first(connection: Connection, query: Select[Any]) -> Fields | None:

@@ -148,7 +148,7 @@ def resolve(
     timesheet: Annotated[
         int | None, typer.Option("--timesheet", help="With link: the candidate to link.", min=1)
     ] = None,
-    booking: Annotated[int | None, typer.Option("--booking", help="With reduce: the booking to reduce.", min=1)] = None,
+    booking: Annotated[str | None, typer.Option("--booking", help="With reduce: the booking to reduce.")] = None,
     why: Annotated[str, typer.Option("--why", help="The reason; ignore needs it above an hour.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,

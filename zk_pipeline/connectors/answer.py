@@ -23,6 +23,7 @@ READERS = 4
 """Concurrent requests, if each reads one row."""
 
 LARGEST_NUMBER = 2**63 - 1
+_IDENTIFIER = re.compile(r"[^\s\x00]{1,128}")
 """PostgreSQL stores no larger integer, and no system counts that far."""
 
 LARGEST_AMOUNT = Decimal(10) ** 8
@@ -189,6 +190,27 @@ class RowReader:
         """A whole number or null; the field itself must exist."""
         return None if self._value(name) is None else self.integer(name)
 
+    def identifier(self, name: str) -> str:
+        """An id as text, sent as a whole number or as a text without spaces."""
+        value = self._value(name)
+        if not isinstance(value, str):
+            return str(self.integer(name))
+        if not _IDENTIFIER.fullmatch(value):
+            raise self._fault(name, f"{value!r} is no id")
+        return value
+
+    def optional_identifier(self, name: str) -> str | None:
+        """An id as text, or null; the field itself must exist."""
+        return None if self._value(name) is None else self.identifier(name)
+
+    def number_as_id(self, name: str) -> str:
+        """An id as text, of a system whose ids are whole numbers."""
+        return str(self.integer(name))
+
+    def optional_number_as_id(self, name: str) -> str | None:
+        """The same, or null; the field itself must exist."""
+        return None if self._value(name) is None else self.number_as_id(name)
+
     def text(self, name: str) -> str:
         """A text."""
         return self._typed(name, str)
@@ -322,11 +344,12 @@ class FieldError(ProtocolError):
         super().__init__(problem, **where)
 
 
-def identified(item: Any) -> int | None:
-    """The id of an otherwise unchecked row; `None` if even that is unreadable."""
-    number = item.get("id") if isinstance(item, dict) else None
-    usable = isinstance(number, int) and not isinstance(number, bool) and 0 < number <= LARGEST_NUMBER
-    return number if usable else None
+def identified(item: Any) -> str | None:
+    """The id of an otherwise unchecked row, as text; `None` if even that is unreadable."""
+    found = item.get("id") if isinstance(item, dict) else None
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found) if 0 < found <= LARGEST_NUMBER else None
+    return found if isinstance(found, str) and _IDENTIFIER.fullmatch(found) else None
 
 
 _NAMES: Mapping[type, str] = {

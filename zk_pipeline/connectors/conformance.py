@@ -38,7 +38,7 @@ from zk_pipeline.domain.vital_figures import Level
 
 THREADS = 4
 FAR_FUTURE = Window(datetime(2190, 1, 1, tzinfo=UTC), datetime(2190, 2, 1, tzinfo=UTC))
-NO_ID = 2_000_000_000
+NO_ID = "2000000000"
 
 Tested = TypeVar("Tested", bound=Connector)
 Error = TypeVar("Error", bound=ConnectorError)
@@ -267,7 +267,7 @@ class TargetConformance(ConnectorConformance[TargetConnector]):
         assert read == made, f"get() gives another time sheet than create() returned: {read}, not {made}"
 
     def test_an_unknown_time_sheet_is_none(self, connector: TargetConnector) -> None:
-        read = connector.get(NO_ID)
+        read = connector.get(int(NO_ID))
         assert read is None, f"get() of an id that no time sheet has gives {read}, not None."
 
     def test_a_marker_finds_its_time_sheet_and_parts_of_it_do_not(

@@ -91,7 +91,7 @@ class LastRead:
     high_water: datetime | None = None
     rows_before: int | None = None
     exported: int = 0
-    tickets: frozenset[int] = frozenset()
+    tickets: frozenset[str] = frozenset()
 
     def confirmed(self, total: int) -> SweepReport:
         """The report of a look that found everything as it was read, with the total of now."""
@@ -279,7 +279,7 @@ class SourceConnector(Connector):
         """
 
     @abstractmethod
-    def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
+    def fetch_of_ticket(self, ticket_id: str) -> list[TimeAccounting]:
         """Read the bookings of one ticket. An empty list proves nothing: the ticket itself may be gone."""
 
     def fetch_changed_tickets(self, since: datetime) -> ChangedTickets:
@@ -288,7 +288,10 @@ class SourceConnector(Connector):
         return ChangedTickets((), complete=True)
 
     def listing(self) -> SortedListing[TimeAccounting] | None:
-        """All bookings by creation and id, readable at any position; `None` if the source has no such list."""
+        """All bookings by creation and id, readable at any position; `None` if the source has no such list.
+
+        Only for a source whose ids are whole numbers.
+        """
         return None
 
     @abstractmethod
@@ -296,7 +299,7 @@ class SourceConnector(Connector):
         """Read all activity types."""
 
     @abstractmethod
-    def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
+    def fetch_agents(self, ids: Collection[str]) -> SourceDirectory:
         """Read only these people; those who no longer exist are left out."""
 
     @abstractmethod

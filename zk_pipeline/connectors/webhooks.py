@@ -42,7 +42,7 @@ class WebhookScheme(Protocol):
         """What is the same in all attempts to deliver one event, and nowhere else; up to 200 printable characters."""
         ...
 
-    def ticket_id(self, payload: Any) -> int:
+    def ticket_id(self, payload: Any) -> str:
         """The ticket that the parsed payload is about. Raises `NoTicketError`."""
         ...
 

@@ -28,6 +28,7 @@ from zk_pipeline.domain.mapping_lines import NOTHING, Kind
 from zk_pipeline.domain.names import name_keys
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.records import Activity, Customer, MasterDataKind, Project, TargetDirectory, TargetUser
+from zk_pipeline.domain.source_ids import NO_ORGANIZATION
 from zk_pipeline.identity.actors import UnknownError
 from zk_pipeline.runtime import links
 from zk_pipeline.runtime.runtime import Runtime
@@ -234,7 +235,7 @@ class _Finder:
 
     def _lacks_customer(self, row: Row[Any], name: str) -> bool:
         """Whether it is the customer that is not clear, and not a project: it was not mapped, and has namesakes."""
-        mapped = self._mapped.customers.get(row.organization_id or 0)
+        mapped = self._mapped.customers.get(row.organization_id or NO_ORGANIZATION)
         if mapped is None or mapped == OWN_CUSTOMER or row.entry_date in self._soon:
             return not name_keys(name).isdisjoint(self._names)
         return mapped not in self._customers

@@ -53,7 +53,7 @@ class Conflict:
     resolution_status: str
     decision: str | None
     decision_timesheet_id: int | None
-    decision_booking_id: int | None
+    decision_booking_id: str | None
     decision_why: str
     decided_by: str | None
     decided_at: datetime | None
@@ -64,7 +64,7 @@ class Conflict:
     user_name: str | None
     organization_name: str | None
     customer_name: str | None
-    ticket_id: int | None
+    ticket_id: str | None
     ticket_number: str | None
     ticket_title: str | None
     decided_by_name: str
@@ -112,7 +112,7 @@ class ReducibleView:
     `note` says what reducing it means if its time sheet is write-protected.
     """
 
-    booking_id: int
+    booking_id: str
     day: date
     ticket_number: str
     agent: str
@@ -299,7 +299,7 @@ def decide(
     choice: Choice,
     *,
     timesheet_id: int | None = None,
-    booking_id: int | None = None,
+    booking_id: str | None = None,
     seen: str | None = None,
     one_of_many: bool = False,
     why: str = "",

@@ -21,7 +21,9 @@ from zk_pipeline.domain.mapping_lines import (
     Vocabulary,
 )
 from zk_pipeline.domain.names import fold, name_keys
+from zk_pipeline.domain.people import Address
 from zk_pipeline.domain.records import SourceDirectory, TargetDirectory
+from zk_pipeline.domain.source_ids import NO_ORGANIZATION, is_whole_number
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.stages import read_source, read_target
 from zk_pipeline.store import source as source_rows
@@ -66,8 +68,8 @@ def vocabulary_for(runtime: Runtime, wanted: MappingParser) -> tuple[Vocabulary,
 
 def mentioned_in(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:
     """The found agents and organizations that the mappings mention, with namesakes of organizations."""
-    agents: set[int | str] = set()
-    organizations: set[int | None] = set()
+    agents: set[str] = set()
+    organizations: set[str | None] = set()
     for mapping in mappings:
         match mapping:
             case UserMapping(agent):
@@ -87,7 +89,7 @@ class _NameCollector(Vocabulary):
     Also the addresses of the target's users: an agent with the same address would be the same user.
     """
 
-    def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int]) -> None:
+    def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[str]) -> None:
         super().__init__(source, target, unlisted)
         self.names: set[str] = set()
         self._addresses = {row.id: row.email or row.username for row in target.users}
@@ -114,7 +116,9 @@ def _search_source(runtime: Runtime, names: Iterable[str]) -> SourceDirectory:
         for name in sorted(names):
             named = source.find(name)
             found = found.joined(named)
-            if fold(name).removeprefix("id:").isdecimal():  # The item with this id may have namesakes.
+            if is_whole_number(fold(name).removeprefix("id:")) or fold(name).startswith(
+                "id:"
+            ):  # The item with this id may have namesakes.
                 found = found.joined(*(source.find(row.name) for row in named.organizations))
     return found
 
@@ -135,7 +139,7 @@ def _read_directories(runtime: Runtime) -> None:
         read_target.extract_directory(runtime, target)
 
 
-def _stored(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory | None, list[int]]:
+def _stored(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory | None, list[str]]:
     """Both directories as stored, and agents with bookings who no longer exist in the source."""
     source_name, target_name = runtime.stored("source").name, runtime.stored("target").name
     with runtime.database.transaction() as connection:
@@ -146,7 +150,7 @@ def _stored(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory | None, 
         )
 
 
-def _stored_now(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory, list[int]]:
+def _stored_now(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory, list[str]]:
     """The same, right after both were read."""
     source, target, unlisted = _stored(runtime)
     if target is None:
@@ -218,7 +222,7 @@ def _found(connection: Connection, rows: str, connector: str, wanted: str, limit
         f"""
         SELECT value, name, note, usable FROM ({rows}) rows
         WHERE strpos(lower(normalize(concat_ws(' ', name, note), NFKC)), lower(normalize(:wanted, NFKC))) > 0
-        ORDER BY usable DESC, lower(name), value LIMIT :limit
+        ORDER BY usable DESC, lower(name), length(value), value LIMIT :limit
         """  # noqa: S608 - one of the texts above
     )
     found = connection.execute(query, {"connector": connector, "wanted": wanted, "limit": limit})
@@ -271,8 +275,8 @@ def ensure_read(runtime: Runtime) -> None:
 # A key is stable and holds no personal data: it is part of URLs, which proxies log.
 _ROWS = {
     Kind.USER: """
-        SELECT coalesce(m.agent_id::text, left(encode(sha256(convert_to(m.email, 'UTF8')), 'hex'), 16) || '@') AS key,
-            coalesce(nullif(a.email, ''), m.email) AS email, m.agent_id AS zammad_id, NULL::bigint AS organization_id,
+        SELECT coalesce(m.agent_id, left(encode(sha256(convert_to(m.email, 'UTF8')), 'hex'), 16) || '@') AS key,
+            coalesce(nullif(a.email, ''), m.email) AS email, m.agent_id AS zammad_id, NULL AS organization_id,
             m.kimai_user_id AS kimai_id,
             a.name AS zammad, NULL AS organization, coalesce(nullif(u.name, ''), u.username) AS kimai,
             a.id IS NOT NULL AND u.id IS NOT NULL AS known, m.updated_at
@@ -284,7 +288,7 @@ _ROWS = {
         LEFT JOIN kimai.users u ON u.connector = :target AND u.id = m.kimai_user_id
     """,
     Kind.ACTIVITY: """
-        SELECT concat(coalesce(m.type_id::text, '-'), '@' || m.organization_id) AS key,
+        SELECT concat(coalesce(m.type_id, '-'), '@' || m.organization_id) AS key,
             NULL AS email, m.type_id AS zammad_id, m.organization_id, m.kimai_activity_id AS kimai_id,
             CASE WHEN m.type_id IS NULL THEN '(no type)' ELSE t.name END AS zammad,
             o.name AS organization, a.name AS kimai,
@@ -296,13 +300,14 @@ _ROWS = {
         LEFT JOIN kimai.activities a ON a.connector = :target AND a.id = m.kimai_activity_id
     """,
     Kind.CUSTOMER: """
-        SELECT m.organization_id::text AS key,
-            NULL AS email, m.organization_id AS zammad_id, NULL::bigint AS organization_id,
+        SELECT m.organization_id AS key,
+            NULL AS email, m.organization_id AS zammad_id, NULL AS organization_id,
             m.kimai_customer_id AS kimai_id,
-            CASE WHEN m.organization_id = 0 THEN '(no organization)' ELSE o.name END AS zammad,
+            CASE WHEN m.organization_id = '0' THEN '(no organization)' ELSE o.name END AS zammad,
             NULL AS organization,
             CASE WHEN m.kimai_customer_id IS NULL THEN '(a customer of its own)' ELSE c.name END AS kimai,
-            (m.organization_id = 0 OR o.id IS NOT NULL) AND (m.kimai_customer_id IS NULL OR c.id IS NOT NULL) AS known,
+            (m.organization_id = '0' OR o.id IS NOT NULL)
+                AND (m.kimai_customer_id IS NULL OR c.id IS NOT NULL) AS known,
             m.updated_at
         FROM sync.customer_mappings m
         LEFT JOIN zammad.organizations o ON o.connector = :source AND o.id = m.organization_id
@@ -328,8 +333,8 @@ class MappingRow:
     kind: Kind
     key: str
     email: str | None
-    zammad_id: int | None
-    organization_id: int | None
+    zammad_id: str | None
+    organization_id: str | None
     kimai_id: int | None
     zammad: str | None
     organization: str | None
@@ -341,11 +346,11 @@ class MappingRow:
     def mapping(self) -> AnyMapping:
         """The mapping of this row."""
         if self.kind is Kind.CUSTOMER:
-            return CustomerMapping(self.zammad_id or 0, self.kimai_id)
+            return CustomerMapping(self.zammad_id or NO_ORGANIZATION, self.kimai_id)
         if self.kimai_id is None:
             raise ValueError(f"The mapping {self.key} of kind {self.kind} leads nowhere.")
         if self.kind is Kind.USER:
-            return UserMapping(self.zammad_id or (self.email or ""), self.kimai_id)
+            return UserMapping(self.zammad_id or Address(self.email or ""), self.kimai_id)
         return ActivityMapping(self.zammad_id, self.organization_id, self.kimai_id)
 
 

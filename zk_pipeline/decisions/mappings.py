@@ -45,6 +45,7 @@ from zk_pipeline.domain.mapping_lines import (
 from zk_pipeline.domain.policy import ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import TargetDirectory
+from zk_pipeline.domain.source_ids import NO_ORGANIZATION, NO_TYPE
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import Actor, StaleError, UnknownError
 from zk_pipeline.runtime.runtime import Runtime
@@ -93,13 +94,13 @@ class MappingChanges:
 
 @dataclass(frozen=True, slots=True)
 class UnmappedItem:
-    """An unmapped item; `zammad` is its value in an import file, `zammad_id` is 0 for no type and no organization.
+    """An unmapped item; `zammad` is its value in an import file, `zammad_id` is `0` for no type and no organization.
 
     `suggestions` are best first.
     """
 
     kind: Kind
-    zammad_id: int
+    zammad_id: str
     zammad: str
     name: str
     entries: int
@@ -349,30 +350,36 @@ def _is_mapped(row: UnmappedBooking, stored: Mappings, directory: TargetDirector
             mapped = of_organization or stored.activities.get((row.type_id, None))
             return mapped in {activity.id for activity in directory.activities}
         case _:
-            mapped = stored.customers.get(row.organization_id or 0)
+            mapped = stored.customers.get(row.organization_id or NO_ORGANIZATION)
             return mapped == OWN_CUSTOMER or mapped in {customer.id for customer in directory.customers}
 
 
 def _grouped(waiting: Iterable[UnmappedBooking], vocabulary: Vocabulary | None) -> list[UnmappedItem]:
     """The unmapped items with the numbers of their waiting entries."""
-    found: dict[tuple[Kind, int], UnmappedItem] = {}
+    found: dict[tuple[Kind, str], UnmappedItem] = {}
     for row in waiting:
         kind, id_, name = _missing_of(row)
-        value = _value(row, vocabulary) if kind is Kind.USER else f"id:{id_}" if id_ else NOTHING
+        value = (
+            _value(row, vocabulary)
+            if kind is Kind.USER
+            else f"id:{id_}"
+            if id_ not in {NO_TYPE, NO_ORGANIZATION}
+            else NOTHING
+        )
         line = found.get((kind, id_), UnmappedItem(kind, id_, value, name, 0, Decimal(0)))
         found[kind, id_] = replace(line, entries=line.entries + row.entries, minutes=line.minutes + row.minutes)
     return sorted(found.values(), key=lambda line: (line.kind, -line.entries, line.zammad))
 
 
-def _missing_of(row: UnmappedBooking) -> tuple[Kind, int, str]:
+def _missing_of(row: UnmappedBooking) -> tuple[Kind, str, str]:
     """Kind, id and name of the unmapped item of these entries."""
     match row.reason:
         case Reason.UNMAPPED_USER:
             return Kind.USER, row.agent_id, row.user_name
         case Reason.UNMAPPED_ACTIVITY:
-            return Kind.ACTIVITY, row.type_id or 0, row.type_name or "(no type)"
+            return Kind.ACTIVITY, row.type_id or NO_TYPE, row.type_name or "(no type)"
         case _:
-            return Kind.CUSTOMER, row.organization_id or 0, row.organization_name or "(no organization)"
+            return Kind.CUSTOMER, row.organization_id or NO_ORGANIZATION, row.organization_name or "(no organization)"
 
 
 def _value(row: UnmappedBooking, vocabulary: Vocabulary | None) -> str:

@@ -17,6 +17,7 @@ from zk_pipeline.domain.names import fold, fold_text
 from zk_pipeline.domain.people import UserMatcher, Way
 from zk_pipeline.domain.policy import Policy, ProjectStrategy
 from zk_pipeline.domain.records import Agent, SourceDirectory, TargetDirectory, TargetUser
+from zk_pipeline.domain.source_ids import NO_ORGANIZATION, NO_TYPE
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import mappings as store
 from zk_pipeline.store import source as source_rows
@@ -133,10 +134,10 @@ class _Known:
     names: tuple[str, str]
     source: SourceDirectory
     target: TargetDirectory | None
-    unlisted: Sequence[int]
+    unlisted: Sequence[str]
     stored: Mappings
     rows: Mapping[Kind, Sequence[MappingRow]]
-    waiting: Mapping[tuple[Kind, int], UnmappedItem]
+    waiting: Mapping[tuple[Kind, str], UnmappedItem]
     without_type: bool
     without_organization: bool
     policy: Policy
@@ -163,12 +164,12 @@ class _Known:
                 runtime.settings.policy,
             )
 
-    def unlisted_agent(self, id_: int) -> Agent:
+    def unlisted_agent(self, id_: str) -> Agent:
         """Somebody with bookings whom the directory does not have: new, or deleted in the source."""
         waiting = self.waiting.get((Kind.USER, id_))
         return Agent(id_, "", "", waiting.name if waiting else f"id {id_}", active=False)
 
-    def waits(self, row: Partner, id_: int) -> Partner:
+    def waits(self, row: Partner, id_: str) -> Partner:
         """The partner with what waits for it."""
         waiting = self.waiting.get((row.kind, id_))
         return replace(row, entries=waiting.entries, minutes=waiting.minutes) if waiting else row
@@ -233,8 +234,8 @@ def _activities(known: _Known, target: TargetDirectory) -> Iterator[Partner]:
     rows = {(row.zammad_id, row.organization_id): row for row in known.rows[Kind.ACTIVITY]}
     types = {row.id: row for row in known.source.activity_types}
 
-    def partner(type_id: int | None, row: MappingRow | None) -> Partner:
-        type_ = types.get(type_id or 0)
+    def partner(type_id: str | None, row: MappingRow | None) -> Partner:
+        type_ = types.get(type_id or NO_TYPE)
         name = "" if type_id is None else type_.name if type_ else f"id {type_id}"
         value, active = f"id:{type_id}" if type_id else NOTHING, type_id is None or (type_ is not None and type_.active)
         if row is None:
@@ -246,10 +247,10 @@ def _activities(known: _Known, target: TargetDirectory) -> Iterator[Partner]:
             found = replace(found, organization=row.organization or f"id {row.organization_id}")
         return replace(found, kimai=activity.name, usable=activity.visible) if activity else found
 
-    everywhere: list[int | None] = [*types, *([None] if known.without_type else [])]
+    everywhere: list[str | None] = [*types, *([None] if known.without_type else [])]
     for type_id in dict.fromkeys([*everywhere, *(type_id for type_id, scope in rows if scope is None)]):
         row = rows.get((type_id, None))
-        found = known.waits(partner(type_id, row), type_id or 0)
+        found = known.waits(partner(type_id, row), type_id or NO_TYPE)
         if row is not None or found.active or found.entries:
             yield found
     for (type_id, scope), row in rows.items():
@@ -261,15 +262,23 @@ def _customers(known: _Known, target: TargetDirectory) -> Iterator[Partner]:
     """The organizations with bookings or mappings, and tickets without one."""
     resolver = Resolver(target, known.stored, known.policy, known.source)
     customers = {row.id: row for row in target.customers}
-    rows = {row.zammad_id or 0: row for row in known.rows[Kind.CUSTOMER]}
+    rows = {row.zammad_id or NO_ORGANIZATION: row for row in known.rows[Kind.CUSTOMER]}
     organizations = {row.id: (row.name, row.active) for row in known.source.organizations}
-    if known.without_organization or 0 in rows:
-        organizations[0] = ("", True)
+    if known.without_organization or NO_ORGANIZATION in rows:
+        organizations[NO_ORGANIZATION] = ("", True)
     for id_ in rows.keys() - organizations.keys():
         organizations[id_] = (f"id {id_}", False)
     for id_, (name, active) in organizations.items():
         way, customer_id = _customer(known, resolver, id_, name)
-        partner = Partner(Kind.CUSTOMER, f"id:{id_}" if id_ else NOTHING, name, "", way, active, mapping=rows.get(id_))
+        partner = Partner(
+            Kind.CUSTOMER,
+            f"id:{id_}" if id_ != NO_ORGANIZATION else NOTHING,
+            name,
+            "",
+            way,
+            active,
+            mapping=rows.get(id_),
+        )
         customer = customers.get(customer_id or 0)
         if customer is not None:
             note, usable = customer.number or "", customer.visible
@@ -277,7 +286,7 @@ def _customers(known: _Known, target: TargetDirectory) -> Iterator[Partner]:
         yield known.waits(partner, id_)
 
 
-def _customer(known: _Known, resolver: Resolver, organization: int, name: str) -> tuple[Way, int | None]:
+def _customer(known: _Known, resolver: Resolver, organization: str, name: str) -> tuple[Way, int | None]:
     """How the customer of an organization is known, and its id unless it is still to be created."""
     if known.policy.project_strategy is ProjectStrategy.FIXED:
         return Way.FIXED, None
@@ -313,5 +322,5 @@ def _with_days(runtime: Runtime, known: _Known, rows: Sequence[Partner]) -> Iter
             yield replace(row, since=first.get(_id_of(row)))
 
 
-def _id_of(row: Partner) -> int:
-    return int(row.zammad.removeprefix("id:")) if row.zammad.startswith("id:") else 0
+def _id_of(row: Partner) -> str:
+    return row.zammad.removeprefix("id:") if row.zammad.startswith("id:") else NO_ORGANIZATION

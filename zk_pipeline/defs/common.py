@@ -119,7 +119,7 @@ def link(text: str, url: str) -> str:
     return f"[{_plain(text)}]({url})"
 
 
-def ticket_link(base_url: str, number: str, ticket_id: int) -> str:
+def ticket_link(base_url: str, number: str, ticket_id: str) -> str:
     """The ticket in Zammad."""
     return link(number, links.ticket(base_url, ticket_id))
 

@@ -51,7 +51,7 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     customers = {row.id: row.name for row in known.organizations}
 
     def customer(ticket: Ticket | None) -> str | None:
-        return (customers.get(ticket.organization_id or 0) or ticket.customer_name) if ticket else None
+        return (customers.get(ticket.organization_id or "") or ticket.customer_name) if ticket else None
 
     def metadata(_: date, of_day: Sequence[TimeAccounting]) -> Metadata:
         return {

@@ -23,11 +23,11 @@ MOST_DOUBLINGS = 12
 class KnownBooking:
     """A booking as the store has it."""
 
-    id: int
-    ticket_id: int
+    id: str
+    ticket_id: str
     work_day: date
     units: Decimal
-    type_id: int | None
+    type_id: str | None
     updated_at: datetime
     faults: Faults = field(default_factory=no_faults, hash=False)
     worked_at: datetime | None = None
@@ -41,10 +41,10 @@ class BookingChange:
 
     key: str
     day: date
-    ticket_id: int
+    ticket_id: str
 
 
-def edits(seen: Iterable[TimeAccounting], known: Mapping[int, KnownBooking], zone: ZoneInfo) -> list[BookingChange]:
+def edits(seen: Iterable[TimeAccounting], known: Mapping[str, KnownBooking], zone: ZoneInfo) -> list[BookingChange]:
     """The bookings that the store does not have, or has with other values.
 
     If the work is said to be of another day now, the old and the new day are changed.
@@ -75,7 +75,7 @@ def _is_stored(row: TimeAccounting, stored: KnownBooking) -> bool:
     )
 
 
-def absences(seen_ids: Collection[int], expected: Iterable[KnownBooking]) -> list[BookingChange]:
+def absences(seen_ids: Collection[str], expected: Iterable[KnownBooking]) -> list[BookingChange]:
     """The stored bookings that were expected and not seen. Their days are requested; only that run finds the proof."""
     return [BookingChange(f"{row.id}@gone", row.work_day, row.ticket_id) for row in expected if row.id not in seen_ids]
 
@@ -86,7 +86,7 @@ class FeedState:
 
     high_water: datetime
     since: datetime
-    seen: frozenset[int]
+    seen: frozenset[str]
     total: int
 
     def after(self, rows: Sequence[TimeAccounting], total: int, since: datetime, now: datetime) -> "FeedState":
@@ -97,7 +97,7 @@ class FeedState:
         newest = max([self.high_water, *(row.updated_at for row in rows)])
         return FeedState(min(newest, now), since, frozenset(row.id for row in rows), total)
 
-    def new(self, rows: Sequence[TimeAccounting]) -> frozenset[int]:
+    def new(self, rows: Sequence[TimeAccounting]) -> frozenset[str]:
         """The bookings that appeared since then."""
         return frozenset(row.id for row in rows if row.created_at >= self.since and row.id not in self.seen)
 
@@ -115,7 +115,7 @@ class StoredCount:
 
     covered: str
     number: int
-    missing: frozenset[int]
+    missing: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

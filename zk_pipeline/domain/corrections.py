@@ -11,22 +11,24 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from zk_pipeline.domain.source_ids import source_id_order
+
 ZERO = Decimal(0)
 
 
 class CorrectionGroup(NamedTuple):
     """Ticket, agent and type. Without a person's pairing, bookings correct each other only within one group."""
 
-    ticket_id: int
-    agent_id: int
-    type_id: int | None
+    ticket_id: str
+    agent_id: str
+    type_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class NettingInput:
     """One booking as netting needs it; `minutes` may be negative."""
 
-    id: int
+    id: str
     group: CorrectionGroup
     created_at: datetime
     minutes: Decimal
@@ -35,8 +37,8 @@ class NettingInput:
 class CorrectionPair(NamedTuple):
     """A person's decision that a negative booking takes back time of another booking; both by id."""
 
-    correction: int
-    reduced: int
+    correction: str
+    reduced: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +51,23 @@ class NettingResult:
 
     minutes: Decimal
     open_minutes: Decimal = ZERO
-    corrected_by: tuple[int, ...] = ()
-    corrects: tuple[int, ...] = ()
+    corrected_by: tuple[str, ...] = ()
+    corrects: tuple[str, ...] = ()
 
 
 class _Netting:
     """Netting in progress: what is left of each booking, what is open of each correction, and who reduced whom."""
 
     def __init__(self, movements: Iterable[NettingInput]) -> None:
-        self.left: dict[int, Decimal] = {}
-        self.open: dict[int, Decimal] = {}
+        self.left: dict[str, Decimal] = {}
+        self.open: dict[str, Decimal] = {}
         for movement in movements:
             side = self.left if movement.minutes >= 0 else self.open
             side[movement.id] = abs(movement.minutes)
-        self._corrects: dict[int, list[int]] = {}
-        self._corrected_by: dict[int, list[int]] = {}
+        self._corrects: dict[str, list[str]] = {}
+        self._corrected_by: dict[str, list[str]] = {}
 
-    def reduce(self, correction: int, booking: int) -> None:
+    def reduce(self, correction: str, booking: str) -> None:
         """Reduce the booking by the open part of the correction, as far as minutes are left."""
         part = min(self.left[booking], self.open[correction])
         if part:
@@ -74,7 +76,7 @@ class _Netting:
             self._corrects.setdefault(correction, []).append(booking)
             self._corrected_by.setdefault(booking, []).append(correction)
 
-    def netted(self) -> dict[int, NettingResult]:
+    def netted(self) -> dict[str, NettingResult]:
         bookings = {
             id_: NettingResult(minutes, corrected_by=tuple(self._corrected_by.get(id_, ())))
             for id_, minutes in self.left.items()
@@ -86,7 +88,7 @@ class _Netting:
         return bookings | corrections
 
 
-def net(movements: Iterable[NettingInput], pairs: Iterable[CorrectionPair] = ()) -> Mapping[int, NettingResult]:
+def net(movements: Iterable[NettingInput], pairs: Iterable[CorrectionPair] = ()) -> Mapping[str, NettingResult]:
     """Net the pairs that people made, in this order, and then every group. The order of the movements does not matter.
 
     `created_at`, then the id, decide which booking is earlier. A pair is ignored if one of its bookings is gone or has
@@ -96,18 +98,18 @@ def net(movements: Iterable[NettingInput], pairs: Iterable[CorrectionPair] = ())
     for movement in movements:
         groups.setdefault(movement.group, []).append(movement)
     net = _Netting(movement for group in groups.values() for movement in group)
-    paired: set[int] = set()
+    paired: set[str] = set()
     for pair in pairs:
         if pair.correction in net.open and pair.reduced in net.left:
             net.reduce(pair.correction, pair.reduced)
             paired.add(pair.correction)
     for group in groups.values():
-        _net_group(net, sorted(group, key=lambda movement: (movement.created_at, movement.id)), paired)
+        _net_group(net, sorted(group, key=lambda movement: (movement.created_at, source_id_order(movement.id))), paired)
     return net.netted()
 
 
-def _net_group(net: _Netting, movements: list[NettingInput], paired: set[int]) -> None:
-    reducible: list[int] = []
+def _net_group(net: _Netting, movements: list[NettingInput], paired: set[str]) -> None:
+    reducible: list[str] = []
     for movement in movements:
         if movement.id in net.left:
             reducible.append(movement.id)

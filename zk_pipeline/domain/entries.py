@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from zk_pipeline.domain.source_ids import hashed_id
+
 
 class SyncStatus(StrEnum):
     """Whether an entry is to be written at all."""
@@ -31,21 +33,21 @@ class Entry:
     source: str
     source_id: str
     ticket_number: str
-    ticket_id: int
+    ticket_id: str
     ticket_title: str
     description: str
     booked_minutes: Decimal
     time_minutes: Decimal
     open_minutes: Decimal
-    activity_type_id: int | None
+    activity_type_id: str | None
     activity_name: str | None
-    agent_id: int
+    agent_id: str
     user_email: str
     user_name: str
-    organization_id: int | None
+    organization_id: str | None
     organization_name: str | None
     customer_name: str | None
-    group_id: int | None
+    group_id: str | None
     group_name: str | None
     ticket_known: bool
     entry_date: date
@@ -63,21 +65,16 @@ class Entry:
         """A hash of the fields we own in the target: person, begin, duration, and what decides project and activity."""
         return stable_hash(
             {
-                "agent": self.agent_id,
+                "agent": hashed_id(self.agent_id),
                 "email": self.user_email.casefold(),
                 "begin": self.begin_at.astimezone(UTC).isoformat(),
                 "minutes": str(self.time_minutes.normalize()),
-                "type": self.activity_type_id,
-                "organization": self.organization_id,
-                "ticket": self.ticket_id,
-                "group": self.group_id,
+                "type": hashed_id(self.activity_type_id),
+                "organization": hashed_id(self.organization_id),
+                "ticket": hashed_id(self.ticket_id),
+                "group": hashed_id(self.group_id),
             }
         )
-
-
-def source_id_order(source_id: str) -> tuple[int, str]:
-    """Sort key for source ids: by number, so the oldest booking comes first."""
-    return len(source_id), source_id
 
 
 def stable_hash(value: object) -> str:

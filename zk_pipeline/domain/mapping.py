@@ -9,11 +9,13 @@ from typing import TypeVar
 
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.names import PROJECT_NUMBER_LENGTH, clean_name, name_keys, project_number
-from zk_pipeline.domain.people import UserMatcher
+from zk_pipeline.domain.people import AgentKey, UserMatcher
 from zk_pipeline.domain.policy import Policies, Policy, ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Activity, Customer, Project, SourceDirectory, TargetDirectory, TargetUser
+from zk_pipeline.domain.source_ids import NO_ORGANIZATION
 
+NO_GROUP = "0"
 _Numbered = TypeVar("_Numbered", Customer, Project)
 
 CUSTOMER_PREFIX = "zammad-org-"
@@ -34,17 +36,17 @@ class AssignmentProblem:
 class Mappings:
     """The operator's mappings: agent to user, (type, organization) to activity, organization to customer.
 
-    An agent is an id, or the casefolded address of one who was unknown when the mapping was set. `None` stands for "no
-    type" and "every organization". `carried` is not a mapping: it says which user an unmapped agent's time was last
+    An agent is an id, or the address of one who was unknown when the mapping was set. `None` stands for "no type" and
+    "every organization". `carried` is not a mapping: it says which user an unmapped agent's time was last
     written for.
     """
 
-    users: Mapping[int | str, int] = field(default_factory=dict[int | str, int])
-    activities: Mapping[tuple[int | None, int | None], int] = field(
-        default_factory=dict[tuple[int | None, int | None], int]
+    users: Mapping[AgentKey, int] = field(default_factory=dict[AgentKey, int])
+    activities: Mapping[tuple[str | None, str | None], int] = field(
+        default_factory=dict[tuple[str | None, str | None], int]
     )
-    customers: Mapping[int, int] = field(default_factory=dict[int, int])
-    carried: Mapping[int, int] = field(default_factory=dict[int, int])
+    customers: Mapping[str, int] = field(default_factory=dict[str, int])
+    carried: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Resolver:
         self._projects = {project.id: project for project in directory.projects}
         self._projects_by_number = {row.number: row for row in _newest_first(directory.projects) if row.number}
         # A customer we created for an organization that is gone counts like any other of that name.
-        ours = {f"{CUSTOMER_PREFIX}{row.id}" for row in organizations} | {f"{CUSTOMER_PREFIX}0"}
+        ours = {f"{CUSTOMER_PREFIX}{row.id}" for row in organizations} | {f"{CUSTOMER_PREFIX}{NO_ORGANIZATION}"}
         mapped = set(mappings.customers.values())
         self._unclaimed = _by_name(
             row for row in directory.customers if row.number not in ours and row.id not in mapped
@@ -207,7 +209,7 @@ class Resolver:
             return AssignmentProblem(
                 Reason.UNKNOWN_TICKET, f"Ticket {entry.ticket_id} of booking {entry.source_id} is unreadable."
             )
-        customer = self.customer(entry.organization_id or 0, entry.organization_name)
+        customer = self.customer(entry.organization_id or NO_ORGANIZATION, entry.organization_name)
         if isinstance(customer, AssignmentProblem):
             return customer
         number, name = _project_identity(policy.project_strategy, entry, customer)
@@ -256,8 +258,8 @@ class Resolver:
         )
         return ProjectPlan(project.id, project.number or "", project.name, plan)
 
-    def customer(self, organization: int, organization_name: str | None) -> CustomerPlan | AssignmentProblem:
-        """The customer for an organization, or for tickets without one (0), regardless of the project."""
+    def customer(self, organization: str, organization_name: str | None) -> CustomerPlan | AssignmentProblem:
+        """The customer for an organization, or for tickets without one, regardless of the project."""
         number = f"{CUSTOMER_PREFIX}{organization}"
         mapped = self._mappings.customers.get(organization)
         if mapped:
@@ -269,7 +271,7 @@ class Resolver:
         existing = self._customers_by_number.get(number)
         if existing is not None:
             return CustomerPlan(existing.id, number, existing.name)
-        given = (organization_name if organization else self._policy.fallback_customer) or ""
+        given = (self._policy.fallback_customer if organization == NO_ORGANIZATION else organization_name) or ""
         name = clean_name(given, f"Organization {organization}")
         namesakes = _namesakes(self._unclaimed, given or name)
         if not namesakes or mapped == OWN_CUSTOMER:
@@ -295,13 +297,13 @@ class Resolver:
 
 
 def _project_identity(strategy: ProjectStrategy, entry: Entry, customer: CustomerPlan) -> tuple[str, str]:
-    organization = entry.organization_id or 0
+    organization = entry.organization_id or NO_ORGANIZATION
     if strategy is ProjectStrategy.PER_TICKET:
         name = f"{entry.ticket_number} {entry.ticket_title}"
         return project_number("ZT", entry.ticket_id), clean_name(name, f"Ticket {entry.ticket_id}")
     if strategy is ProjectStrategy.PER_GROUP:
         group = entry.group_name or f"Group {entry.group_id}"
-        number = project_number(f"G{entry.group_id or 0}O", organization)
+        number = project_number(f"G{entry.group_id or NO_GROUP}O", organization)
         return number, clean_name(f"{customer.name} {group}", f"Group {entry.group_id}")
     return project_number("ZO", organization), customer.name
 

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 
 from zk_pipeline.domain.mapping import Mappings
 from zk_pipeline.domain.names import AmbiguousNameError, NamedItem, NameIndex, ambiguous_name, fold, quoted
-from zk_pipeline.domain.people import UserMatcher, label
+from zk_pipeline.domain.people import Address, AgentKey, UserMatcher, label
 from zk_pipeline.domain.records import (
     Activity,
     ActivityType,
@@ -20,6 +20,7 @@ from zk_pipeline.domain.records import (
     TargetDirectory,
     TargetUser,
 )
+from zk_pipeline.domain.source_ids import NO_ORGANIZATION
 
 NOTHING = "-"
 """In the zammad column: bookings without type, or tickets without organization."""
@@ -28,7 +29,7 @@ OWN = "new"
 
 LONGEST_VALUE = 600
 """Longest value accepted; no name is longer."""
-_EXPLICIT_TYPE = re.compile(rf"\s*(id:\d+|{NOTHING})\s*@", re.IGNORECASE)
+_EXPLICIT_TYPE = re.compile(rf"\s*(id:[^@\s]+|{NOTHING})\s*@", re.IGNORECASE)
 
 _Found = TypeVar("_Found")
 
@@ -77,11 +78,11 @@ class Kind(StrEnum):
 class UserMapping:
     """An agent and the target user that the agent's time is written for.
 
-    The agent is the id in the source, or the casefolded address of one who was unknown when the mapping was set.
+    The agent is the id in the source, or the address of one who was unknown when the mapping was set.
     """
 
     kind: ClassVar[Kind] = Kind.USER
-    agent: int | str
+    agent: AgentKey
     kimai_user_id: int
 
     @property
@@ -95,8 +96,8 @@ class ActivityMapping:
     """A type (`None`: no type), of one organization or all, and its activity in the target."""
 
     kind: ClassVar[Kind] = Kind.ACTIVITY
-    type_id: int | None
-    organization_id: int | None
+    type_id: str | None
+    organization_id: str | None
     kimai_activity_id: int
 
     @property
@@ -107,10 +108,10 @@ class ActivityMapping:
 
 @dataclass(frozen=True, slots=True)
 class CustomerMapping:
-    """An organization (0: none) and its customer in the target; `None` means a customer of its own."""
+    """An organization, or `NO_ORGANIZATION`, and its customer in the target; `None` means a customer of its own."""
 
     kind: ClassVar[Kind] = Kind.CUSTOMER
-    organization_id: int
+    organization_id: str
     kimai_customer_id: int | None
 
     @property
@@ -139,7 +140,7 @@ class Vocabulary:
     is rejected, so that time is never assigned by chance.
     """
 
-    def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int] = ()) -> None:
+    def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[str] = ()) -> None:
         """`unlisted` are agents with bookings that the source no longer lists."""
         self._source, self._target = source, target
         self._people: tuple[Mappings, UserMatcher] | None = None
@@ -148,10 +149,10 @@ class Vocabulary:
         agents = [_agent(row) for row in (*source.agents, *gone)]
         types = [_of_source(row) for row in source.activity_types]
         organizations = [_of_source(row) for row in source.organizations]
-        self._agents = NameIndex[int]("agent", "Zammad", agents)
-        self._types = NameIndex[int | None]("activity type", "Zammad", types, {NOTHING: None})
-        self._scopes = NameIndex[int]("organization", "Zammad", organizations)
-        self._organizations = NameIndex[int]("organization", "Zammad", organizations, {NOTHING: 0})
+        self._agents = NameIndex[str]("agent", "Zammad", agents)
+        self._types = NameIndex[str | None]("activity type", "Zammad", types, {NOTHING: None})
+        self._scopes = NameIndex[str]("organization", "Zammad", organizations)
+        self._organizations = NameIndex[str]("organization", "Zammad", organizations, {NOTHING: NO_ORGANIZATION})
         self._users = NameIndex[int]("user", "Kimai", map(_user, target.users))
         self._activities = NameIndex[int]("activity", "Kimai", map(_activity, target.activities))
         self._customers = NameIndex[int | None]("customer", "Kimai", map(_customer, target.customers), {OWN: None})
@@ -175,8 +176,8 @@ class Vocabulary:
         """The line that means exactly this mapping."""
         match mapping:
             case UserMapping(agent, user):
-                known = isinstance(agent, int) and agent in self._agents and user in self._users
-                zammad = self._agents.texts(agent)[0] if isinstance(agent, int) else agent
+                known = not isinstance(agent, Address) and agent in self._agents and user in self._users
+                zammad = agent if isinstance(agent, Address) else self._agents.texts(agent)[0]
                 kimai = self._users.texts(user)[0]
             case ActivityMapping(type_id, organization, activity):
                 in_source = type_id in self._types and (organization is None or organization in self._scopes)
@@ -191,7 +192,7 @@ class Vocabulary:
         """The ids that an export writes to the columns zammad and kimai, and both names for reading."""
         match mapping:
             case UserMapping(agent, user):
-                zammad = (f"id:{agent}", self._agents.name(agent)) if isinstance(agent, int) else (agent, agent)
+                zammad = (agent, agent) if isinstance(agent, Address) else (f"id:{agent}", self._agents.name(agent))
                 kimai = (f"id:{user}", self._users.name(user))
             case ActivityMapping(type_id, organization, activity):
                 of_type = NOTHING if type_id is None else f"id:{type_id}"
@@ -201,7 +202,7 @@ class Vocabulary:
                 zammad, kimai = (of_type, name), (f"id:{activity}", self._activities.name(activity))
             case CustomerMapping(organization, customer):
                 zammad = (f"id:{organization}", self._organizations.name(organization))
-                zammad = zammad if organization else (NOTHING, "(no organization)")
+                zammad = (NOTHING, "(no organization)") if organization == NO_ORGANIZATION else zammad
                 kimai = (f"id:{customer}", self._customers.name(customer))
                 kimai = (OWN, "(a customer of its own)") if customer is None else kimai
         return zammad[0], kimai[0], zammad[1], kimai[1]
@@ -219,7 +220,7 @@ class Vocabulary:
 
     def _shared(self, mapping: AnyMapping, after: Mappings) -> LineProblem | None:
         """Why a mapping would give two agents the same user, given all mappings afterwards; `None` if it does not."""
-        if not isinstance(mapping, UserMapping) or not isinstance(mapping.agent, int):
+        if not isinstance(mapping, UserMapping) or isinstance(mapping.agent, Address):
             return None
         if self._people is None or self._people[0] != after:
             self._people = after, UserMatcher(self._target.users, self._source.agents, after.users, after.carried)
@@ -267,7 +268,7 @@ class Vocabulary:
             "Map the type to a global activity, or to this one for one organization alone: TYPE@ORGANIZATION."
         )
 
-    def _bookings(self, value: str) -> tuple[int | None, int | None]:
+    def _bookings(self, value: str) -> tuple[str | None, str | None]:
         """Type and organization meant by `TYPE` or `TYPE@ORGANIZATION`; names may contain an @."""
         meanings = self._meanings(value)
         if len(meanings) == 1:
@@ -279,20 +280,20 @@ class Vocabulary:
             raise self._scopes.nothing(organization)
         raise self._types.nothing(type_value)
 
-    def _meanings(self, value: str) -> dict[tuple[int | None, int | None], str]:
+    def _meanings(self, value: str) -> dict[tuple[str | None, str | None], str]:
         """Each type, with or without organization, that the value can mean, with a label."""
         explicit = _EXPLICIT_TYPE.match(value)
         if explicit:
             whole, ends = (), [explicit.end() - 1]
         else:
             whole, ends = self._types.fitting(value), [at for at, letter in enumerate(value) if letter == "@"]
-        found: dict[tuple[int | None, int | None], str] = {(type_.key, None): type_.label for type_ in whole}
+        found: dict[tuple[str | None, str | None], str] = {(type_.key, None): type_.label for type_ in whole}
         for end in ends:
             for type_, scope in product(self._types.fitting(value[:end]), self._scopes.fitting(value[end + 1 :])):
                 found[type_.key, scope.key] = f"{type_.label} @ {scope.label}"
         return found
 
-    def _bookings_text(self, type_id: int | None, organization: int | None) -> str:
+    def _bookings_text(self, type_id: str | None, organization: str | None) -> str:
         types = self._types.texts(type_id)
         if organization is None:
             texts = types
@@ -317,11 +318,11 @@ def of_column(column: str, value: str, sentence: str) -> MappingError:
     return MappingError(LineProblem(f"column {column}: {sentence}", 0, column, value[:LONGEST_VALUE]))
 
 
-def _agent(row: Agent) -> NamedItem[int]:
+def _agent(row: Agent) -> NamedItem[str]:
     return NamedItem(row.id, tuple(filter(None, (row.email, row.login, row.name))), "" if row.active else ", inactive")
 
 
-def _of_source(row: ActivityType | Organization) -> NamedItem[int]:
+def _of_source(row: ActivityType | Organization) -> NamedItem[str]:
     return NamedItem(row.id, (row.name,), "" if row.active else ", inactive")
 
 

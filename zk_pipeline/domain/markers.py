@@ -1,18 +1,22 @@
 """The marker that links a time sheet to its booking: written into the description, found and compared exactly.
 
 It is one token without spaces, colons, wildcards or letters whose case matters, closed by a bracket so that no marker
-is the prefix of another (docs/kimai.md §12).
+is the prefix of another (docs/kimai.md §12). Ids that are whole numbers, and those of adjustments, stand in it as they
+are; other text would break the token, and stands in it as the hexadecimal digits of its UTF-8 behind an `x`.
 """
 
 import re
 
 _MARKER = re.compile(r"\[zk-(?P<connector>[a-z0-9-]+)-(?P<source_id>[a-z0-9]+)\]")
+_AS_IT_IS = re.compile(r"a?[0-9]+")
+_ENCODED = re.compile(r"x((?:[0-9a-f]{2})+)")
 _TICKET_REFERENCE = re.compile(r"(?:#|\bticket\s*(?:#\s*)?)(\d{1,20})\b", re.IGNORECASE)
 
 
 def marker(connector: str, source_id: str) -> str:
     """The marker of one booking, for example `[zk-zammad-6]`."""
-    return f"[zk-{connector}-{source_id}]"
+    written = source_id if _AS_IT_IS.fullmatch(source_id) else f"x{source_id.encode().hex()}"
+    return f"[zk-{connector}-{written}]"
 
 
 def beginning_of_markers(connector: str) -> str:
@@ -23,7 +27,12 @@ def beginning_of_markers(connector: str) -> str:
 def marked_ids(description: str, connector: str) -> tuple[str, ...]:
     """The source ids of this connector's markers in a description, each once, in order."""
     found = (match for match in _MARKER.finditer(description) if match["connector"] == connector)
-    return tuple(dict.fromkeys(match["source_id"] for match in found))
+    return tuple(dict.fromkeys(_read_id(match["source_id"]) for match in found))
+
+
+def _read_id(written: str) -> str:
+    encoded = _ENCODED.fullmatch(written)
+    return bytes.fromhex(encoded[1]).decode(errors="replace") if encoded else written
 
 
 def has_marker(description: str) -> bool:

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from rapidfuzz import fuzz
 
-from zk_pipeline.domain.entries import source_id_order
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker, marked_ids, ticket_references
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.source_ids import source_id_order
 
 SAME_DURATION_SECONDS = 60
 FUZZY_SECONDS = 300

@@ -1,5 +1,6 @@
 """Names and texts: when two names count as the same, and which texts the target accepts (docs/kimai.md §3, §7)."""
 
+import hashlib
 import re
 import string
 import unicodedata
@@ -9,6 +10,8 @@ from functools import lru_cache
 from typing import Generic, TypeVar
 
 from rapidfuzz import fuzz, process
+
+from zk_pipeline.domain.source_ids import is_whole_number
 
 NAME_LENGTHS = (2, 150)
 PROJECT_NUMBER_LENGTH = 10
@@ -80,12 +83,19 @@ def plain_text(text: str) -> str:
     return " ".join(readable.split()) if readable != text else text
 
 
-def project_number(prefix: str, source_id: int) -> str:
-    """A project number of at most ten characters, such as `ZO7`; ids that do not fit are written in base 36."""
+def project_number(prefix: str, source_id: str) -> str:
+    """A project number of at most ten characters, such as `ZO7`; ids that do not fit are written in base 36.
+
+    Of a text that does not fit, as much of its hash is taken as there is room for.
+    """
     number = f"{prefix}{source_id}"
     if len(number) <= PROJECT_NUMBER_LENGTH:
         return number
-    return f"{prefix}X{_base36(source_id)}"
+    if is_whole_number(source_id):
+        return f"{prefix}X{_base36(int(source_id))}"
+    room = max(PROJECT_NUMBER_LENGTH - len(prefix) - 1, 0)
+    hashed = _base36(int(hashlib.sha256(source_id.encode()).hexdigest(), 16))
+    return f"{prefix}Y{hashed[:room]}"
 
 
 def _readable(letter: str) -> str:
@@ -190,7 +200,10 @@ class NameIndex(Generic[Key]):
                 self._meanings.setdefault(text, []).append(thing)
             for number in {found[1] for text in texts if (found := _NUMBER.fullmatch(text))}:
                 self._numbers.setdefault(number, []).append(thing)
-        self._meanings |= {f"id:{key}": [thing] for key, thing in self._things.items() if isinstance(key, int)}
+        by_id: dict[str, list[NamedItem[Key]]] = {}
+        for key, thing in self._things.items():
+            by_id.setdefault(fold(f"id:{key}"), []).append(thing)
+        self._meanings |= by_id
         own = [NamedItem(key, (word,)) for word, key in (words or {}).items()]
         self._meanings |= {thing.names[0]: [thing] for thing in own}
         self._things |= {thing.key: thing for thing in own}
@@ -227,7 +240,7 @@ class NameIndex(Generic[Key]):
         """
         thing = self._things.get(key)
         if thing is None:
-            return [key if isinstance(key, str) else f"id:{key}"]
+            return [f"id:{key}"]
         names = (" ".join(name.split()) for name in thing.names)
         texts = (*(name for name in names if not _NUMBER.fullmatch(fold(name))), f"id:{key}")
         return [text for text in texts if text and list(self.fitting(text)) == [thing]]

@@ -22,6 +22,7 @@ from zk_pipeline.domain.records import (
     TimeAccounting,
     Window,
 )
+from zk_pipeline.domain.source_ids import source_id_order
 
 # Placement: where on its day a booking goes. The source knows when it was typed, not when the work was done.
 
@@ -40,19 +41,19 @@ class PlacementRequest:
     With `begin_known`, the work began at `counts_at`; otherwise that is when it was typed.
     """
 
-    id: int
-    agent_id: int
+    id: str
+    agent_id: str
     counts_at: datetime
     length: timedelta
     begin_known: bool = False
 
 
-def place(bookings: Iterable[PlacementRequest], policy: Policy) -> Mapping[int, TimeSpan]:
+def place(bookings: Iterable[PlacementRequest], policy: Policy) -> Mapping[str, TimeSpan]:
     """Place each booking by the policy; the result does not depend on the order of the input.
 
     Sequential placement needs all bookings of an agent's day in one call.
     """
-    ordered = sorted(bookings, key=lambda booking: (booking.counts_at, booking.id))
+    ordered = sorted(bookings, key=lambda booking: (booking.counts_at, source_id_order(booking.id)))
     if policy.placement is Placement.SEQUENTIAL:
         return _one_after_another(ordered, policy)
     if policy.placement is Placement.END:
@@ -107,10 +108,10 @@ def _ending_at_booking(booking: PlacementRequest, policy: Policy) -> TimeSpan:
     return TimeSpan(begin, begin + booking.length)
 
 
-def _one_after_another(ordered: Sequence[PlacementRequest], policy: Policy) -> dict[int, TimeSpan]:
+def _one_after_another(ordered: Sequence[PlacementRequest], policy: Policy) -> dict[str, TimeSpan]:
     """From the start of the working day on; what would begin after midnight goes to the end of its work day instead."""
-    cursors: dict[tuple[int, date], datetime] = {}
-    spans: dict[int, TimeSpan] = {}
+    cursors: dict[tuple[str, date], datetime] = {}
+    spans: dict[str, TimeSpan] = {}
     for booking in ordered:
         day = local_day(booking.counts_at, policy.zone)
         opening = datetime.combine(day, policy.day_start, tzinfo=policy.zone).astimezone(UTC)
@@ -134,16 +135,16 @@ class Normalizer:
     def __init__(self, source: str, policy: Policy | Policies, directory: SourceDirectory) -> None:
         self._source = source
         self._policies = policy if isinstance(policy, Policies) else Policies(policy)
-        self._agents: Mapping[int, Agent] = {agent.id: agent for agent in directory.agents}
-        self._organizations: Mapping[int, Organization] = {row.id: row for row in directory.organizations}
-        self._types: Mapping[int, ActivityType] = {kind.id: kind for kind in directory.activity_types}
+        self._agents: Mapping[str, Agent] = {agent.id: agent for agent in directory.agents}
+        self._organizations: Mapping[str, Organization] = {row.id: row for row in directory.organizations}
+        self._types: Mapping[str, ActivityType] = {kind.id: kind for kind in directory.activity_types}
 
     def entries(
         self,
         bookings: Sequence[TimeAccounting],
-        tickets: Mapping[int, Ticket],
-        netted: Mapping[int, NettingResult],
-        moved: Mapping[int, int] | None = None,
+        tickets: Mapping[str, Ticket],
+        netted: Mapping[str, NettingResult],
+        moved: Mapping[str, str] | None = None,
     ) -> list[Entry]:
         """The entries of these bookings, one each, in order of their ids.
 
@@ -158,7 +159,7 @@ class Normalizer:
             one = PlacementRequest(row.id, row.agent_id, row.counts_at, length, row.worked_at is not None)
             unplaced.setdefault(self._policies.of(row.decided_id), []).append(one)
         spans = {id_: span for policy, rows in unplaced.items() for id_, span in place(rows, policy).items()}
-        ordered = sorted(bookings, key=lambda row: row.id)
+        ordered = sorted(bookings, key=lambda row: source_id_order(row.id))
         found: list[Entry] = []
         for row in ordered:
             ticket_id = (moved or {}).get(row.id, row.ticket_id)
@@ -168,8 +169,8 @@ class Normalizer:
     def named(self, entry: Entry) -> Entry:
         """An old entry, or one stored without names, with today's names."""
         agent = self._agents.get(entry.agent_id)
-        organization = self._organizations.get(entry.organization_id or 0)
-        kind = self._types.get(entry.activity_type_id or 0)
+        organization = self._organizations.get(entry.organization_id or "")
+        kind = self._types.get(entry.activity_type_id or "")
         return replace(
             entry,
             user_email=agent.email if agent else "",
@@ -183,7 +184,7 @@ class Normalizer:
         return NettingResult(max(minutes, ZERO), max(-minutes, ZERO))
 
     def _entry(
-        self, row: TimeAccounting, ticket_id: int, ticket: Ticket | None, left: NettingResult, span: TimeSpan
+        self, row: TimeAccounting, ticket_id: str, ticket: Ticket | None, left: NettingResult, span: TimeSpan
     ) -> Entry:
         policy = self._policies.of(row.decided_id)
         agent = self._agents.get(row.agent_id)
@@ -198,12 +199,12 @@ class Normalizer:
             "customer": (ticket.customer_name or "") if ticket else "",
             "activity": kind.name if kind else "",
             "agent": agent.name if agent else "",
-            "source_id": str(row.id),
+            "source_id": row.id,
             "note": row.note.strip(),
         }
         return Entry(
             source=self._source,
-            source_id=str(row.id),
+            source_id=row.id,
             ticket_number=number,
             ticket_id=ticket_id,
             ticket_title=facts["title"],
@@ -233,11 +234,11 @@ class Normalizer:
             decided_id=row.decided_id,
         )
 
-    def _description(self, template: str, facts: Mapping[str, str], row_id: int) -> str:
+    def _description(self, template: str, facts: Mapping[str, str], row_id: str) -> str:
         # Cleaned first: removing a value must not join two halves of a marker.
         plain = plain_text(template.format_map(facts))
         text = without_markers(plain).strip().rstrip(":").rstrip()
-        return f"{text} {marker(self._source, str(row_id))}".strip()
+        return f"{text} {marker(self._source, row_id)}".strip()
 
 
 def _unreadable(row: TimeAccounting, ticket: Ticket | None) -> str:
@@ -278,7 +279,7 @@ def _status(left: NettingResult) -> SyncStatus:
     return SyncStatus.CORRECTION_OPEN if left.open_minutes else SyncStatus.EXCLUDED
 
 
-def _trace(row: TimeAccounting, ticket_id: int, left: NettingResult, policy: Policy) -> dict[str, str]:
+def _trace(row: TimeAccounting, ticket_id: str, left: NettingResult, policy: Policy) -> dict[str, str]:
     trace = {
         "booked_minutes": _amount(row, policy),
         "entry_date": _day_rule(row, policy),
@@ -319,5 +320,5 @@ def _placement_rule(row: TimeAccounting, policy: Policy) -> str:
     return f"{policy.placement}: {rules[policy.placement]}"
 
 
-def _ids(ids: Iterable[int]) -> str:
-    return ", ".join(str(id_) for id_ in ids)
+def _ids(ids: Iterable[str]) -> str:
+    return ", ".join(ids)

@@ -7,6 +7,17 @@ from functools import cached_property
 from typing import TypeVar
 
 from zk_pipeline.domain.records import Agent, TargetUser
+from zk_pipeline.domain.source_ids import source_id_order
+
+
+class Address(str):
+    """The casefolded e-mail address of an agent, where an id could stand as well. No source has such ids."""
+
+    __slots__ = ()
+
+
+AgentKey = str | Address
+"""An agent as mappings name them: the id, or the address of one who was unknown when the mapping was set."""
 
 _Person = TypeVar("_Person")
 
@@ -66,8 +77,8 @@ class UserMatcher:
         self,
         users: Iterable[TargetUser],
         agents: Iterable[Agent] = (),
-        mapped: Mapping[int | str, int] | None = None,
-        carried: Mapping[int, int] | None = None,
+        mapped: Mapping[AgentKey, int] | None = None,
+        carried: Mapping[str, int] | None = None,
     ) -> None:
         self._users = {user.id: user for user in users}
         self._agents = {agent.id: agent for agent in agents}
@@ -77,14 +88,14 @@ class UserMatcher:
         self._holders = _grouped((agent.email, agent) for agent in self._agents.values())
         self._carried_for = _grouped((str(user), agent) for agent, user in self._carried.items())
 
-    def user(self, agent_id: int, address: str | None = None, name: str = "") -> TargetUser | str:
+    def user(self, agent_id: str, address: str | None = None, name: str = "") -> TargetUser | str:
         """The user for an agent, or why there is none, as a sentence.
 
         `address` is needed if it differs from the one in the source's directory; `name` for an agent who is not in it.
         """
         return self.found(agent_id, address, name).user
 
-    def found(self, agent_id: int, address: str | None = None, name: str = "") -> FoundUser:
+    def found(self, agent_id: str, address: str | None = None, name: str = "") -> FoundUser:
         """The same, and how it is known."""
         agent = self._agent(agent_id, address, name)
         mapped = self._mapping(agent)
@@ -103,21 +114,21 @@ class UserMatcher:
             return FoundUser(text, Way.DISPUTED)
         return found
 
-    def others(self, user_id: int, agent_id: int) -> list[Agent]:
+    def others(self, user_id: int, agent_id: str) -> list[Agent]:
         """The other agents who map to this user."""
         return [agent for agent in self._agents_of.get(user_id, []) if agent.id != agent_id]
 
     @cached_property
     def _agents_of(self) -> dict[int, list[Agent]]:
         found: dict[int, list[Agent]] = {}
-        gone = (key for key in self._mapped if isinstance(key, int) and key not in self._agents)
+        gone = (key for key in self._mapped if not isinstance(key, Address) and key not in self._agents)
         for agent in (*self._agents.values(), *map(self._agent, gone)):
             user = self.user(agent.id)
             if isinstance(user, TargetUser):
                 found.setdefault(user.id, []).append(agent)
         return found
 
-    def _agent(self, agent_id: int, address: str | None = None, name: str = "") -> Agent:
+    def _agent(self, agent_id: str, address: str | None = None, name: str = "") -> Agent:
         agent = self._agents.get(agent_id)
         if agent is None:
             return Agent(agent_id, "", address or "", name or f"agent {agent_id}", active=False)
@@ -127,7 +138,7 @@ class UserMatcher:
         by_id = self._mapped.get(agent.id)
         if by_id is not None or not agent.email or self._rivals(agent):
             return by_id
-        return self._mapped.get(agent.email.casefold())
+        return self._mapped.get(Address(agent.email.casefold()))
 
     def _match(self, agent: Agent) -> FoundUser:
         """The user found by address alone."""
@@ -135,7 +146,7 @@ class UserMatcher:
             return FoundUser(f"{label(agent)} has no e-mail address in Zammad.", Way.NO_ADDRESS)
         rivals = self._rivals(agent)
         if rivals:
-            both = ", ".join(label(one) for one in sorted((agent, *rivals), key=lambda one: one.id))
+            both = ", ".join(label(one) for one in sorted((agent, *rivals), key=lambda one: source_id_order(one.id)))
             text = f"{agent.email} is the address of several agents in Zammad: {both}."
             return FoundUser(text, Way.SEVERAL_AGENTS)
         address = agent.email.casefold()
@@ -158,7 +169,7 @@ class UserMatcher:
         others = [one for one in self._holders.get(agent.email.casefold(), []) if one.id != agent.id]
         return [] if agent.active and not any(one.active for one in others) else others
 
-    def _carried_before(self, user: TargetUser, agent_id: int) -> Agent | None:
+    def _carried_before(self, user: TargetUser, agent_id: str) -> Agent | None:
         """Another agent whose time the user got, and whom neither a mapping nor an address gives to someone else."""
         for other in self._carried_for.get(str(user.id), []):
             agent = self._agent(other)

@@ -136,14 +136,14 @@ class SurvivingTicket:
     """
 
     merged_number: str
-    article_id: int
-    ticket_id: int
+    article_id: str
+    ticket_id: str
     number: str
     title: str
-    organization_id: int | None
+    organization_id: str | None
     organization_name: str | None
     customer_name: str | None
-    group_id: int | None
+    group_id: str | None
     group_name: str | None
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from zk_pipeline.domain import plan_lines
 from zk_pipeline.domain.billing_balances import BillingBalances, with_owed
 from zk_pipeline.domain.decision import Action, Decision, Status, changed_since, decide, decide_unwanted
-from zk_pipeline.domain.entries import Entry, SyncStatus, source_id_order, stable_hash
+from zk_pipeline.domain.entries import Entry, SyncStatus, stable_hash
 from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
 from zk_pipeline.domain.ledger import Desired, LedgerRow
 from zk_pipeline.domain.mapping import Assignment, AssignmentProblem, ProjectPlan, Resolver
@@ -20,6 +20,7 @@ from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Resolution, resolved
+from zk_pipeline.domain.source_ids import hashed_id, source_id_order
 from zk_pipeline.domain.write_protection import WriteProtection
 
 # Merged tickets: the source leaves bookings on the merged ticket; people can have them counted on the surviving one.
@@ -57,7 +58,8 @@ def offer_survivor(
         f"which time was booked, lies there now. {entry.time_minutes.normalize():f} minutes of this booking are booked "
         f"on {entry.ticket_number} for {_owner(entry)}; #{survivor.number} belongs to {_owner(there)}."
     )
-    facts = [entry.ticket_id, entry.organization_id, there.ticket_id, there.organization_id]
+    ids = (entry.ticket_id, entry.organization_id, there.ticket_id, there.organization_id)
+    facts = [hashed_id(id_) for id_ in ids]
     return PlanLine(
         entry.entry_date,
         entry.source_id,

@@ -1,6 +1,7 @@
 """Plain rows that sources and targets exchange with the pipeline.
 
-All instants are timezone-aware and in UTC; amounts are `Decimal`; ids are those of the outside system.
+All instants are timezone-aware and in UTC; amounts are `Decimal`; ids are those of the outside system: text in a
+source, whole numbers in the target.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ class Unreadable:
     """A row that arrived and cannot be used. `id` is `None` if even the id is unreadable."""
 
     what: str
-    id: int | None
+    id: str | None
     why: str
 
     def __str__(self) -> str:
@@ -48,18 +49,19 @@ class TimeAccounting:
     of the work, where the source knows them; otherwise the booking counts when it was created. `note` is what the
     person wrote about the work. A booking that is not `is_final`, because its timer still runs, waits.
 
-    Fields named in `faults` have placeholder values: units 0, ids 0, and an instant at the row's position in the list.
+    Fields named in `faults` have placeholder values: units 0, ids `0`, and an instant at the row's position in the
+    list.
 
     The store adds `work_day`, the day on which the booking counts, and `decided_id`, the id of the recorded settings
     that decided it. A connector leaves both out.
     """
 
-    id: int
-    ticket_id: int
-    article_id: int | None
+    id: str
+    ticket_id: str
+    article_id: str | None
     units: Decimal
-    type_id: int | None
-    agent_id: int
+    type_id: str | None
+    agent_id: str
     created_at: datetime
     updated_at: datetime
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
@@ -82,8 +84,8 @@ class TimeAccounting:
 class BookingKey:
     """What it takes to ask a source for one booking: some sources only show it under its ticket."""
 
-    id: int
-    ticket_id: int
+    id: str
+    ticket_id: str
 
 
 class Existence(StrEnum):
@@ -104,12 +106,12 @@ class Ticket:
     if that is known by an article that was moved there.
     """
 
-    id: int
+    id: str
     number: str
     title: str
-    organization_id: int | None
-    customer_id: int | None
-    group_id: int | None
+    organization_id: str | None
+    customer_id: str | None
+    group_id: str | None
     group_name: str | None
     customer_name: str | None
     updated_at: datetime | None
@@ -118,15 +120,15 @@ class Ticket:
     faults: Faults = field(default_factory=no_faults, hash=False)
     organization_name: str | None = field(default=None, compare=False, hash=False)
     merged: bool = field(default=False, compare=False, hash=False)
-    merged_into: int | None = None
-    merged_article_id: int | None = None
+    merged_into: str | None = None
+    merged_article_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A person of the source system who may book time."""
 
-    id: int
+    id: str
     login: str
     email: str
     name: str
@@ -137,7 +139,7 @@ class Agent:
 class Organization:
     """A customer organization of the source system."""
 
-    id: int
+    id: str
     name: str
     active: bool
 
@@ -146,7 +148,7 @@ class Organization:
 class ActivityType:
     """A kind of work that a booking may have; inactive types stay on old bookings."""
 
-    id: int
+    id: str
     name: str
     active: bool
 

@@ -15,6 +15,7 @@ from zk_pipeline.connectors.checks import Validation
 from zk_pipeline.connectors.contract import Endpoint, SourceConnector, TargetConnector
 from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
 from zk_pipeline.connectors.ssrf_guard import REMEDY, checked_base_url, checked_token, leads_to_forbidden
+from zk_pipeline.domain.source_ids import source_id_order
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
 from zk_pipeline.runtime.runtime import ROLES, Role, Runtime, SetupError
@@ -35,7 +36,7 @@ _NAME = re.compile(rf"[a-z][a-z0-9-]{{0,{LONGEST_NAME - 1}}}")
 class ConnectorActivity:
     """An activity of the target, or an activity type of the source. `project_id`: its only project, if there is one."""
 
-    id: int
+    id: int | str
     name: str
     active: bool
     project_id: int | None = None
@@ -188,7 +189,7 @@ def activities(runtime: Runtime, connector_id: int) -> list[ConnectorActivity]:
         else:
             activities = connector.fetch_directory().activities
             found = [ConnectorActivity(row.id, row.name, row.visible, row.project_id) for row in activities]
-    return sorted(found, key=lambda row: (row.name.casefold(), row.id))
+    return sorted(found, key=lambda row: (row.name.casefold(), source_id_order(str(row.id))))
 
 
 @contextmanager

@@ -127,7 +127,7 @@ class _SortedBookings:
         zone, start = runtime.settings.zone, runtime.settings.start_date
         self.kept: list[StoredBooking] = []
         self.unfollowed: list[StoredBooking] = []
-        self.moved: dict[int, tuple[date, date]] = {}
+        self.moved: dict[str, tuple[date, date]] = {}
         """Old and new day, by booking."""
         self.days: set[date] = set()
         """The old and new days of the bookings that are derived again."""
@@ -143,7 +143,7 @@ class _SortedBookings:
                     self.moved[row.id] = row.work_day, day
 
     @property
-    def staying(self) -> set[int]:
+    def staying(self) -> set[str]:
         return {row.id for row in (*self.kept, *self.unfollowed)}
 
 

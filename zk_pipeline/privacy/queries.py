@@ -43,11 +43,11 @@ ACCOUNTS = (
 ENCRYPTED = (("sync.acts", "answer"),)
 """Encrypted columns, which are searched decrypted."""
 
-_AGENTS = "(SELECT * FROM unnest(CAST(:agent_connectors AS text[]), CAST(:agent_ids AS bigint[])))"
+_AGENTS = "(SELECT * FROM unnest(CAST(:agent_connectors AS text[]), CAST(:agent_ids AS text[])))"
 _KIMAI_USERS = "(SELECT * FROM unnest(CAST(:user_connectors AS text[]), CAST(:user_ids AS bigint[])))"
 # Adjustments are entries without a row in Zammad; bookings of days that were never normalized have no entry.
 _BOOKINGS = (
-    f"(SELECT id::text FROM zammad.time_accountings WHERE (connector, agent_id) IN {_AGENTS} "  # noqa: S608
+    f"(SELECT id FROM zammad.time_accountings WHERE (connector, agent_id) IN {_AGENTS} "  # noqa: S608
     f"UNION SELECT source_id FROM sync.normalized_entries WHERE (source, agent_id) IN {_AGENTS})"
 )
 _ACCOUNT = "ANY(CAST(:accounts AS bigint[]))"
@@ -61,12 +61,12 @@ OWNED_ROWS: Mapping[str, str] = {
     "sync.pushes": f"source_id IN {_BOOKINGS}",
     "sync.adjustments": f"source_id IN {_BOOKINGS}",
     "sync.conflicts": f"source_id IN {_BOOKINGS}",
-    "sync.corrections": f"correction_id::text IN {_BOOKINGS} OR reduced_id::text IN {_BOOKINGS}",
-    "sync.moved_bookings": f"booking_id::text IN {_BOOKINGS}",
+    "sync.corrections": f"correction_id IN {_BOOKINGS} OR reduced_id IN {_BOOKINGS}",
+    "sync.moved_bookings": f"booking_id IN {_BOOKINGS}",
     "sync.writes": f"source_id IN {_BOOKINGS}",
     "sync.request_log": f"source_id IN {_BOOKINGS}",
-    "sync.user_mappings": "agent_id = ANY(CAST(:agent_ids AS bigint[]))",
-    "sync.carried_agents": "agent_id = ANY(CAST(:agent_ids AS bigint[]))",
+    "sync.user_mappings": "agent_id = ANY(CAST(:agent_ids AS text[]))",
+    "sync.carried_agents": "agent_id = ANY(CAST(:agent_ids AS text[]))",
     "sync.users": f"id = {_ACCOUNT}",
     "sync.sessions": f"user_id = {_ACCOUNT}",
     "sync.api_tokens": f"user_id = {_ACCOUNT}",

@@ -13,7 +13,7 @@ from zk_pipeline.store.connectors import ActiveConnectors
 # The pages that show a ticket or a time sheet in source and target.
 
 
-def ticket(base_url: str, ticket_id: int) -> str:
+def ticket(base_url: str, ticket_id: str) -> str:
     """The ticket in Zammad."""
     return f"{base_url}/#ticket/zoom/{ticket_id}"
 
@@ -67,7 +67,7 @@ class Links:
         """The links of this installation."""
         return cls(addresses, runtime.settings.dagster_link)
 
-    def ticket(self, ticket_id: int | None) -> str | None:
+    def ticket(self, ticket_id: str | None) -> str | None:
         """The ticket in Zammad."""
         url = self.addresses.source_url
         return ticket(url, ticket_id) if url and ticket_id is not None else None

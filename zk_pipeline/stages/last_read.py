@@ -72,7 +72,7 @@ def _of_target(connection: Connection, runtime: Runtime, first: date, last: date
 
 
 def _last_read(
-    window: Window, sweep: Row[Any], rows: int, *, exported: int = 0, tickets: frozenset[int] = frozenset()
+    window: Window, sweep: Row[Any], rows: int, *, exported: int = 0, tickets: frozenset[str] = frozenset()
 ) -> LastRead:
     return LastRead(
         window=window,

@@ -1,15 +1,16 @@
 """Reading the source's bookings of some days into the store, with proof of completeness (docs/zammad.md §13)."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from zk_pipeline.connectors.contract import SourceConnector, SweepReport
+from zk_pipeline.connectors.contract import SourceConnector, Sweep, SweepReport
 from zk_pipeline.connectors.errors import ProtocolError
+from zk_pipeline.domain.adjustments import is_adjustment
 from zk_pipeline.domain.changed_days import KnownBooking
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.records import (
@@ -41,8 +42,8 @@ class SourceRead:
 
     report: SweepReport
     bookings: Mapping[date, Sequence[TimeAccounting]]
-    tickets: Mapping[int, Ticket]
-    gone: tuple[int, ...]
+    tickets: Mapping[str, Ticket]
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,10 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         hint = sweeps.last_position(connection, name, SUBJECT, window)
         sweep_id = sweeps.begin_sweep(connection, name, SUBJECT, window, run_id)
     sweep = source.fetch(window, hint=hint)
-    one_per_ticket: dict[int, TimeAccounting] = {}
-    agent_ids: set[int] = set()
+    one_per_ticket: dict[str, TimeAccounting] = {}
+    agent_ids: set[str] = set()
     bookings: dict[date, list[TimeAccounting]] = {}
-    for page in sweep.pages():
+    for page in _usable_pages(source, sweep):
         with runtime.database.transaction() as connection:
             decided_id = runtime.decided(connection)
             known = {row.id: row for row in rows.stored_bookings(connection, name, ids=[row.id for row in page])}
@@ -149,7 +150,7 @@ def proven_gone(source: SourceConnector, unseen: Iterable[BookingKey]) -> list[B
         _log.warning(
             "%s neither shows bookings %s nor proves that they were deleted. They stay as they are.",
             source.endpoint.name,
-            ", ".join(map(str, doubted)),
+            ", ".join(doubted),
         )
     return [booking for booking, answer in answers.items() if answer is Existence.GONE]
 
@@ -176,8 +177,8 @@ def keep_bookings(
 
 
 def one_booking_per_ticket(
-    known: dict[int, TimeAccounting], more: Iterable[TimeAccounting]
-) -> dict[int, TimeAccounting]:
+    known: dict[str, TimeAccounting], more: Iterable[TimeAccounting]
+) -> dict[str, TimeAccounting]:
     """One booking per ticket, the first with an article: it shows where a merge moved the ticket."""
     found = dict(known)
     for row in more:
@@ -203,7 +204,7 @@ def save_tickets(
     moved = stored_tickets.reassigned(connection, name, tickets)
     stored_tickets.save_tickets(connection, name, tickets)
     rows.save_directory(connection, name, SourceDirectory(organizations=_organizations(tickets)))
-    days: dict[date, set[int]] = {}
+    days: dict[date, set[str]] = {}
     for booking in rows.stored_bookings(connection, name, ticket_ids=moved, with_merged=True) if moved else ():
         is_run = run_over is not None and run_over[0] <= booking.work_day <= run_over[1]
         if booking.work_day >= runtime.settings.start_date and not is_run:
@@ -226,7 +227,7 @@ def report_values(report: SweepReport) -> dict[str, Any]:
     }
 
 
-def _people(runtime: Runtime, source: SourceConnector, ids: Collection[int]) -> SourceDirectory:
+def _people(runtime: Runtime, source: SourceConnector, ids: Collection[str]) -> SourceDirectory:
     """These agents, and those stored with one of their addresses: one may have left, or changed the address."""
     found = source.fetch_agents(ids)
     addresses = {agent.email for agent in found.agents}
@@ -242,7 +243,7 @@ def _organizations(tickets: Iterable[Ticket]) -> tuple[Organization, ...]:
 
 
 def _former_days(
-    known: Mapping[int, KnownBooking], page: Sequence[TimeAccounting], moved: Collection[int], first: date, last: date
+    known: Mapping[str, KnownBooking], page: Sequence[TimeAccounting], moved: Collection[str], first: date, last: date
 ) -> set[date]:
     """The other days that changed bookings count on, or counted on until they moved.
 
@@ -260,9 +261,9 @@ def _days_to_move_to(
     connection: Connection,
     runtime: Runtime,
     name: str,
-    known: Mapping[int, KnownBooking],
+    known: Mapping[str, KnownBooking],
     page: Sequence[TimeAccounting],
-) -> dict[int, date]:
+) -> dict[str, date]:
     """The new work days of stored bookings whose work is said to be of another day now.
 
     A day that is closed or billed keeps its bookings: the difference is asked about there.
@@ -284,6 +285,21 @@ def _days_to_move_to(
         for id_, day in moved.items()
         if not any(each in billed or locks.is_closed(each) for each in (day, known[id_].work_day))
     }
+
+
+def _usable_pages(source: SourceConnector, sweep: Sweep[TimeAccounting]) -> Iterator[list[TimeAccounting]]:
+    """The pages of a sweep. Raises for an id that the ledger would take for that of an adjustment."""
+    for page in sweep.pages():
+        reserved = next((row.id for row in page if is_adjustment(row.id)), None)
+        if reserved is not None:
+            raise ProtocolError(
+                f"Booking {reserved} has an id that stands for an adjustment here.",
+                system=source.kind,
+                method="GET",
+                path=SUBJECT,
+                remedy="Let the connector put something in front of its ids; the letter a before digits is taken.",
+            )
+        yield page
 
 
 def _refuse_emptiness(source: SourceConnector, report: SweepReport, unseen: int) -> None:

@@ -68,7 +68,7 @@ class DerivedEntries:
         self._normalizer = Normalizer(name, policies, directory)
         self.corrected = source.bookings_with_corrections(connection, name, first, last)
         movements = [movement(row, policies.of(row.decided_id)) for row in self.corrected]
-        self.netted: Mapping[int, NettingResult] = net(movements, booking_decisions.pairs(connection, name))
+        self.netted: Mapping[str, NettingResult] = net(movements, booking_decisions.pairs(connection, name))
 
     def of_day(self, connection: Connection, day: date) -> list[Entry]:
         """The entries of one day, including adjustments that are booked on it."""
@@ -107,16 +107,14 @@ class Normalization:
         or less, because their open part waits for a person.
         """
         outside = [
-            str(row.id)
-            for row in self._derived.corrected
-            if row.work_day is not None and not first <= row.work_day <= last
+            row.id for row in self._derived.corrected if row.work_day is not None and not first <= row.work_day <= last
         ]
         with self._runtime.database.transaction() as connection:
             stored = entries.minutes_of(connection, self._source, outside)
             changed = [
                 found.entry_date
                 for id_, found in stored.items()
-                if found[1:] != (self._derived.netted[int(id_)].minutes, self._derived.netted[int(id_)].open_minutes)
+                if found[1:] != (self._derived.netted[id_].minutes, self._derived.netted[id_].open_minutes)
             ]
             day_requests.ask(connection, changed, day_requests.CORRECTION)
         return sorted(set(changed))
@@ -184,7 +182,7 @@ class Reconciliation:
         of_neighbours = ledger.rows_of_timesheets(connection, self._target, [row.id for row in timesheets])
         marked = {id_ for row in timesheets for id_ in marked_ids(row.description, self._source)}
         looked_up = marked | of_neighbours.keys()
-        bookings = source.known_bookings(connection, self._source, [int(id_) for id_ in looked_up if id_.isdecimal()])
+        bookings = source.known_bookings(connection, self._source, looked_up)
         of_the_day = entries.entries_of_day(connection, self._source, day)
         open_ids = [row.source_id for row in of_the_day if row.sync_status is SyncStatus.CORRECTION_OPEN]
         reducible = {id_: booking_decisions.reducible(connection, self._source, id_) for id_ in open_ids}
@@ -193,7 +191,7 @@ class Reconciliation:
             entries=of_the_day,
             timesheets=timesheets,
             ledger=of_neighbours | of_day,
-            known_sources=frozenset(map(str, bookings)) | adjustments.known(connection, self._source, looked_up),
+            known_sources=bookings | adjustments.known(connection, self._source, looked_up),
             gone=target.gone_timesheets(connection, self._target, bound),
             server=self._directory.server,
             today=self._today,

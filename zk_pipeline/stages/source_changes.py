@@ -60,7 +60,7 @@ class Cursor:
     read_at: datetime
     asked: frozenset[str]
     unread: UnreadChanges | None = None
-    shown: frozenset[int] = frozenset()
+    shown: frozenset[str] = frozenset()
     unknown: UnknownCount | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -91,7 +91,12 @@ class Cursor:
         read_at = datetime.fromisoformat(value["read_at"])
         unknown = UnknownCount(**value["unknown"]) if "unknown" in value else None
         return cls(
-            _state(value), read_at, frozenset(value["asked"]), unread, frozenset(value.get("shown", ())), unknown
+            _state(value),
+            read_at,
+            frozenset(value["asked"]),
+            unread,
+            frozenset(map(str, value.get("shown", ()))),
+            unknown,
         )
 
 
@@ -162,7 +167,7 @@ class _PollRound:
         self._now = now
         self._zone = runtime.settings.zone
         self._changes: list[BookingChange] = []
-        self._seen: dict[int, Ticket] = {}
+        self._seen: dict[str, Ticket] = {}
         self._asked: frozenset[str] = frozenset()
         self._saved: dict[str, dict[str, Any]] = {}
         self._cursor: Cursor | None = None
@@ -209,7 +214,7 @@ class _PollRound:
         self._cursor = Cursor(unread.then, datetime.min.replace(tzinfo=UTC), frozenset())
         self.lost_some = True
 
-    def into(self, tickets: Sequence[int]) -> None:
+    def into(self, tickets: Sequence[str]) -> None:
         """Compare all bookings of these tickets, and the tickets themselves, with what is stored."""
         if not tickets:
             return
@@ -284,7 +289,7 @@ class _PollRound:
         place = (
             ListPosition((stored["after"][0], stored["after"][1]), stored["position"]) if "after" in stored else None
         )
-        missing: list[int] = []
+        missing: list[str] = []
         unknown: list[TimeAccounting] = []
         self._saved[SEARCH] = {}
         with self._runtime.database.transaction() as connection:
@@ -296,7 +301,7 @@ class _PollRound:
                 known = source.booking_keys(connection, self._name, window)
             spent = budget.requests <= 0
             found = differences(known, budget, total=total, start=place)
-            missing += [id_ for _, id_ in found.missing]
+            missing += [str(id_) for _, id_ in found.missing]
             unknown += found.unknown
             if spent or budget.requests <= 0:
                 go_on = {"after": list(found.rest.after), "position": found.rest.position} if found.rest else {}
@@ -328,7 +333,7 @@ class _PollRound:
     def record(self, hints: Collection[int]) -> tuple[date, ...]:
         """Commit the requests, the positions of the feed, and the answered hints."""
         found = {change.key: change for change in self._changes if change.day >= self._runtime.settings.start_date}
-        tickets: dict[date, set[int]] = {}
+        tickets: dict[date, set[str]] = {}
         for key, change in found.items():
             if key not in self._asked:
                 tickets.setdefault(change.day, set()).add(change.ticket_id)
@@ -377,4 +382,4 @@ def _state_json(state: FeedState) -> dict[str, Any]:
 
 def _state(value: dict[str, Any]) -> FeedState:
     high_water, since = (datetime.fromisoformat(value[name]) for name in ("high_water", "since"))
-    return FeedState(high_water, since, frozenset(value["seen"]), value["total"])
+    return FeedState(high_water, since, frozenset(map(str, value["seen"])), value["total"])

@@ -22,6 +22,7 @@ _OF_PEOPLE = ("user_email", "user_name", "customer_name")
 """Names are not stored: they come from the source's directory, which can erase them."""
 _INSTANTS = ("begin_at", "end_at", "created_at", "updated_at")
 _MINUTES = ("booked_minutes", "time_minutes", "open_minutes")
+_IDS = ("ticket_id", "activity_type_id", "agent_id", "organization_id", "group_id")
 _UNUSED_IDS = text(
     """
     SELECT setval(
@@ -204,11 +205,14 @@ def _entry_json(entry: Entry) -> dict[str, Any]:
 def _entry(value: Mapping[str, Any]) -> Entry:
     instants = {name: datetime.fromisoformat(value[name]) for name in _INSTANTS}
     minutes = {name: Decimal(value[name]) for name in _MINUTES}
+    # Earlier releases stored whole numbers.
+    ids = {name: None if value[name] is None else str(value[name]) for name in _IDS}
     return Entry(
         **{
             **value,
             **instants,
             **minutes,
+            **ids,
             "user_email": "",
             "user_name": "",
             "customer_name": None,

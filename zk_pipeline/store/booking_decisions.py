@@ -15,8 +15,8 @@ corrections = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     text_column("source"),
-    Column("correction_id", BigInteger, nullable=False),
-    Column("reduced_id", BigInteger, nullable=False),
+    text_column("correction_id"),
+    text_column("reduced_id"),
     text_column("decided_by"),
     instant("decided_at", default=True),
     UniqueConstraint("source", "correction_id", "reduced_id"),
@@ -27,10 +27,10 @@ moved_bookings = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     text_column("source"),
-    Column("booking_id", BigInteger, nullable=False),
+    text_column("booking_id"),
     # The booking's ticket in the source: corrections still count there.
-    Column("from_ticket_id", BigInteger, nullable=False),
-    Column("ticket_id", BigInteger, nullable=False),
+    text_column("from_ticket_id"),
+    text_column("ticket_id"),
     text_column("decided_by"),
     instant("decided_at", default=True),
     UniqueConstraint("source", "booking_id"),
@@ -52,7 +52,7 @@ PAIRED = """
 class ReducibleBooking(NamedTuple):
     """A booking whose time a correction can take back; `minutes` is what is left of it. Lists begin with the best."""
 
-    booking_id: int
+    booking_id: str
     day: date
     ticket_number: str
     agent: str
@@ -92,30 +92,30 @@ def reducible(connection: Connection, source: str, source_id: str) -> list[Reduc
     The same agent's come first, then those with exactly as many minutes, then the nearest in time. Stored entries say
     what is left of each, so bookings of a day that was never planned are not included.
     """
-    rows = connection.execute(_REDUCIBLE, {"source": source, "id": int(source_id)}).mappings()
+    rows = connection.execute(_REDUCIBLE, {"source": source, "id": source_id}).mappings()
     return [ReducibleBooking(**row) for row in rows]
 
 
-def days_of(connection: Connection, source: str, ids: Sequence[int]) -> list[date]:
+def days_of(connection: Connection, source: str, ids: Sequence[str]) -> list[date]:
     """The work days of these bookings."""
     query = text("SELECT DISTINCT work_day FROM zammad.time_accountings WHERE connector = :source AND id = ANY(:ids)")
     return list(connection.execute(query, {"source": source, "ids": list(ids)}).scalars())
 
 
-def move(connection: Connection, source: str, booking_id: int, actor: str) -> None:
+def move(connection: Connection, source: str, booking_id: str, actor: str) -> None:
     """Count a booking on the ticket into which its own was merged."""
     unmove(connection, source, booking_id)
     values = {"source": source, "id": booking_id, "actor": actor}
     connection.execute(_MOVE, values)
 
 
-def unmove(connection: Connection, source: str, booking_id: int) -> bool:
+def unmove(connection: Connection, source: str, booking_id: str) -> bool:
     """Count a booking on its own ticket again; returns whether it did not."""
     wanted = (moved_bookings.c.source == source) & (moved_bookings.c.booking_id == booking_id)
     return connection.execute(delete(moved_bookings).where(wanted)).rowcount > 0
 
 
-def moved(connection: Connection, source: str, day: date) -> dict[int, int]:
+def moved(connection: Connection, source: str, day: date) -> dict[str, str]:
     """The bookings of a day that count on another ticket than their own, with that ticket."""
     query = text(
         """
@@ -141,16 +141,16 @@ _REDUCIBLE = text(
         COALESCE(e.activity_name, '') AS activity, e.time_minutes AS minutes
     FROM zammad.time_accountings b
     JOIN family f ON f.id = b.ticket_id
-    JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
+    JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = b.id
     JOIN zammad.time_accountings c ON c.connector = b.connector AND c.id = :id
-    JOIN sync.normalized_entries o ON o.source = c.connector AND o.source_id = CAST(c.id AS text)
+    JOIN sync.normalized_entries o ON o.source = c.connector AND o.source_id = c.id
     WHERE b.connector = :source AND b.gone_at IS NULL AND e.time_minutes > 0 AND e.sync_status = 'pending'
         AND NOT EXISTS (
             SELECT FROM sync.corrections p
             WHERE p.source = b.connector AND p.correction_id = c.id AND p.reduced_id = b.id
         )
     ORDER BY b.agent_id <> c.agent_id, e.time_minutes <> o.open_minutes,
-        abs(EXTRACT(EPOCH FROM b.created_at - c.created_at)), b.id
+        abs(EXTRACT(EPOCH FROM b.created_at - c.created_at)), length(b.id), b.id
     """
 )
 _MOVE = text(

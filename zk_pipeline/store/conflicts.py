@@ -139,7 +139,7 @@ def decide(
     *,
     actor: str,
     timesheet_id: int | None = None,
-    booking_id: int | None = None,
+    booking_id: str | None = None,
     seen: str | None = None,
     address: str = "",
     one_of_many: bool = False,
@@ -176,9 +176,9 @@ def decide(
     _record(connection, row, about, "decided", actor, address)
     days = [row.entry_date]
     if choice is Choice.MOVE:
-        booking_decisions.move(connection, source, int(row.source_id), actor)
+        booking_decisions.move(connection, source, row.source_id, actor)
     if booking_id is not None:
-        booking_decisions.pair(connection, source, CorrectionPair(int(row.source_id), booking_id), actor)
+        booking_decisions.pair(connection, source, CorrectionPair(row.source_id, booking_id), actor)
         days += booking_decisions.days_of(connection, source, [booking_id])
     day_requests.ask(connection, days, "decision")
     return row
@@ -200,9 +200,9 @@ def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str
     source, days = active_connectors(connection).source, [row.entry_date]
     recorded = True
     if choice is Choice.MOVE:
-        recorded = booking_decisions.unmove(connection, source, int(row.source_id))
+        recorded = booking_decisions.unmove(connection, source, row.source_id)
     if choice is Choice.REDUCE:
-        pair = CorrectionPair(int(row.source_id), row.decision_booking_id)
+        pair = CorrectionPair(row.source_id, row.decision_booking_id)
         recorded = booking_decisions.unpair(connection, source, pair)
         days += booking_decisions.days_of(connection, source, [pair.reduced])
     if not recorded:
@@ -289,8 +289,8 @@ def _require_offered_sheet(connection: Connection, row: Row, choice: Choice, tim
 
 
 def _offered_booking(
-    row: Row, choice: Choice, booking_id: int | None, offered: Sequence[ReducibleBooking]
-) -> int | None:
+    row: Row, choice: Choice, booking_id: str | None, offered: Sequence[ReducibleBooking]
+) -> str | None:
     """The booking to reduce. Raises `DecisionError` if it was not offered, or if several were and none is named."""
     if choice is not Choice.REDUCE:
         if booking_id is not None:
@@ -302,7 +302,7 @@ def _offered_booking(
     if booking_id is None and len(ids) > 1:
         raise DecisionError(f"Conflict {row.id} has several candidates: name the booking that is meant. {row.text}")
     if booking_id is not None and booking_id not in ids:
-        names = ", ".join(map(str, ids))
+        names = ", ".join(ids)
         raise DecisionError(f"Conflict {row.id}: booking {booking_id} is not a candidate; candidates: {names}.")
     return booking_id or ids[0]
 

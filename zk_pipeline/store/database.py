@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
-from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, Table, all_, any_, create_engine, literal, text
+from sqlalchemy import ARRAY, ColumnElement, Connection, Engine, Table, all_, any_, create_engine, func, literal, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 Row = Mapping[str, Any]
@@ -213,6 +213,12 @@ def among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[
     With one parameter each, long lists would be compiled, parsed and planned anew every time.
     """
     return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def by_source_id(column: ColumnElement[Any], *, nulls_first: bool = False) -> tuple[ColumnElement[Any], ...]:
+    """The order of `source_id_order`: whole numbers by number, and text by length."""
+    parts = (func.length(column), column.collate("C"))
+    return tuple(part.nulls_first() for part in parts) if nulls_first else parts
 
 
 def not_among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:

@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.changed_days import DayRequest
 from zk_pipeline.domain.instants import days_between
+from zk_pipeline.domain.source_ids import source_id_order
 from zk_pipeline.store.tables import cancelled_runs, day_requests, sync_runs
 
 CORRECTION = "correction"
@@ -68,11 +69,14 @@ def wake(connection: Connection, what: str = LOOK) -> None:
 
 
 def ask(
-    connection: Connection, days: Iterable[date], reason: str, ticket_ids: Mapping[date, Collection[int]] | None = None
+    connection: Connection, days: Iterable[date], reason: str, ticket_ids: Mapping[date, Collection[str]] | None = None
 ) -> None:
     """Request these days, each once, and wake the sensor. `ticket_ids` are the tickets that a request is about."""
     tickets = ticket_ids or {}
-    values = [{"day": day, "reason": reason, "ticket_ids": sorted(tickets.get(day, ()))} for day in sorted(set(days))]
+    values = [
+        {"day": day, "reason": reason, "ticket_ids": sorted(tickets.get(day, ()), key=source_id_order)}
+        for day in sorted(set(days))
+    ]
     if values:
         connection.execute(insert(day_requests), values)
         wake(connection)

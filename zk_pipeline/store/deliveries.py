@@ -17,7 +17,7 @@ class WebhookDelivery:
 
     connector: str
     delivery_id: str
-    ticket_id: int
+    ticket_id: str
     body: bytes = field(repr=False)
 
 
@@ -26,7 +26,7 @@ class Hint:
     """A stored delivery that was not processed yet."""
 
     id: int
-    ticket_id: int
+    ticket_id: str
 
 
 def save(connection: Connection, deliveries: Sequence[WebhookDelivery]) -> None:

@@ -11,8 +11,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import ActivityMapping, AnyMapping, CustomerMapping, UserMapping
+from zk_pipeline.domain.people import Address, AgentKey
 from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.source_ids import NO_ORGANIZATION
 from zk_pipeline.store import audit, day_requests
+from zk_pipeline.store.database import by_source_id
 from zk_pipeline.store.tables import (
     activity_mappings,
     carried_agents,
@@ -36,12 +39,12 @@ class UnmappedBooking:
 
     reason: Reason
     day: date
-    agent_id: int
+    agent_id: str
     user_email: str
     user_name: str
-    type_id: int | None
+    type_id: str | None
     type_name: str | None
-    organization_id: int | None
+    organization_id: str | None
     organization_name: str | None
     entries: int
     minutes: Decimal
@@ -55,7 +58,10 @@ class UnmappedBooking:
                 everywhere = organization_id is None or organization_id == self.organization_id
                 return self.reason is Reason.UNMAPPED_ACTIVITY and self.type_id == type_id and everywhere
             case CustomerMapping(organization_id):
-                return self.reason is Reason.UNMAPPED_CUSTOMER and (self.organization_id or 0) == organization_id
+                return (
+                    self.reason is Reason.UNMAPPED_CUSTOMER
+                    and (self.organization_id or NO_ORGANIZATION) == organization_id
+                )
 
 
 def load(connection: Connection) -> Mappings:
@@ -76,11 +82,16 @@ def every(connection: Connection) -> list[AnyMapping]:
     """All mappings in a stable order."""
     activities = connection.execute(
         select(activity_mappings).order_by(
-            activity_mappings.c.type_id.nulls_first(), activity_mappings.c.organization_id.nulls_first()
+            *by_source_id(activity_mappings.c.type_id, nulls_first=True),
+            *by_source_id(activity_mappings.c.organization_id, nulls_first=True),
         )
     )
-    users = connection.execute(select(user_mappings).order_by(user_mappings.c.agent_id, user_mappings.c.email))
-    customers = connection.execute(select(customer_mappings).order_by(customer_mappings.c.organization_id))
+    users = connection.execute(
+        select(user_mappings).order_by(*by_source_id(user_mappings.c.agent_id), user_mappings.c.email)
+    )
+    customers = connection.execute(
+        select(customer_mappings).order_by(*by_source_id(customer_mappings.c.organization_id))
+    )
     return [
         *(ActivityMapping(row.type_id, row.organization_id, row.kimai_activity_id) for row in activities),
         *(UserMapping(_agent(row), row.kimai_user_id) for row in users),
@@ -106,7 +117,7 @@ def waiting(connection: Connection, source: str, target: str) -> list[UnmappedBo
         JOIN sync.normalized_entries e ON e.source = :source AND e.source_id = c.source_id
         WHERE c.connector = :target AND c.resolution_status = 'open' AND c.reason = ANY(:reasons)
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
-        ORDER BY 2, 1, 4, 3, 6, 8
+        ORDER BY 2, 1, 4, length(e.agent_id), 3, length(e.activity_type_id), 6, length(e.organization_id), 8
         """
     )
     reasons = [Reason.UNMAPPED_USER, Reason.UNMAPPED_ACTIVITY, Reason.UNMAPPED_CUSTOMER]
@@ -145,19 +156,19 @@ def remember(connection: Connection, source: str, target: str, source_ids: Colle
     connection.execute(query, {"source": source, "target": target, "source_ids": list(source_ids)})
 
 
-def carried_since(connection: Connection, agents: Collection[int]) -> dict[tuple[int, int], datetime]:
+def carried_since(connection: Connection, agents: Collection[str]) -> dict[tuple[str, int], datetime]:
     """When the time of these agents was first written for the user who gets it without a mapping, by both ids."""
     query = select(carried_agents).where(carried_agents.c.agent_id.in_(agents))
     return {(row.agent_id, row.kimai_user_id): row.updated_at for row in connection.execute(query)}
 
 
-def first_days(connection: Connection, source: str, target: str, organizations: Collection[int]) -> dict[int, date]:
-    """The first day of these organizations' time that is in the target; 0 is for tickets without one."""
+def first_days(connection: Connection, source: str, target: str, organizations: Collection[str]) -> dict[str, date]:
+    """The first day of these organizations' time that is in the target, or of tickets without one."""
     query = text(
         """
-        SELECT coalesce(e.organization_id, 0), min(e.entry_date) FROM sync.normalized_entries e
+        SELECT coalesce(e.organization_id, '0'), min(e.entry_date) FROM sync.normalized_entries e
         JOIN sync.pushes p ON p.connector = :target AND p.source_id = e.source_id AND p.state = 'confirmed'
-        WHERE e.source = :source AND coalesce(e.organization_id, 0) = ANY(:organizations)
+        WHERE e.source = :source AND coalesce(e.organization_id, '0') = ANY(:organizations)
         GROUP BY 1
         """
     )
@@ -205,12 +216,12 @@ def _days_using(connection: Connection, mapping: AnyMapping, source: str) -> lis
     """The days with an entry that this mapping applies to; one for a single organization takes precedence."""
     entry = normalized_entries.c
     match mapping:
-        case UserMapping(int(agent)):
-            uses = entry.agent_id == agent
+        case UserMapping(Address() as address):
+            uses = func.lower(entry.user_email) == str(address)
         case UserMapping(agent):
-            uses = func.lower(entry.user_email) == agent
+            uses = entry.agent_id == agent
         case CustomerMapping(organization_id):
-            uses = func.coalesce(entry.organization_id, 0) == organization_id
+            uses = func.coalesce(entry.organization_id, NO_ORGANIZATION) == organization_id
         case ActivityMapping(type_id, None):
             own = activity_mappings.c.organization_id == entry.organization_id
             special = exists().where(activity_mappings.c.type_id.is_not_distinct_from(type_id), own)
@@ -224,18 +235,18 @@ def _days_using(connection: Connection, mapping: AnyMapping, source: str) -> lis
 
 def _forget(connection: Connection, mapping: AnyMapping) -> None:
     """A mapping of an agent replaces earlier ones, and none of them returns once it is deleted."""
-    if isinstance(mapping, UserMapping) and isinstance(mapping.agent, int):
+    if isinstance(mapping, UserMapping) and not isinstance(mapping.agent, Address):
         connection.execute(delete(carried_agents).where(carried_agents.c.agent_id == mapping.agent))
 
 
-def _agent(row: Any) -> int | str:
-    return row.email.casefold() if row.agent_id is None else row.agent_id
+def _agent(row: Any) -> AgentKey:
+    return Address(row.email.casefold()) if row.agent_id is None else row.agent_id
 
 
-def _is_of(agent: int | str) -> ColumnElement[bool]:
-    if isinstance(agent, int):
-        return user_mappings.c.agent_id == agent
-    return user_mappings.c.agent_id.is_(None) & (user_mappings.c.email == agent)
+def _is_of(agent: AgentKey) -> ColumnElement[bool]:
+    if isinstance(agent, Address):
+        return user_mappings.c.agent_id.is_(None) & (user_mappings.c.email == str(agent))
+    return user_mappings.c.agent_id == agent
 
 
 def _set(change: MappingDiff, actor: str, address: str) -> audit.AuditEvent:
@@ -267,7 +278,7 @@ def _save(connection: Connection, mappings: Iterable[AnyMapping]) -> None:
         match mapping:
             case UserMapping(agent, user_id):
                 connection.execute(delete(user_mappings).where(_is_of(agent)))
-                named = {"agent_id": agent} if isinstance(agent, int) else {"email": agent}
+                named = {"email": str(agent)} if isinstance(agent, Address) else {"agent_id": agent}
                 connection.execute(insert(user_mappings).values(**named, kimai_user_id=user_id))
                 _forget(connection, mapping)
                 continue

@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 
 from zk_pipeline.domain.approval import WRITING, writes
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.entries import source_id_order
 from zk_pipeline.domain.ledger import PushState
 from zk_pipeline.domain.matching import Candidate, Tier
 from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.domain.source_ids import source_id_order
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.store.tables import reconciliation_results as results

@@ -20,7 +20,7 @@ _LOST_IN_NETTING = text(
         SELECT concat_ws('/', COALESCE(m.from_ticket_id, e.ticket_id), e.agent_id, e.activity_type_id) AS name,
             e.booked_minutes - e.time_minutes + e.open_minutes AS lost, e.entry_date
         FROM sync.normalized_entries e
-        LEFT JOIN sync.moved_bookings m ON m.source = e.source AND CAST(m.booking_id AS text) = e.source_id
+        LEFT JOIN sync.moved_bookings m ON m.source = e.source AND m.booking_id = e.source_id
         WHERE e.source = :source AND e.source_id NOT LIKE 'a%' -- Adjustments were booked nowhere.
     ), groups AS (
         -- Nearly all entries lose nothing, so that grouping all of them would take most of the time.

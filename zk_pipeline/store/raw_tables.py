@@ -52,18 +52,18 @@ time_accountings = Table(
     "time_accountings",
     metadata,
     text_column("connector", doc="The source, by the name of its connector."),
-    Column("id", BigInteger, nullable=False, doc="The booking, by its id in Zammad."),
-    Column("ticket_id", BigInteger, nullable=False, doc="The ticket that was worked on."),
-    Column("article_id", BigInteger, doc="The note of the ticket that the time was booked with, if any."),
+    text_column("id", doc="The booking, by its id in Zammad."),
+    text_column("ticket_id", doc="The ticket that was worked on."),
+    text_column("article_id", nullable=True, doc="The note of the ticket that the time was booked with, if any."),
     Column(
         "units",
         Numeric(12, 4),
         nullable=False,
         doc="The booked amount in the unit of Zammad; ZK_MINUTES_PER_UNIT says what it is.",
     ),
-    Column("type_id", BigInteger, doc="The activity type, if one was chosen."),
+    text_column("type_id", nullable=True, doc="The activity type, if one was chosen."),
     # The first creator that we saw: the source changes it to user 1 when the agent is deleted.
-    Column("agent_id", BigInteger, nullable=False, doc="The agent who booked."),
+    text_column("agent_id", doc="The agent who booked."),
     instant("created_at", doc="When it was booked."),
     instant("updated_at", doc="When it was last changed."),
     instant("worked_at", nullable=True, doc="When the work began, if the source knows it."),
@@ -98,9 +98,9 @@ tickets = directory_table(
     "zammad",
     text_column("number"),
     text_column("title"),
-    Column("organization_id", BigInteger),
-    Column("customer_id", BigInteger),
-    Column("group_id", BigInteger),
+    text_column("organization_id", nullable=True),
+    text_column("customer_id", nullable=True),
+    text_column("group_id", nullable=True),
     text_column("group_name", nullable=True),
     text_column("customer_name", nullable=True),
     instant("updated_at", nullable=True),
@@ -108,9 +108,10 @@ tickets = directory_table(
     json_column("raw"),
     faults_column(),
     # The ticket into which this one was merged, and the article that moved there and shows it.
-    Column("merged_into", BigInteger),
-    Column("merged_article_id", BigInteger),
+    text_column("merged_into", nullable=True),
+    text_column("merged_article_id", nullable=True),
     Index("tickets_merged_into_idx", "connector", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+    ids=Text,
 )
 
 agents = directory_table(
@@ -120,6 +121,7 @@ agents = directory_table(
     text_column("email", doc="The address, in lower case."),
     text_column("name", doc="The name."),
     Column("active", Boolean, nullable=False, doc="Whether they may sign in."),
+    ids=Text,
     doc="The agent, by their id.",
 )
 organizations = directory_table(
@@ -127,6 +129,7 @@ organizations = directory_table(
     "zammad",
     text_column("name", doc="The name."),
     Column("active", Boolean, nullable=False, doc="Whether it is in use."),
+    ids=Text,
     doc="The organization, by its id.",
 )
 activity_types = directory_table(
@@ -134,6 +137,7 @@ activity_types = directory_table(
     "zammad",
     text_column("name", doc="The name."),
     Column("active", Boolean, nullable=False, doc="Whether it can be chosen."),
+    ids=Text,
     doc="The type, by its id.",
 )
 

@@ -20,9 +20,10 @@ from zk_pipeline.domain.records import (
     TimeAccounting,
     Window,
 )
+from zk_pipeline.domain.source_ids import source_id_order
 from zk_pipeline.store import suppression
 from zk_pipeline.store.booking_decisions import PAIRED, moved_bookings
-from zk_pipeline.store.database import among, upsert
+from zk_pipeline.store.database import among, by_source_id, upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
 _KEPT = ("agent_id", "work_day", "decided_id", "first_seen_at")
@@ -122,11 +123,11 @@ def unseen_bookings(connection: Connection, connector: str, window: Window, swee
         table.c.gone_at.is_(None),
         table.c.sweep_id != sweep_id,
     )
-    found = connection.execute(query.order_by(table.c.id))
+    found = connection.execute(query.order_by(*by_source_id(table.c.id)))
     return {BookingKey(row.id, row.ticket_id): row.work_day for row in found}
 
 
-def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:
+def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[str]) -> None:
     """Record that the source proved these bookings to be deleted."""
     if not ids:
         return
@@ -138,7 +139,7 @@ def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[i
     connection.execute(statement)
 
 
-def known_bookings(connection: Connection, connector: str, ids: Collection[int]) -> frozenset[int]:
+def known_bookings(connection: Connection, connector: str, ids: Collection[str]) -> frozenset[str]:
     """Those of the ids that belong to a stored booking that is not gone."""
     if not ids:
         return frozenset()
@@ -154,8 +155,8 @@ def stored_bookings(
     connection: Connection,
     connector: str,
     *,
-    ids: Collection[int] = (),
-    ticket_ids: Collection[int] = (),
+    ids: Collection[str] = (),
+    ticket_ids: Collection[str] = (),
     since: date | None = None,
     with_merged: bool = False,
 ) -> list[KnownBooking]:
@@ -181,7 +182,7 @@ def stored_bookings(
     return [KnownBooking(**row) for row in connection.execute(query).mappings()]
 
 
-def sums_of_tickets(connection: Connection, connector: str, ticket_ids: Collection[int]) -> dict[int, Decimal]:
+def sums_of_tickets(connection: Connection, connector: str, ticket_ids: Collection[str]) -> dict[str, Decimal]:
     """The sum of the stored bookings of each of these tickets, without those known to be gone."""
     table = time_accountings
     query = (
@@ -216,7 +217,7 @@ def covered_windows(connection: Connection, connector: str, subject: str) -> lis
     return [Window(*row) for row in connection.execute(query, {"connector": connector, "subject": subject})]
 
 
-def stored_count(connection: Connection, connector: str, subject: str, shown: Collection[int]) -> StoredCount:
+def stored_count(connection: Connection, connector: str, subject: str, shown: Collection[str]) -> StoredCount:
     """The stored bookings within `covered_windows`, and which of the `shown` ones are not among them."""
     query = text(
         f"""{_COVERED}
@@ -239,10 +240,13 @@ def stored_count(connection: Connection, connector: str, subject: str, shown: Co
 
 
 def booking_keys(connection: Connection, connector: str, window: Window) -> list[tuple[int, int]]:
-    """Creation in microseconds and id of each booking of a span that is not known to be gone, in order."""
+    """Creation in microseconds and id of each booking of a span that is not known to be gone, in order.
+
+    A source whose bookings can be listed in this order has whole numbers for ids.
+    """
     query = text(
         """
-        SELECT (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint, id FROM zammad.time_accountings
+        SELECT (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint, id::bigint FROM zammad.time_accountings
         WHERE connector = :connector AND gone_at IS NULL
             AND coalesce(worked_at, created_at) >= :start AND coalesce(worked_at, created_at) < :end
         ORDER BY 1, 2
@@ -258,7 +262,7 @@ def earliest_day(connection: Connection, connector: str) -> date | None:
     return connection.execute(query).scalar()
 
 
-def agents_with(connection: Connection, connector: str, addresses: Iterable[str]) -> set[int]:
+def agents_with(connection: Connection, connector: str, addresses: Iterable[str]) -> set[str]:
     """The ids of the stored agents with one of these addresses, ignoring case."""
     folded = {address.casefold() for address in addresses if address}
     query = select(agents.c.id).where(agents.c.connector == connector, func.lower(agents.c.email).in_(folded))
@@ -295,7 +299,7 @@ def load_directory(connection: Connection, connector: str) -> SourceDirectory:
     )
 
 
-def unlisted_agents(connection: Connection, connector: str) -> list[int]:
+def unlisted_agents(connection: Connection, connector: str) -> list[str]:
     """Agents with bookings who are not in the directory: new, or deleted in the source."""
     query = (
         select(time_accountings.c.agent_id)
@@ -306,7 +310,7 @@ def unlisted_agents(connection: Connection, connector: str) -> list[int]:
             ~exists().where(agents.c.connector == connector, agents.c.id == time_accountings.c.agent_id),
         )
     )
-    return list(connection.scalars(query.order_by(time_accountings.c.agent_id)))
+    return sorted(connection.scalars(query), key=source_id_order)
 
 
 def _booking(row: Mapping[Any, Any]) -> TimeAccounting:
@@ -328,7 +332,7 @@ _WITH_CORRECTIONS = text(
             -- As they were when last looked at: a booking that changed its ticket or type has left a group as well.
             SELECT COALESCE(m.from_ticket_id, e.ticket_id), e.agent_id, e.activity_type_id
             FROM sync.normalized_entries e
-            LEFT JOIN sync.moved_bookings m ON m.source = e.source AND CAST(m.booking_id AS text) = e.source_id
+            LEFT JOIN sync.moved_bookings m ON m.source = e.source AND m.booking_id = e.source_id
             WHERE e.source = :connector AND e.entry_date BETWEEN :first AND :last
         )
         UNION
@@ -347,7 +351,7 @@ _WITH_CORRECTIONS = text(
         SELECT b.ticket_id, b.agent_id, b.type_id FROM touched t
         JOIN zammad.time_accountings b ON b.connector = :connector AND b.ticket_id = t.ticket_id
             AND b.agent_id = t.agent_id AND b.type_id IS NOT DISTINCT FROM t.type_id
-        JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
+        JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = b.id
             AND e.time_minutes < e.booked_minutes
         UNION
         SELECT t.ticket_id, t.agent_id, t.type_id

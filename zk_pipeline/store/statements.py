@@ -140,7 +140,7 @@ _ADJUSTMENTS = text(
         ON entries.source = made.connector AND entries.source_id = made.source_id
     LEFT JOIN zammad.time_accountings bookings
         ON bookings.connector = made.connector
-        AND bookings.id = CASE WHEN made.source_id ~ '^[0-9]{1,18}$' THEN made.source_id::bigint END
+        AND bookings.id = made.source_id
     LEFT JOIN zammad.tickets tickets
         ON tickets.connector = made.connector AND tickets.id = COALESCE(entries.ticket_id, bookings.ticket_id)
     LEFT JOIN sync.pushes written

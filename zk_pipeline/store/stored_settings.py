@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Connection, delete, exists, func, literal, select, text
+from sqlalchemy import ARRAY, Connection, Text, delete, exists, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.raw_tables import sweeps, time_accountings
@@ -54,10 +54,7 @@ _BILLED_DAYS = text(
 )
 # In the order of their dependencies; each table has its own name for the id and the day.
 _MOVES = (
-    (
-        "UPDATE zammad.time_accountings t SET work_day = m.day FROM moved m "
-        "WHERE t.connector = :source AND t.id::text = m.id"
-    ),
+    ("UPDATE zammad.time_accountings t SET work_day = m.day FROM moved m WHERE t.connector = :source AND t.id = m.id"),
     (
         "UPDATE sync.normalized_entries t SET entry_date = m.day FROM moved m "
         "WHERE t.source = :source AND t.source_id = m.id"
@@ -82,7 +79,7 @@ class RecordedSettings:
 class StoredBooking:
     """What decides the day of a stored booking, and that day."""
 
-    id: int
+    id: str
     counts_at: datetime
     work_day: date
 
@@ -142,16 +139,16 @@ def bound(connection: Connection, target: str, source_ids: Collection[str]) -> f
     return frozenset(connection.execute(query).scalars())
 
 
-def derive_under(connection: Connection, source: str, decided_id: int, staying: Collection[int]) -> None:
+def derive_under(connection: Connection, source: str, decided_id: int, staying: Collection[str]) -> None:
     """Derive all bookings with this version, except those that keep theirs."""
     statement = time_accountings.update().where(
         time_accountings.c.connector == source,
-        time_accountings.c.id != func.all_(literal(sorted(staying), ARRAY(BigInteger))),
+        time_accountings.c.id != func.all_(literal(sorted(staying), ARRAY(Text))),
     )
     connection.execute(statement.values(decided_id=decided_id))
 
 
-def move(connection: Connection, source: str, target: str, days: Mapping[int, date]) -> None:
+def move(connection: Connection, source: str, target: str, days: Mapping[str, date]) -> None:
     """Give bookings, their entries, ledger rows and open conflicts another work day."""
     if not days:
         return

@@ -1,5 +1,7 @@
 """The tables of the schema `sync`: the chain, requests, people, mappings, billing and privacy."""
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -24,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
 
 # Common parts of all tables: the metadata, naming of constraints, and recurring columns.
 #
@@ -62,13 +65,19 @@ def json_column(name: str, *, nullable: bool = False, doc: str | None = None) ->
     return Column(name, JSONB, nullable=nullable, doc=doc)
 
 
-def directory_table(name: str, schema: str, *columns: SchemaItem, doc: str | None = None) -> Table:
-    """A table with everything of one kind that a system has; `doc` describes the id."""
+def directory_table(
+    name: str,
+    schema: str,
+    *columns: SchemaItem,
+    ids: type[TypeEngine[Any]] = BigInteger,
+    doc: str | None = None,
+) -> Table:
+    """A table with everything of one kind that a system has; `doc` describes the id, `ids` is its type."""
     return Table(
         name,
         metadata,
         text_column("connector"),
-        Column("id", BigInteger, nullable=False, doc=doc),
+        Column("id", ids, nullable=False, doc=doc),
         *columns,
         instant("seen_at", default=True, doc="When it was last read."),
         PrimaryKeyConstraint("connector", "id"),
@@ -100,7 +109,7 @@ normalized_entries = Table(
     text_column("source", doc="The source of the booking."),
     text_column("source_id", doc="The booking, by its id in the source."),
     text_column("ticket_number", doc="The number of the ticket that people use."),
-    Column("ticket_id", BigInteger, nullable=False, doc="The ticket, by its id."),
+    text_column("ticket_id", doc="The ticket, by its id."),
     text_column("ticket_title", doc="The title of the ticket."),
     text_column("description", doc="The text of the time sheet, with the marker."),
     Column("booked_minutes", MINUTES, nullable=False, doc="The booked minutes, before corrections."),
@@ -108,15 +117,15 @@ normalized_entries = Table(
     Column(
         "open_minutes", MINUTES, nullable=False, doc="Of a correction, the minutes that found no booking to reduce."
     ),
-    Column("activity_type_id", BigInteger, doc="The activity type."),
+    text_column("activity_type_id", nullable=True, doc="The activity type."),
     text_column("activity_name", nullable=True, doc="The name of the activity type."),
-    Column("agent_id", BigInteger, nullable=False, doc="The agent who booked."),
+    text_column("agent_id", doc="The agent who booked."),
     text_column("user_email", doc="The address of the agent."),
     text_column("user_name", doc="The name of the agent."),
-    Column("organization_id", BigInteger, doc="The organization of the ticket."),
+    text_column("organization_id", nullable=True, doc="The organization of the ticket."),
     text_column("organization_name", nullable=True, doc="The name of the organization: the customer."),
     text_column("customer_name", nullable=True, doc="The person who asked for the work."),
-    Column("group_id", BigInteger),
+    text_column("group_id", nullable=True),
     text_column("group_name", nullable=True),
     Column("ticket_known", Boolean, nullable=False),
     Column("entry_date", Date, nullable=False, doc="The work day in the business zone: its partition."),
@@ -243,7 +252,7 @@ conflicts = Table(
     text_column("resolution_status", default="open"),
     text_column("decision", nullable=True),
     Column("decision_timesheet_id", BigInteger),
-    Column("decision_booking_id", BigInteger),
+    Column("decision_booking_id", Text),
     text_column("decision_why", default=""),
     text_column("decided_by", nullable=True),
     instant("decided_at", nullable=True),
@@ -345,7 +354,7 @@ day_requests = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("day", Date, nullable=False),
     text_column("reason"),
-    Column("ticket_ids", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("ticket_ids", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     instant("requested_at", default=True),
     # How often a run was requested for it, and when the next one is due after a failure.
     Column("tries", Integer, nullable=False, server_default="0"),
@@ -368,7 +377,7 @@ webhook_deliveries = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     text_column("connector"),
     text_column("delivery_id"),
-    Column("ticket_id", BigInteger, nullable=False),
+    text_column("ticket_id"),
     # The signed bytes: serialized again they would not verify.
     Column("body", LargeBinary, nullable=False),
     instant("received_at", default=True),
@@ -665,8 +674,8 @@ activity_mappings = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     # NULL stands for bookings without type, and for every organization.
-    Column("type_id", BigInteger),
-    Column("organization_id", BigInteger),
+    Column("type_id", Text),
+    Column("organization_id", Text),
     Column("kimai_activity_id", BigInteger, nullable=False),
     instant("updated_at", default=True),
     UniqueConstraint("type_id", "organization_id", postgresql_nulls_not_distinct=True),
@@ -678,7 +687,7 @@ user_mappings = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     # An agent's address in lower case, unknown to the directory when the mapping was set; only used without id.
     text_column("email", default=""),
-    Column("agent_id", BigInteger, unique=True),
+    Column("agent_id", Text, unique=True),
     Column("kimai_user_id", BigInteger, nullable=False),
     instant("updated_at", default=True),
     Index("user_mappings_email_idx", "email", unique=True, postgresql_where=text("agent_id IS NULL")),
@@ -688,7 +697,7 @@ user_mappings = Table(
 carried_agents = Table(
     "carried_agents",
     metadata,
-    Column("agent_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("agent_id", Text, primary_key=True),
     Column("kimai_user_id", BigInteger, nullable=False),
     instant("updated_at", default=True),
     schema="sync",
@@ -696,7 +705,7 @@ carried_agents = Table(
 customer_mappings = Table(
     "customer_mappings",
     metadata,
-    Column("organization_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("organization_id", Text, primary_key=True),
     # NULL: the organization gets a customer of its own.
     Column("kimai_customer_id", BigInteger),
     instant("updated_at", default=True),

@@ -230,7 +230,7 @@ def save_directory(connection: Connection, connector: str, directory: TargetDire
         ("project", projects, directory.projects),
         ("activity", activities, directory.activities),
     ):
-        kept = [row.id for row in directory.unreadable if row.what == what]
+        kept = [None if row.id is None else int(row.id) for row in directory.unreadable if row.what == what]
         _replace(connection, table, connector, listed, kept)
     server = directory.server
     upsert(

@@ -39,7 +39,7 @@ def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket])
     return upsert(connection, tickets, values, only_if_changed=True)
 
 
-def tickets_of_days(connection: Connection, connector: str, first: date, last: date) -> dict[int, Ticket]:
+def tickets_of_days(connection: Connection, connector: str, first: date, last: date) -> dict[str, Ticket]:
     """The tickets of the days' bookings by id, and those that some were moved to, without raw payload."""
     columns = [column for column in tickets.c if column.name in Ticket.__slots__ and column.name != "raw"]
     of_days = (time_accountings.c.connector == connector) & time_accountings.c.work_day.between(first, last)
@@ -53,7 +53,7 @@ def tickets_of_days(connection: Connection, connector: str, first: date, last: d
     return {row["id"]: Ticket(**row, raw={}) for row in connection.execute(query).mappings()}
 
 
-def reassigned(connection: Connection, connector: str, seen: Collection[Ticket]) -> list[int]:
+def reassigned(connection: Connection, connector: str, seen: Collection[Ticket]) -> list[str]:
     """Those of the tickets that are stored with another customer, organization, group or merge."""
     columns = [tickets.c[name] for name in ("id", "customer_id", "organization_id", "group_id", "merged_into")]
     query = select(*columns).where(tickets.c.connector == connector, tickets.c.id.in_([row.id for row in seen]))
@@ -79,7 +79,7 @@ def with_known_merges(connection: Connection, connector: str, seen: Collection[T
     ]
 
 
-def survivors_among(connection: Connection, connector: str, ids: Collection[int]) -> set[int]:
+def survivors_among(connection: Connection, connector: str, ids: Collection[str]) -> set[str]:
     """The known tickets that others with bookings were merged into."""
     query = select(tickets.c.merged_into).where(tickets.c.connector == connector, tickets.c.merged_into.in_(ids))
     return set(connection.execute(query).scalars())
@@ -95,7 +95,7 @@ def survivors(connection: Connection, source: str, day: date) -> Mapping[str, Su
 
 _SURVIVORS = text(
     """
-    SELECT CAST(b.id AS text) AS source_id, t.number AS merged_number, t.merged_article_id AS article_id,
+    SELECT b.id AS source_id, t.number AS merged_number, t.merged_article_id AS article_id,
         s.id AS ticket_id, s.number, s.title, s.organization_id,
         o.name AS organization_name, s.customer_name, s.group_id, s.group_name
     FROM zammad.time_accountings b

@@ -199,7 +199,7 @@ def test_an_export_that_cannot_be_written_is_named(zk: Zk, tmp_path: Path) -> No
 def test_one_mapping_can_be_set(zk: Zk) -> None:
     result = zk("mappings", "set", "customer", "-", "K-0815")
     assert "1 new, 0 changed, 0 unchanged" in result.stdout
-    assert rows(zk, "SELECT organization_id, kimai_customer_id IS NULL FROM sync.customer_mappings") == [(0, False)]
+    assert rows(zk, "SELECT organization_id, kimai_customer_id IS NULL FROM sync.customer_mappings") == [("0", False)]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_each_changed_mapping_is_audited_with_its_author_and_no_name_in_the_chai
     assert first[:3] == second[:3] == ("mapping.set", f"cli:{pwd.getpwuid(os.getuid()).pw_name}", "mapping:user")
     assert first[3]["before"] is None
     assert second[3]["before"] == first[3]["after"]
-    assert isinstance(second[3]["after"]["agent"], int)
+    assert second[3]["after"]["agent"].isdecimal()
     with zk.home.database() as database, database.transaction() as connection:
         assert audit.verify(connection).broken_at is None
 
@@ -248,7 +248,7 @@ def test_the_list_begins_with_what_is_not_mapped(month: Zk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "condition"),
     [
-        (("activity", UNMAPPED, "Sonstiges"), "c.reason = 'unmapped_activity' AND e.activity_type_id = 6"),
+        (("activity", UNMAPPED, "Sonstiges"), "c.reason = 'unmapped_activity' AND e.activity_type_id = '6'"),
         (
             ("activity", f"{UNMAPPED}@{STADTWERKE}", "Sonstiges"),
             f"c.reason = 'unmapped_activity' AND e.organization_name = '{STADTWERKE}'",

@@ -172,7 +172,7 @@ def test_no_secret_appears(days: Zk) -> None:
         ("a99999", "No adjustment a99999. Trace the booking"),
         ("acme", "'acme' cannot be traced. Write 123 for a booking"),
         ("kimai:x", "'kimai:x' cannot be traced."),
-        ("9" * 30, "cannot be traced."),
+        ("9" * 200, "cannot be traced."),
     ],
 )
 def test_what_nobody_knows_gets_one_sentence(zk: Zk, reference: str, sentence: str) -> None:

@@ -11,7 +11,14 @@ def decide(world: World, choice: Choice, *, timesheet: int | None = None, bookin
     """Decide about the one thing that waits; returns the conflict's id."""
     (conflict,) = world.conflicts()
     with world.environment.runtime.database.transaction() as connection:
-        conflicts.decide(connection, conflict.id, choice, actor="cli:anna", timesheet_id=timesheet, booking_id=booking)
+        conflicts.decide(
+            connection,
+            conflict.id,
+            choice,
+            actor="cli:anna",
+            timesheet_id=timesheet,
+            booking_id=None if booking is None else str(booking),
+        )
     return int(conflict.id)
 
 

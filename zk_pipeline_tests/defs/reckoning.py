@@ -103,7 +103,7 @@ def _left(world: World) -> Iterator[tuple[Accounting, Decimal]]:
     rows = {row.id: row for row in world.desk.server.state.accountings}
     units = {row.id: row.time_unit for row in rows.values()}
     with world.environment.runtime.database.transaction() as connection:
-        pairs = [tuple(pair) for pair in connection.execute(text(PAIRS))]
+        pairs = [tuple(map(int, pair)) for pair in connection.execute(text(PAIRS))]
     paired = {correction for correction, reduced in pairs if units.get(correction, 0) < 0 <= units.get(reduced, -1)}
     for correction, reduced in pairs:
         if correction in paired and units.get(reduced, -1) >= 0:

@@ -233,7 +233,7 @@ def test_days_that_are_read_for_the_first_time_start_no_search(watcher: Watcher)
     watcher.ticks(MINUTE)
     watcher.store(MONDAY + timedelta(days=2), MONDAY + timedelta(days=3))
     watcher.store(local_day(now, ZONE))
-    assert seen in watcher.world.value("SELECT array_agg(id) FROM zammad.time_accountings")
+    assert str(seen) in watcher.world.value("SELECT array_agg(id) FROM zammad.time_accountings")
     zammad, _ = watcher.counted(2 * MINUTE)
     assert zammad[FLAT] == 4
 

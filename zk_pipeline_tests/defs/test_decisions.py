@@ -7,6 +7,7 @@ import pytest
 from zk_pipeline.decisions import conflicts
 from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.mapping_lines import ActivityMapping, UserMapping
+from zk_pipeline.domain.people import Address
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import mappings
 from zk_pipeline.store.conflicts import DecisionError
@@ -269,7 +270,7 @@ def test_mapping_a_type_resolves_what_waited_for_it(world: World) -> None:
     booking = world.desk.book(30, type_id=travel)
     world.sync()
     assert world.reasons() == ["unmapped_activity"]
-    assert set_mapping(world, ActivityMapping(travel, None, world.office.activity)) == [MONDAY]
+    assert set_mapping(world, ActivityMapping(str(travel), None, world.office.activity)) == [MONDAY]
     world.sync()
     assert (world.office.minutes(), states(world)) == ({booking: [30]}, ["expired"])
     assert_settled(world)
@@ -282,7 +283,7 @@ def test_mapping_a_user_resolves_even_what_was_ignored(world: World) -> None:
     decide(world, Choice.IGNORE)
     world.sync()
     assert world.reasons() == []
-    set_mapping(world, UserMapping("carl@example.com", world.office.users["ben"]))
+    set_mapping(world, UserMapping(Address("carl@example.com"), world.office.users["ben"]))
     world.sync()
     assert (world.office.minutes(), states(world)) == ({booking: [30]}, ["expired"])
 

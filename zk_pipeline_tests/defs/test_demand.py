@@ -129,7 +129,7 @@ def test_mappings_that_entries_waited_for_ask_for_their_days(world: World) -> No
     booking = world.desk.book(30)
     world.sync()
     with watching(world) as watch, world.environment.runtime.database.transaction() as connection:
-        wanted = [ActivityMapping(world.desk.support, None, world.office.activity)]
+        wanted = [ActivityMapping(str(world.desk.support), None, world.office.activity)]
         mappings.change(connection, wanted, actor="test", source="zammad", target="kimai")
         connection.commit()
         assert watch.settle() == [(MONDAY, MONDAY)]

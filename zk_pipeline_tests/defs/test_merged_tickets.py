@@ -45,7 +45,7 @@ def test_a_merge_is_offered_with_its_evidence_and_the_booking_is_carried_over_me
     assert here != there
     (conflict,) = world.conflicts()
     assert (conflict.reason, conflict.suggested_action) == ("merged_ticket", "move")
-    article = world.value(f"SELECT article_id FROM zammad.time_accountings WHERE id = {filed.booking}")
+    article = world.value(f"SELECT article_id FROM zammad.time_accountings WHERE id = '{filed.booking}'")
     acme, globex = world.desk.number(), world.desk.number("globex")
     assert (
         f"Ticket {acme} was merged into {globex}: article {article}, with which time was booked, lies there now. "

@@ -159,7 +159,7 @@ def test_nothing_is_confirmed_while_a_day_is_requested(settled: World) -> None:
 
 
 def test_tickets_that_the_account_may_not_see_are_reported_anew(settled: World) -> None:
-    settled.execute("UPDATE zammad.tickets SET complete = false WHERE id = :id", id=settled.desk.tickets["acme"])
+    settled.execute("UPDATE zammad.tickets SET complete = false WHERE id = :id", id=str(settled.desk.tickets["acme"]))
     assert VERSION in sync_again(settled)[1]
 
 

@@ -61,7 +61,7 @@ def days(world: World) -> dict[int, date]:
     with world.environment.runtime.database.transaction() as connection:
         for booking in source.bookings_of_days(connection, "zammad", SATURDAY, SUNDAY):
             assert booking.work_day is not None
-            found[booking.id] = booking.work_day
+            found[int(booking.id)] = booking.work_day
     for id_, day in found.items():
         assert world.value(f"SELECT entry_date FROM sync.normalized_entries WHERE source_id = '{id_}'") == day
         assert world.value(f"SELECT entry_date FROM sync.pushes WHERE source_id = '{id_}'") in {None, day}

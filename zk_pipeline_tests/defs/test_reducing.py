@@ -22,7 +22,7 @@ def offered(world: World) -> list[int]:
     """The bookings that the one open correction may be about, best first."""
     (conflict,) = world.conflicts()
     with world.environment.runtime.database.transaction() as connection:
-        return [row.booking_id for row in conflicts.reducible_by(connection, "zammad", conflict)]
+        return [int(row.booking_id) for row in conflicts.reducible_by(connection, "zammad", conflict)]
 
 
 def reopen(world: World, conflict_id: int) -> None:
@@ -213,7 +213,7 @@ def test_pairs_are_told_by_the_trace_and_by_the_table(world: World) -> None:
     decide(world, Choice.REDUCE, booking=booking)
     world.sync()
     with world.environment.runtime.database.transaction() as connection:
-        assert booking_decisions.pairs(connection, "zammad") == [(correction, booking)]
+        assert booking_decisions.pairs(connection, "zammad") == [(str(correction), str(booking))]
         (trace,) = connection.execute(
             text("SELECT trace ->> 'time_minutes' FROM sync.normalized_entries WHERE source_id = :id"),
             {"id": str(booking)},

@@ -28,7 +28,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     of_ticket = ZammadConnector.fetch_of_ticket
 
     def dated(rows: list[TimeAccounting]) -> list[TimeAccounting]:
-        return [replace(row, worked_at=known.get(row.id)) for row in rows]
+        return [replace(row, worked_at=known.get(int(row.id))) for row in rows]
 
     def fetch(source: ZammadConnector, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
         del hint
@@ -40,7 +40,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
         report: SweepReport = replace(sweep.report, window=window, rows=len(within), rows_before=None)
         return Sweep(lambda: iter([within, report]))
 
-    def fetch_of_ticket(source: ZammadConnector, ticket_id: int) -> list[TimeAccounting]:
+    def fetch_of_ticket(source: ZammadConnector, ticket_id: str) -> list[TimeAccounting]:
         return dated(of_ticket(source, ticket_id))
 
     monkeypatch.setattr(ZammadConnector, "fetch", fetch)
@@ -62,7 +62,7 @@ def began(sheet: Timesheet) -> datetime:
 def counts_on(world: World, booking: int) -> set[date]:
     """The days of the booking, its entry and its ledger row."""
     return {
-        world.value(f"SELECT work_day FROM zammad.time_accountings WHERE id = {booking}"),
+        world.value(f"SELECT work_day FROM zammad.time_accountings WHERE id = '{booking}'"),
         world.value(f"SELECT entry_date FROM sync.normalized_entries WHERE source_id = '{booking}'"),
         world.value(f"SELECT entry_date FROM sync.pushes WHERE source_id = '{booking}'"),
     }
@@ -83,7 +83,7 @@ def test_the_time_sheet_moves_whichever_day_is_run_first(world: World, work: Wor
     assert (moved.id, began(moved)) == (sheet.id, at("10:00", FRIDAY))
     assert counts_on(world, booking) == {FRIDAY}
     assert world.office.minutes() == {booking: [60]}
-    assert world.value(f"SELECT gone_at FROM zammad.time_accountings WHERE id = {booking}") is None
+    assert world.value(f"SELECT gone_at FROM zammad.time_accountings WHERE id = '{booking}'") is None
     assert world.reasons() == []
 
 

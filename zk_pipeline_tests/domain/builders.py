@@ -42,11 +42,11 @@ ACME_PROJECT = Project(40, "Acme", "ZO7", ACME.id, visible=True, start=None, end
 SERVER = TargetServer("2.36.0", 1, "sync", "UTC", "default", allow_future_times=True, allow_overlapping=True)
 SOURCE_DIRECTORY = SourceDirectory(
     agents=(
-        Agent(1, "anna", "anna@example.org", "Anna Agent", active=True),
-        Agent(2, "ben", "ben@example.org", "Ben Agent", active=True),
+        Agent("1", "anna", "anna@example.org", "Anna Agent", active=True),
+        Agent("2", "ben", "ben@example.org", "Ben Agent", active=True),
     ),
-    organizations=(Organization(7, "Acme", active=True),),
-    activity_types=(ActivityType(3, "Support", active=True),),
+    organizations=(Organization("7", "Acme", active=True),),
+    activity_types=(ActivityType("3", "Support", active=True),),
 )
 
 
@@ -57,17 +57,27 @@ def at(text: str) -> datetime:
 
 
 def booking(
-    id_: int = 6, *, units: str = "15.0", created_at: str = "2025-08-16T08:11:49.315+00:00", **changes: Any
+    id_: int | str = 6, *, units: str = "15.0", created_at: str = "2025-08-16T08:11:49.315+00:00", **changes: Any
 ) -> TimeAccounting:
     """A booking of Anna's, the seeds' example."""
-    row = TimeAccounting(id_, 50, None, Decimal(units), 3, 1, at(created_at), at(created_at), raw={})
+    row = TimeAccounting(str(id_), "50", None, Decimal(units), "3", "1", at(created_at), at(created_at), raw={})
     return replace(row, **changes)
 
 
 def ticket(**changes: Any) -> Ticket:
     """Ticket #50 of Acme."""
     row = Ticket(
-        50, "50", "Printer on fire", 7, 5, 2, "Support", "Carl Customer", at("2025-08-16T08:00"), complete=True, raw={}
+        "50",
+        "50",
+        "Printer on fire",
+        "7",
+        "5",
+        "2",
+        "Support",
+        "Carl Customer",
+        at("2025-08-16T08:00"),
+        complete=True,
+        raw={},
     )
     return replace(row, **changes)
 
@@ -79,21 +89,21 @@ def entry(source_id: str = "6", *, minutes: str = "15", begin: str = "2025-08-16
         source="zammad",
         source_id=source_id,
         ticket_number="#50",
-        ticket_id=50,
+        ticket_id="50",
         ticket_title="Printer on fire",
         description=f"Ticket #50: Printer on fire [zk-zammad-{source_id}]",
         booked_minutes=Decimal(minutes),
         time_minutes=Decimal(minutes),
         open_minutes=Decimal(0),
-        activity_type_id=3,
+        activity_type_id="3",
         activity_name="Support",
-        agent_id=1,
+        agent_id="1",
         user_email="anna@example.org",
         user_name="Anna Agent",
-        organization_id=7,
+        organization_id="7",
         organization_name="Acme",
         customer_name="Carl Customer",
-        group_id=2,
+        group_id="2",
         group_name="Support",
         ticket_known=True,
         entry_date=begin_at.date(),
@@ -158,7 +168,7 @@ def target_directory(**changes: Any) -> TargetDirectory:
     return replace(row, **changes)
 
 
-MAPPINGS = Mappings(activities={(3, None): SUPPORT.id})
+MAPPINGS = Mappings(activities={("3", None): SUPPORT.id})
 
 
 def resolver(

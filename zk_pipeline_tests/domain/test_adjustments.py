@@ -49,11 +49,11 @@ DIRECTORY = target_directory(
     customers=(ACME, replace(ACME, id=31, name="Globex", number="zammad-org-8")),
     projects=(ACME_PROJECT, GLOBEX_PROJECT),
 )
-MAPPINGS = Mappings(activities={(3, None): SUPPORT.id, (4, None): TRAVEL.id})
+MAPPINGS = Mappings(activities={("3", None): SUPPORT.id, ("4", None): TRAVEL.id})
 RECONCILER = Reconciler("zammad", resolver(DIRECTORY, MAPPINGS), POLICY)
-PROJECTS = {7: ACME_PROJECT.id, 8: GLOBEX_PROJECT.id}
-USERS = {1: ANNA, 2: BEN}
-ACTIVITIES = {3: SUPPORT.id, 4: TRAVEL.id}
+PROJECTS = {"7": ACME_PROJECT.id, "8": GLOBEX_PROJECT.id}
+USERS = {"1": ANNA, "2": BEN}
+ACTIVITIES = {"3": SUPPORT.id, "4": TRAVEL.id}
 
 Side = tuple[int, int, int]
 
@@ -144,8 +144,8 @@ def wanted(booking: Entry | None, rule: RoundingRule = DEFAULT) -> Counter[Side]
         return Counter()
     side = (
         USERS[booking.agent_id].id,
-        PROJECTS[booking.organization_id or 0],
-        ACTIVITIES[booking.activity_type_id or 0],
+        PROJECTS[booking.organization_id or ""],
+        ACTIVITIES[booking.activity_type_id or ""],
     )
     seconds = rule.billed(int(booking.begin_at.timestamp()), int(booking.time_minutes * 60))
     return Counter({side: seconds} if seconds else {})
@@ -161,9 +161,9 @@ BOOKINGS = st.none() | st.builds(
         sync_status=SyncStatus.PENDING if Decimal(minutes) else SyncStatus.EXCLUDED,
     ),
     st.sampled_from(["0", "15", "0.25", "18", "60.5", "90"]),
-    st.sampled_from([7, 8]),
-    st.sampled_from([1, 2]),
-    st.sampled_from([3, 4]),
+    st.sampled_from(["7", "8"]),
+    st.sampled_from(["1", "2"]),
+    st.sampled_from(["3", "4"]),
 )
 
 
@@ -202,7 +202,7 @@ def test_closed_minutes_adjustments_and_credits_are_what_kimai_would_have_billed
         (excluded(booked="15"), [-15], "The booking is gone or was corrected to zero, 15 min are billed or adjusted."),
         (None, [-15], "The booking is gone or was corrected to zero, 15 min are billed or adjusted."),
         (
-            entry(organization_id=8, organization_name="Globex"),
+            entry(organization_id="8", organization_name="Globex"),
             [-15, 15],
             "The booking moved to another person, project or activity, 15 min are billed or adjusted.",
         ),
@@ -230,7 +230,7 @@ QUARTERS = RoundingRule("default", 1, 1, 15)
         (entry(minutes="31"), [15]),
         (entry(minutes="15"), [-15]),
         (None, [-30]),
-        (entry(minutes="20", organization_id=8, organization_name="Globex"), [-30, 30]),
+        (entry(minutes="20", organization_id="8", organization_name="Globex"), [-30, 30]),
     ],
     ids=["rounded to the same", "more", "less", "deleted", "moved"],
 )

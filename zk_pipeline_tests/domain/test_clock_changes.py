@@ -17,7 +17,7 @@ LENGTH = timedelta(minutes=20)
 def bookings_around(change: datetime) -> list[PlacementRequest]:
     """Two people who book now and then around a change."""
     return [
-        PlacementRequest(number, number % 2, moment, LENGTH)
+        PlacementRequest(str(number), str(number % 2), moment, LENGTH)
         for number, moment in enumerate(instants_around(change)[::2])
     ]
 

@@ -46,7 +46,7 @@ DIRECTORY = target_directory(
     projects=(ACME_PROJECT, GLOBEX_PROJECT, INITECH_PROJECT),
     activities=(SUPPORT, TRAVEL, TRAINING),
 )
-MAPPINGS = Mappings(activities={(3, None): SUPPORT.id, (4, None): TRAVEL.id})
+MAPPINGS = Mappings(activities={("3", None): SUPPORT.id, ("4", None): TRAVEL.id})
 DELETING = replace(POLICY, delete_unwanted=True)
 
 
@@ -71,7 +71,7 @@ class Field:
 FIELDS = (
     Field(
         "user",
-        {"agent_id": 2, "user_email": BEN.email, "user_name": "Ben Agent"},
+        {"agent_id": "2", "user_email": BEN.email, "user_name": "Ben Agent"},
         {"user_id": BEN.id},
         {"user_id": CLARA.id},
     ),
@@ -84,13 +84,13 @@ FIELDS = (
     Field("duration", {"minutes": "30"}, {"minutes": 30}, {"minutes": 5}),
     Field(
         "project",
-        {"organization_id": 8, "organization_name": "Globex"},
+        {"organization_id": "8", "organization_name": "Globex"},
         {"project_id": GLOBEX_PROJECT.id},
         {"project_id": INITECH_PROJECT.id},
     ),
     Field(
         "activity",
-        {"activity_type_id": 4, "activity_name": "Travel"},
+        {"activity_type_id": "4", "activity_name": "Travel"},
         {"activity_id": TRAVEL.id},
         {"activity_id": TRAINING.id},
     ),
@@ -242,7 +242,7 @@ def test_what_kimai_returned_rounded_is_never_an_edit(rounding: str, lock: Lock)
 def test_an_edit_beside_a_rounded_time_sheet_leaves_the_rounding_as_it_is() -> None:
     returned = ours(begin="2025-08-16T07:45", minutes=60)
     facts = inputs(
-        entry(activity_type_id=4, activity_name="Travel"), ledger=(ledger_row(base=returned),), timesheets=(returned,)
+        entry(activity_type_id="4", activity_name="Travel"), ledger=(ledger_row(base=returned),), timesheets=(returned,)
     )
     [line] = Reconciler("zammad", resolver(DIRECTORY, MAPPINGS), POLICY).day(facts)
     assert (verdict(line), line.diff.keys()) == (UPDATE, {"activity"})

@@ -34,7 +34,7 @@ from zk_pipeline_tests.domain.builders import BERLIN, DAY, ZONE_UTC, at, booking
 NOW = at("2025-08-20T12:00")
 FIRST, LAST = date(2020, 1, 1), date(2025, 8, 20)
 SINCE = at("2025-08-16T07:00")
-STATE = FeedState(at("2025-08-16T08:00"), SINCE, frozenset({6}), total=10)
+STATE = FeedState(at("2025-08-16T08:00"), SINCE, frozenset({"6"}), total=10)
 
 
 def known(row: TimeAccounting, **changes: Any) -> KnownBooking:
@@ -47,7 +47,7 @@ def known(row: TimeAccounting, **changes: Any) -> KnownBooking:
 
 
 def test_a_booking_that_the_store_has_is_no_change() -> None:
-    assert edits([booking()], {6: known(booking())}, ZONE_UTC) == []
+    assert edits([booking()], {"6": known(booking())}, ZONE_UTC) == []
 
 
 @pytest.mark.parametrize(
@@ -55,25 +55,25 @@ def test_a_booking_that_the_store_has_is_no_change() -> None:
     [
         {"units": Decimal("15.25")},
         {"type_id": None},
-        {"ticket_id": 51},
+        {"ticket_id": "51"},
         {"updated_at": at("2025-08-16T08:11:49.314")},
     ],
     ids=lambda difference: next(iter(difference)),
 )
 def test_a_booking_that_the_store_has_otherwise_is_a_change_of_its_stored_day(difference: dict[str, Any]) -> None:
     stored = known(booking(), work_day=date(2025, 8, 1), **difference)
-    (change,) = edits([booking()], {6: stored}, ZONE_UTC)
-    assert (change.day, change.ticket_id) == (date(2025, 8, 1), 50)
+    (change,) = edits([booking()], {"6": stored}, ZONE_UTC)
+    assert (change.day, change.ticket_id) == (date(2025, 8, 1), "50")
 
 
 def test_a_number_of_equal_value_is_no_change() -> None:
-    assert edits([booking(units="15.0")], {6: known(booking(), units=Decimal("15.00"))}, ZONE_UTC) == []
+    assert edits([booking(units="15.0")], {"6": known(booking(), units=Decimal("15.00"))}, ZONE_UTC) == []
 
 
 @pytest.mark.parametrize(("zone", "day"), [(ZONE_UTC, date(2025, 8, 16)), (BERLIN, date(2025, 8, 17))])
 def test_a_new_booking_is_a_change_of_its_day_in_the_business_zone(zone: Any, day: date) -> None:
     row = booking(created_at="2025-08-16T22:30")
-    assert edits([row], {}, zone) == [BookingChange("6@2025-08-16T22:30:00+00:00", day, 50)]
+    assert edits([row], {}, zone) == [BookingChange("6@2025-08-16T22:30:00+00:00", day, "50")]
 
 
 def test_each_edit_of_a_booking_is_a_change_of_its_own() -> None:
@@ -86,12 +86,12 @@ def test_bookings_of_the_same_second_are_changes_of_their_own() -> None:
 
 
 def test_a_stored_booking_that_should_have_been_seen_asks_for_its_day() -> None:
-    stored = [known(booking(6)), known(booking(7), work_day=date(2025, 8, 2), ticket_id=51)]
-    assert absences({6}, stored) == [BookingChange("7@gone", date(2025, 8, 2), 51)]
+    stored = [known(booking(6)), known(booking(7), work_day=date(2025, 8, 2), ticket_id="51")]
+    assert absences({"6"}, stored) == [BookingChange("7@gone", date(2025, 8, 2), "51")]
 
 
 def test_nothing_is_absent_when_all_were_seen() -> None:
-    assert absences({6, 7, 8}, [known(booking(6)), known(booking(7))]) == []
+    assert absences({"6", "7", "8"}, [known(booking(6)), known(booking(7))]) == []
 
 
 # Where the feed left off
@@ -100,7 +100,7 @@ def test_nothing_is_absent_when_all_were_seen() -> None:
 def test_the_state_goes_on_from_the_newest_change() -> None:
     rows = [booking(7, created_at="2025-08-16T08:30"), booking(6)]
     after = STATE.after(rows, 11, SINCE, NOW)
-    assert after == FeedState(at("2025-08-16T08:30"), SINCE, frozenset({6, 7}), 11)
+    assert after == FeedState(at("2025-08-16T08:30"), SINCE, frozenset({"6", "7"}), 11)
 
 
 def test_a_read_without_changes_leaves_the_high_water_mark() -> None:
@@ -361,7 +361,7 @@ def test_work_that_is_of_another_day_now_changes_the_former_and_the_new_day() ->
     before = booking(worked_at=at("2025-08-16T22:30"))
     after = replace(before, worked_at=at("2025-08-20T08:00"), updated_at=at("2025-08-20T09:00"))
     stored = known(before, worked_at=before.worked_at, work_day=date(2025, 8, 17))
-    changed = edits([after], {6: stored}, BERLIN)
+    changed = edits([after], {"6": stored}, BERLIN)
     assert [change.day for change in changed] == [date(2025, 8, 17), date(2025, 8, 20)]
     assert len({change.key for change in changed}) == 2
 
@@ -369,10 +369,10 @@ def test_work_that_is_of_another_day_now_changes_the_former_and_the_new_day() ->
 def test_work_moved_without_a_new_time_of_change_is_a_change_too() -> None:
     row = booking(worked_at=at("2025-08-20T08:00"))
     stored = known(row, worked_at=at("2025-08-16T08:00"))
-    assert {change.day for change in edits([row], {6: stored}, BERLIN)} == {DAY, date(2025, 8, 20)}
+    assert {change.day for change in edits([row], {"6": stored}, BERLIN)} == {DAY, date(2025, 8, 20)}
 
 
 def test_a_booking_stays_on_the_day_of_an_earlier_zone_if_the_work_is_the_same() -> None:
     row = booking(created_at="2025-08-16T22:30")
     stored = known(row, work_day=date(2025, 8, 16), units=Decimal(3))
-    assert [change.day for change in edits([row], {6: stored}, BERLIN)] == [date(2025, 8, 16)]
+    assert [change.day for change in edits([row], {"6": stored}, BERLIN)] == [date(2025, 8, 16)]

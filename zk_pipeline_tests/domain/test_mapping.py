@@ -99,9 +99,9 @@ def test_an_activity_is_found_by_the_type():
 
 
 def test_an_organization_may_have_its_own_activity():
-    mappings = Mappings(activities={(3, None): SUPPORT.id, (3, 7): TRAVEL.id})
+    mappings = Mappings(activities={("3", None): SUPPORT.id, ("3", "7"): TRAVEL.id})
     assert resolver(mappings=mappings).activity(entry()) == TRAVEL
-    assert resolver(mappings=mappings).activity(entry(organization_id=8)) == SUPPORT
+    assert resolver(mappings=mappings).activity(entry(organization_id="8")) == SUPPORT
     assert resolver(mappings=mappings).activity(entry(organization_id=None)) == SUPPORT
 
 
@@ -114,14 +114,14 @@ def test_bookings_without_type_are_mapped_like_a_type():
 
 
 def test_an_unmapped_type_is_named():
-    problem = problem_of(entry(activity_type_id=4, activity_name="Consulting"))
+    problem = problem_of(entry(activity_type_id="4", activity_name="Consulting"))
     assert problem == AssignmentProblem(
         Reason.UNMAPPED_ACTIVITY, "Bookings with type Consulting have no Kimai activity."
     )
 
 
 def test_an_activity_that_is_gone_is_named():
-    problem = problem_of(entry(), mappings=Mappings(activities={(3, None): 99}))
+    problem = problem_of(entry(), mappings=Mappings(activities={("3", None): 99}))
     assert problem.text == "Bookings with type Support go to Kimai activity 99, which is gone."
 
 
@@ -161,13 +161,13 @@ def test_an_organization_without_name_gets_a_name():
 
 def test_two_organizations_of_one_name_stay_two_customers():
     one = project_of(entry(), target_directory(**EMPTY))
-    other = project_of(entry(organization_id=8), target_directory(**EMPTY))
+    other = project_of(entry(organization_id="8"), target_directory(**EMPTY))
     assert one.customer.name == other.customer.name
     assert (one.number, one.customer.number) != (other.number, other.customer.number)
 
 
 def test_a_customer_of_another_organization_is_not_offered_for_its_name():
-    plan = project_of(entry(organization_id=8), target_directory())
+    plan = project_of(entry(organization_id="8"), target_directory())
     assert (plan.customer.id, plan.customer.number) == (None, "zammad-org-8")
 
 
@@ -185,7 +185,7 @@ def test_a_customer_of_that_name_is_taken_where_the_policy_says_so():
 
 def test_a_name_of_two_organizations_adopts_no_customer():
     policy = replace(POLICY, adopt_by_name=True)
-    organizations = (Organization(7, "Acme", active=True), Organization(8, "ACME ", active=True))
+    organizations = (Organization("7", "Acme", active=True), Organization("8", "ACME ", active=True))
     directory = target_directory(customers=(BY_HAND,), projects=())
     found = Resolver(directory, MAPPINGS, policy, SourceDirectory((), organizations, ())).project(entry())
     assert isinstance(found, AssignmentProblem)
@@ -237,25 +237,25 @@ def test_a_project_is_not_created_beside_a_namesake_of_its_customer():
 
 def test_a_customer_that_is_mapped_to_one_organization_is_not_offered_to_another():
     directory = target_directory(customers=(BY_HAND,), projects=())
-    plan = project_of(entry(organization_id=8), directory, customers={7: BY_HAND.id})
+    plan = project_of(entry(organization_id="8"), directory, customers={"7": BY_HAND.id})
     assert plan.customer.id is None
 
 
 def test_the_operator_may_map_an_organization_or_give_it_a_customer_of_its_own():
     directory = target_directory(customers=(BY_HAND,), projects=())
-    assert project_of(entry(), directory, customers={7: BY_HAND.id}).customer.id == BY_HAND.id
-    assert project_of(entry(), directory, customers={7: OWN_CUSTOMER}).customer.id is None
+    assert project_of(entry(), directory, customers={"7": BY_HAND.id}).customer.id == BY_HAND.id
+    assert project_of(entry(), directory, customers={"7": OWN_CUSTOMER}).customer.id is None
 
 
 def test_a_mapping_to_a_customer_who_is_gone_is_a_problem():
-    problem = problem_of(entry(), mappings=replace(MAPPINGS, customers={7: 99}))
+    problem = problem_of(entry(), mappings=replace(MAPPINGS, customers={"7": 99}))
     assert problem == AssignmentProblem(Reason.UNMAPPED_CUSTOMER, "Acme is mapped to customer 99, which is gone.")
 
 
 @pytest.mark.parametrize("customers", [(BY_HAND,), (replace(ACME, id=33), BY_HAND)])
 def test_a_project_of_another_customer_is_never_used(customers: tuple[Customer, ...]):
     moved = replace(ACME_PROJECT, customer_id=BY_HAND.id)
-    policy_free = replace(MAPPINGS, customers={7: OWN_CUSTOMER})
+    policy_free = replace(MAPPINGS, customers={"7": OWN_CUSTOMER})
     problem = problem_of(entry(), target_directory(customers=customers, projects=(moved,)), mappings=policy_free)
     assert problem.reason is Reason.UNMAPPED_CUSTOMER
     assert "Project ZO7 belongs to customer 31" in problem.text
@@ -265,7 +265,7 @@ def test_a_ticket_that_went_to_a_new_customer_does_not_stay_with_the_old_one():
     project = replace(ACME_PROJECT, number="ZT50")
     policy = with_strategy(ProjectStrategy.PER_TICKET)
     problem = problem_of(
-        entry(organization_id=8, organization_name="Bolt"), target_directory(projects=(project,)), policy=policy
+        entry(organization_id="8", organization_name="Bolt"), target_directory(projects=(project,)), policy=policy
     )
     assert problem.reason is Reason.UNMAPPED_CUSTOMER
 

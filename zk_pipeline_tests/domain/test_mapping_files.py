@@ -16,6 +16,7 @@ from zk_pipeline.domain.mapping_lines import (
     UserMapping,
     Vocabulary,
 )
+from zk_pipeline.domain.people import Address
 from zk_pipeline.domain.records import Activity, Customer
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline_tests.domain.builders import ANNA, BEN, target_directory
@@ -73,7 +74,7 @@ def test_the_same_key_with_two_targets_names_both_lines() -> None:
 
 
 def test_the_same_mapping_twice_counts_once() -> None:
-    assert read(HEADER + "activity,3,Support\nactivity,remote-support,id:20\n") == [ActivityMapping(3, None, 20)]
+    assert read(HEADER + "activity,3,Support\nactivity,remote-support,id:20\n") == [ActivityMapping("3", None, 20)]
 
 
 @pytest.mark.parametrize(
@@ -117,23 +118,23 @@ def test_a_file_that_is_no_list_of_mappings_gets_one_sentence(content: bytes, ex
     ],
 )
 def test_spreadsheets_and_editors_may_write_it_their_way(text: str) -> None:
-    assert read(text) == [ActivityMapping(None, None, 20), UserMapping(2, ANNA.id)]
+    assert read(text) == [ActivityMapping(None, None, 20), UserMapping("2", ANNA.id)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
 def test_the_encodings_of_spreadsheets_are_read(encoding: str) -> None:
     vocabulary = Vocabulary(source({}, {1: "M\u00fcller & S\u00f6hne"}), TARGET)
     text = "kind\tzammad\tkimai\t\r\ncustomer\tM\u00fcller & S\u00f6hne\tnew\t\r\n"
-    assert read_mappings(text.encode(encoding), vocabulary) == [CustomerMapping(1, None)]
+    assert read_mappings(text.encode(encoding), vocabulary) == [CustomerMapping("1", None)]
 
 
 def test_an_export_survives_a_spreadsheet_that_drops_zeros() -> None:
     vocabulary = Vocabulary(source({}, {1: "M\u00fcller & S\u00f6hne"}), NUMBERED)
-    text = write_mappings([CustomerMapping(1, 5)], vocabulary, CsvFormat.EXCEL)
+    text = write_mappings([CustomerMapping("1", 5)], vocabulary, CsvFormat.EXCEL)
     assert (
         text == "\ufeffkind;zammad;kimai;zammad_name;kimai_name\ncustomer;id:1;id:5;M\u00fcller & S\u00f6hne;Meyer KG\n"
     )
-    assert read_mappings(text.encode(), vocabulary) == [CustomerMapping(1, 5)]
+    assert read_mappings(text.encode(), vocabulary) == [CustomerMapping("1", 5)]
 
 
 def test_an_id_that_is_called_otherwise_here_is_refused() -> None:
@@ -147,7 +148,7 @@ def test_an_id_that_is_called_otherwise_here_is_refused() -> None:
 def test_a_value_may_hold_the_delimiter_in_quotes() -> None:
     vocabulary = Vocabulary(source({}, {1: 'Smith, "Jones" & Co'}), TARGET)
     text = HEADER + 'customer,"Smith, ""Jones"" & Co",new\n'
-    assert read_mappings(text.encode(), vocabulary) == [CustomerMapping(1, None)]
+    assert read_mappings(text.encode(), vocabulary) == [CustomerMapping("1", None)]
 
 
 # Export
@@ -156,10 +157,10 @@ def test_a_value_may_hold_the_delimiter_in_quotes() -> None:
 def test_an_export_has_ids_and_the_names_beside_them() -> None:
     mappings = [
         ActivityMapping(None, None, 20),
-        ActivityMapping(3, 8, 22),
-        UserMapping(1, BEN.id),
-        CustomerMapping(0, 31),
-        CustomerMapping(9, None),
+        ActivityMapping("3", "8", 22),
+        UserMapping("1", BEN.id),
+        CustomerMapping("0", 31),
+        CustomerMapping("9", None),
     ]
     assert write_mappings(mappings, VOCABULARY).splitlines() == [
         "kind,zammad,kimai,zammad_name,kimai_name",
@@ -173,10 +174,10 @@ def test_an_export_has_ids_and_the_names_beside_them() -> None:
 
 def test_what_is_gone_is_exported_as_a_comment_that_import_skips() -> None:
     mappings = [
-        ActivityMapping(3, None, 99),
-        ActivityMapping(98, 97, 20),
-        UserMapping("gone@example.org", 99),
-        CustomerMapping(99, 30),
+        ActivityMapping("3", None, 99),
+        ActivityMapping("98", "97", 20),
+        UserMapping(Address("gone@example.org"), 99),
+        CustomerMapping("99", 30),
     ]
     text = write_mappings(mappings, VOCABULARY)
     assert text.splitlines()[1:] == [
@@ -192,7 +193,7 @@ def test_what_is_gone_is_exported_as_a_comment_that_import_skips() -> None:
 @pytest.mark.parametrize("name", ["=1+1", "+49 30", "-1", "@home", "'=1", "-@-", "x;=1+1+cmd|' /C calc'!A0"])
 def test_no_exported_value_runs_as_a_formula(name: str, dialect: CsvFormat) -> None:
     vocabulary = Vocabulary(source({1: name}, {1: name}), TARGET)
-    mappings = [ActivityMapping(1, None, 21), ActivityMapping(None, 1, 21), CustomerMapping(1, 30)]
+    mappings = [ActivityMapping("1", None, 21), ActivityMapping(None, "1", 21), CustomerMapping("1", 30)]
     text = write_mappings(mappings, vocabulary, dialect)
     values = [value for line in text.splitlines() for value in re.split(f"[{dialect.delimiter};\t]", line)]
     assert [value for value in values if value.lstrip('"')[:1] in ("=", "+", "@", "\t") or value[:2] == "-@"] == []
@@ -224,12 +225,14 @@ def _worlds(draw: st.DrawFn) -> tuple[Vocabulary, list[AnyMapping]]:
     )
     mappings: st.SearchStrategy[AnyMapping] = st.builds(
         ActivityMapping,
-        st.sampled_from([None, *types]),
-        st.sampled_from([None, *organizations]),
+        st.sampled_from([None, *map(str, types)]),
+        st.sampled_from([None, *map(str, organizations)]),
         st.sampled_from([*activities]),
-    ) | st.builds(CustomerMapping, st.sampled_from([0, *organizations]), st.sampled_from([None, *customers]))
+    ) | st.builds(
+        CustomerMapping, st.sampled_from(["0", *map(str, organizations)]), st.sampled_from([None, *customers])
+    )
     if target.users:
-        keys = st.integers(1, len(emails))
+        keys = st.integers(1, len(emails)).map(str)
         mappings |= st.builds(UserMapping, keys, st.sampled_from([user.id for user in target.users]))
     chosen = draw(st.lists(mappings, unique_by=lambda row: row.key))
     return Vocabulary(source(types, organizations, emails), target), chosen

@@ -19,9 +19,9 @@ HEADER = "kind,zammad,kimai\n"
 
 def source(types: dict[int, str], organizations: dict[int, str], emails: tuple[str, ...] = ()) -> SourceDirectory:
     return SourceDirectory(
-        tuple(Agent(n, email, email, email, active=True) for n, email in enumerate(emails, start=1)),
-        tuple(Organization(id_, name, active=True) for id_, name in organizations.items()),
-        tuple(ActivityType(id_, name, active=True) for id_, name in types.items()),
+        tuple(Agent(str(n), email, email, email, active=True) for n, email in enumerate(emails, start=1)),
+        tuple(Organization(str(id_), name, active=True) for id_, name in organizations.items()),
+        tuple(ActivityType(str(id_), name, active=True) for id_, name in types.items()),
     )
 
 
@@ -60,38 +60,38 @@ def problem(content: str | bytes) -> str:
 @pytest.mark.parametrize("zammad", ["Remote-Support", " remote-SUPPORT ", "3", "id:3"])
 @pytest.mark.parametrize("kimai", ["Consulting", "consulting", "21", "id:21"])
 def test_an_activity_is_mapped_by_name_or_id(zammad: str, kimai: str) -> None:
-    assert mapping("Activity", zammad, kimai) == ActivityMapping(3, None, 21)
+    assert mapping("Activity", zammad, kimai) == ActivityMapping("3", None, 21)
 
 
 @pytest.mark.parametrize(
     ("zammad", "expected"),
     [
         ("-", (None, None)),
-        ("Remote-Support@Acme", (3, 7)),
-        ("3 @ 7", (3, 7)),
-        ("-@acme", (None, 7)),
-        ("Remote-Support@id:8", (3, 8)),
-        ("R&D @ Night", (5, None)),
-        ("R&D @ Night@Night", (5, 10)),
+        ("Remote-Support@Acme", ("3", "7")),
+        ("3 @ 7", ("3", "7")),
+        ("-@acme", (None, "7")),
+        ("Remote-Support@id:8", ("3", "8")),
+        ("R&D @ Night", ("5", None)),
+        ("R&D @ Night@Night", ("5", "10")),
     ],
 )
-def test_a_type_may_be_missing_or_of_one_organization(zammad: str, expected: tuple[int | None, int | None]) -> None:
+def test_a_type_may_be_missing_or_of_one_organization(zammad: str, expected: tuple[str | None, str | None]) -> None:
     assert mapping("activity", zammad, "Support") == ActivityMapping(*expected, 20)
 
 
 @pytest.mark.parametrize("kimai", ["anna", "ANNA@example.org", "10"])
 def test_a_user_is_mapped_by_id_username_or_email(kimai: str) -> None:
-    assert mapping("user", "anna@EXAMPLE.org", kimai) == UserMapping(1, ANNA.id)
+    assert mapping("user", "anna@EXAMPLE.org", kimai) == UserMapping("1", ANNA.id)
 
 
 @pytest.mark.parametrize(
     ("zammad", "kimai", "expected"),
     [
-        ("Acme", "Acme", CustomerMapping(7, 30)),
-        ("Acme", "k-7", CustomerMapping(7, 30)),
-        ("9", "0816", CustomerMapping(9, 32)),
-        ("-", "31", CustomerMapping(0, 31)),
-        ("id:8", "New", CustomerMapping(8, None)),
+        ("Acme", "Acme", CustomerMapping("7", 30)),
+        ("Acme", "k-7", CustomerMapping("7", 30)),
+        ("9", "0816", CustomerMapping("9", 32)),
+        ("-", "31", CustomerMapping("0", 31)),
+        ("id:8", "New", CustomerMapping("8", None)),
     ],
 )
 def test_a_customer_is_mapped_by_id_number_or_name_or_gets_one_of_its_own(
@@ -102,7 +102,7 @@ def test_a_customer_is_mapped_by_id_number_or_name_or_gets_one_of_its_own(
 
 def test_composed_and_decomposed_letters_are_the_same_name() -> None:
     vocabulary = Vocabulary(source({}, {1: "Müller"}), TARGET)
-    assert vocabulary.mapping("customer", "Mu\u0308ller", "new") == CustomerMapping(1, None)
+    assert vocabulary.mapping("customer", "Mu\u0308ller", "new") == CustomerMapping("1", None)
 
 
 def test_a_name_that_fits_several_things_lists_them() -> None:
@@ -150,7 +150,7 @@ NUMBERED = target_directory(
 )
 def test_a_bare_number_is_taken_where_it_can_mean_one_thing(kimai: str, customer: int) -> None:
     vocabulary = Vocabulary(SOURCE, NUMBERED)
-    assert vocabulary.mapping("customer", "Acme", kimai) == CustomerMapping(7, customer)
+    assert vocabulary.mapping("customer", "Acme", kimai) == CustomerMapping("7", customer)
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_a_bare_number_that_could_be_meant_otherwise_is_refused(kimai: str, told
 
 AGENTS = SourceDirectory(
     (
-        Agent(3, "cora", "helpdesk@ex.de", "Cora", active=True),
-        Agent(4, "carl", "helpdesk@ex.de", "Carl", active=True),
-        Agent(5, "dlx", "", "Della X", active=False),
+        Agent("3", "cora", "helpdesk@ex.de", "Cora", active=True),
+        Agent("4", "carl", "helpdesk@ex.de", "Carl", active=True),
+        Agent("5", "dlx", "", "Della X", active=False),
     ),
     (),
     (),
@@ -184,10 +184,12 @@ AGENTS = SourceDirectory(
 
 
 @pytest.mark.parametrize(
-    ("zammad", "agent"), [("carl", 4), ("dlx", 5), ("della x", 5), ("id:3", 3), ("id:1", 1), ("agent 1", 1)]
+    ("zammad", "agent"), [("carl", "4"), ("dlx", "5"), ("della x", "5"), ("id:3", "3"), ("id:1", "1"), ("agent 1", "1")]
 )
-def test_an_agent_is_named_by_login_name_or_id_as_well(zammad: str, agent: int) -> None:
-    assert Vocabulary(AGENTS, TARGET, unlisted=(1, 3)).mapping("user", zammad, "anna") == UserMapping(agent, ANNA.id)
+def test_an_agent_is_named_by_login_name_or_id_as_well(zammad: str, agent: str) -> None:
+    assert Vocabulary(AGENTS, TARGET, unlisted=("1", "3")).mapping("user", zammad, "anna") == UserMapping(
+        agent, ANNA.id
+    )
 
 
 def test_an_address_of_two_agents_means_neither() -> None:
@@ -196,7 +198,12 @@ def test_an_address_of_two_agents_means_neither() -> None:
 
 
 def test_a_line_for_people_has_names_and_ids_only_where_names_fit_several() -> None:
-    mappings = [ActivityMapping(3, 8, 22), UserMapping(1, BEN.id), CustomerMapping(0, 31), CustomerMapping(7, 30)]
+    mappings = [
+        ActivityMapping("3", "8", 22),
+        UserMapping("1", BEN.id),
+        CustomerMapping("0", 31),
+        CustomerMapping("7", 30),
+    ]
     assert [(line.zammad, line.kimai) for line in map(VOCABULARY.line, mappings)] == [
         ("Remote-Support@id:8", "id:22"),
         ("Anna@example.org", "ben"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from zk_pipeline.domain.markers import has_marker, marked_ids, marker, ticket_references, without_markers
 
 CONNECTORS = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,4})?", fullmatch=True)
-IDS = st.integers(1, 10**9).map(str)
+IDS = st.integers(1, 10**9).map(str) | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 FRAGMENTS = st.lists(
     st.sampled_from(
         ["[zk-zammad-6]", "[zk-zam", "mad-7]", "[", "]", "zk-", "zammad-", "6", "[zk-zammad-", " ", "x", "[zk-other-1]"]
@@ -23,6 +23,14 @@ def test_the_marker_names_connector_and_booking():
 @given(CONNECTORS, IDS, st.text(max_size=30).filter(lambda text: "[" not in text))
 def test_a_marker_is_found_in_any_text(connector: str, source_id: str, text: str):
     assert marked_ids(f"{text}{marker(connector, source_id)}{text}", connector) == (source_id,)
+
+
+@pytest.mark.parametrize(
+    ("source_id", "marked"), [("a5", "[zk-csv-a5]"), ("B-1", "[zk-csv-x422d31]"), ("x41", "[zk-csv-x783431]")]
+)
+def test_an_id_that_would_break_a_marker_is_encoded(source_id: str, marked: str):
+    assert marker("csv", source_id) == marked
+    assert marked_ids(marked, "csv") == (source_id,)
 
 
 @given(IDS, IDS)

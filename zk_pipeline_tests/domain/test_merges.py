@@ -12,7 +12,7 @@ from zk_pipeline_tests.domain.builders import POLICY, entry, inputs, reconciler
 
 
 def survivor(**changes: Any) -> SurvivingTicket:
-    return replace(SurvivingTicket("50001", 77, 60, "50002", "Fuser", 8, "Globex", None, 1, "Users"), **changes)
+    return replace(SurvivingTicket("50001", "77", "60", "50002", "Fuser", "8", "Globex", None, "1", "Users"), **changes)
 
 
 def test_a_booking_of_a_merged_ticket_is_offered_to_the_surviving_one_and_carried_over_meanwhile():
@@ -42,10 +42,10 @@ def test_a_kept_offer_stays_kept_until_either_ticket_goes_to_somebody_else():
         reconciler().day(replace(inputs(row), survivors={here.source_id: there}))[1].facts_hash
         for row, there in (
             (here, survivor()),
-            (replace(here, time_minutes=Decimal(45)), survivor(title="Another", article_id=78)),
-            (here, survivor(organization_id=9)),
-            (replace(here, organization_id=9), survivor()),
-            (here, survivor(ticket_id=61)),
+            (replace(here, time_minutes=Decimal(45)), survivor(title="Another", article_id="78")),
+            (here, survivor(organization_id="9")),
+            (replace(here, organization_id="9"), survivor()),
+            (here, survivor(ticket_id="61")),
         )
     ]
     assert plans[0] == plans[1]

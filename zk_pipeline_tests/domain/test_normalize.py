@@ -36,7 +36,7 @@ BOOKINGS = st.lists(
 
 def normalized(*bookings: TimeAccounting, policy: Policy = POLICY, about: Ticket | None = None) -> list[Entry]:
     netted = net(movement(row, policy) for row in bookings)
-    tickets = {50: about or ticket(), 51: replace(ticket(), id=51, number="51")}
+    tickets = {"50": about or ticket(), "51": replace(ticket(), id="51", number="51")}
     return Normalizer("zammad", policy, SOURCE_DIRECTORY).entries(bookings, tickets, netted)
 
 
@@ -54,11 +54,11 @@ def test_the_example_of_the_specification():
 
 def test_an_entry_names_everybody_and_everything_it_refers_to():
     [entry] = normalized(booking())
-    assert (entry.ticket_id, entry.ticket_title) == (50, "Printer on fire")
-    assert (entry.agent_id, entry.user_email, entry.user_name) == (1, "anna@example.org", "Anna Agent")
-    assert (entry.organization_id, entry.organization_name, entry.customer_name) == (7, "Acme", "Carl Customer")
-    assert (entry.activity_type_id, entry.activity_name) == (3, "Support")
-    assert (entry.group_id, entry.group_name) == (2, "Support")
+    assert (entry.ticket_id, entry.ticket_title) == ("50", "Printer on fire")
+    assert (entry.agent_id, entry.user_email, entry.user_name) == ("1", "anna@example.org", "Anna Agent")
+    assert (entry.organization_id, entry.organization_name, entry.customer_name) == ("7", "Acme", "Carl Customer")
+    assert (entry.activity_type_id, entry.activity_name) == ("3", "Support")
+    assert (entry.group_id, entry.group_name) == ("2", "Support")
     assert entry.tags == ("zammad", "synced")
 
 
@@ -93,7 +93,7 @@ def test_a_correction_that_finds_nothing_is_open():
 def test_a_negative_booking_that_nobody_netted_is_open_and_takes_no_place():
     policy = replace(POLICY, placement=Placement.SEQUENTIAL)
     rows = [booking(6, units="-30"), booking(7)]
-    first, second = Normalizer("zammad", policy, SOURCE_DIRECTORY).entries(rows, {50: ticket()}, {})
+    first, second = Normalizer("zammad", policy, SOURCE_DIRECTORY).entries(rows, {"50": ticket()}, {})
     assert (first.open_minutes, first.sync_status) == (30, SyncStatus.CORRECTION_OPEN)
     assert first.begin_at == first.end_at == second.begin_at == at("2025-08-16T08:00")
 
@@ -126,13 +126,13 @@ def test_bookings_of_a_ticket_that_cannot_be_read_say_so():
 
 
 def test_a_booking_of_an_unknown_agent_has_no_email():
-    [entry] = normalized(booking(agent_id=99))
+    [entry] = normalized(booking(agent_id="99"))
     assert (entry.user_email, entry.user_name) == ("", "agent 99")
 
 
 def test_a_type_that_zammad_no_longer_names_is_kept_by_its_id():
-    [entry] = normalized(booking(type_id=88))
-    assert (entry.activity_type_id, entry.activity_name) == (88, None)
+    [entry] = normalized(booking(type_id="88"))
+    assert (entry.activity_type_id, entry.activity_name) == ("88", None)
 
 
 def test_the_description_follows_the_template_and_ends_with_the_marker():

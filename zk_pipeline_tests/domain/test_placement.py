@@ -21,7 +21,7 @@ ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Santia
 
 
 def unplaced(id_: int, created_at: str, minutes: int = 15, agent_id: int = 1) -> PlacementRequest:
-    return PlacementRequest(id_, agent_id, at(created_at), timedelta(minutes=minutes))
+    return PlacementRequest(str(id_), str(agent_id), at(created_at), timedelta(minutes=minutes))
 
 
 def placed(placement: Placement, *bookings: PlacementRequest, zone: ZoneInfo = ZONE_UTC) -> list[TimeSpan]:
@@ -39,7 +39,9 @@ def span(begin: str, end: str) -> TimeSpan:
 
 BOOKINGS = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4 * 86_400), st.integers(0, 20 * 60)), max_size=25).map(
     lambda rows: [
-        PlacementRequest(id_, agent, at("2025-10-24T20:00") + timedelta(seconds=offset), timedelta(minutes=minutes))
+        PlacementRequest(
+            str(id_), str(agent), at("2025-10-24T20:00") + timedelta(seconds=offset), timedelta(minutes=minutes)
+        )
         for id_, (agent, offset, minutes) in enumerate(rows, start=1)
     ]
 )
@@ -80,7 +82,7 @@ def test_sequential_puts_an_agents_entries_one_after_another():
 def test_sequential_lets_agents_and_days_not_influence_each_other():
     bookings = [
         unplaced(1, "2025-08-16T09:00"),
-        unplaced(2, "2025-08-16T09:00", agent_id=2),
+        unplaced(2, "2025-08-16T09:00", agent_id="2"),
         unplaced(3, "2025-08-17T09:00"),
     ]
     assert [begin.time() for begin, _ in placed(Placement.SEQUENTIAL, *bookings)] == [time(8), time(8), time(8)]

@@ -225,7 +225,7 @@ def test_time_sheets_of_others_get_no_line_and_stop_nothing():
     ("change", "reason"),
     [
         ({"user_email": "carol@example.org"}, Reason.UNMAPPED_USER),
-        ({"activity_type_id": 4}, Reason.UNMAPPED_ACTIVITY),
+        ({"activity_type_id": "4"}, Reason.UNMAPPED_ACTIVITY),
         ({"ticket_known": False}, Reason.UNKNOWN_TICKET),
     ],
 )
@@ -242,7 +242,7 @@ def test_an_unclear_customer_waits_with_its_reason():
 
 
 def test_a_booking_that_lost_its_mapping_keeps_its_time_sheet():
-    facts = inputs(entry(activity_type_id=4), ledger=(ledger_row(),), timesheets=(ours(),))
+    facts = inputs(entry(activity_type_id="4"), ledger=(ledger_row(),), timesheets=(ours(),))
     assert verdict(only_line(facts)) == review(Status.MISMATCH, Reason.UNMAPPED_ACTIVITY, 100)
 
 

@@ -45,7 +45,7 @@ ENTRIES = st.lists(
             minutes=minutes,
             begin=(at("2025-08-16T00:00") + timedelta(minutes=15 * quarter)).isoformat(),
             user_email=email,
-            activity_type_id=type_id,
+            activity_type_id=str(type_id),
             sync_status=SyncStatus.PENDING if minutes != "0" else SyncStatus.EXCLUDED,
         )
         for id_, (minutes, email, type_id, quarter) in enumerate(rows, start=6)

@@ -64,18 +64,18 @@ def test_a_login_is_replaced_where_the_field_is_a_person(redactor: Redactor) -> 
 
 
 def test_a_row_of_the_person_loses_every_name_of_theirs(redactor: Redactor) -> None:
-    agent = Agent(7, "new-login", "Anna@example.com", "Anna Married", active=True)
+    agent = Agent("7", "new-login", "Anna@example.com", "Anna Married", active=True)
     user = TargetUser(8, "anna@example.com", "anna@example.com", "A.", enabled=True, timezone="UTC")
-    ben = Agent(9, "ben", "ben@example.com", "Ben Example", active=True)
+    ben = Agent("9", "ben", "ben@example.com", "Ben Example", active=True)
     assert redactor.rows([agent, user, ben]) == [
-        Agent(7, NAME, MAIL, NAME, active=True),
+        Agent("7", NAME, MAIL, NAME, active=True),
         TargetUser(8, MAIL, MAIL, NAME, enabled=True, timezone="UTC"),
         ben,
     ]
 
 
 def test_without_anybody_erased_rows_are_left_as_they_are() -> None:
-    agent = Agent(7, "anna", "anna@example.com", "Anna", active=True)
+    agent = Agent("7", "anna", "anna@example.com", "Anna", active=True)
     (same,) = Redactor([]).rows([agent])
     assert same is agent
 

@@ -33,7 +33,7 @@ def runtime(database: Database) -> Runtime:
     """A day with forty bookings, half of which wait for a person."""
     day = planned_day()
     more = (
-        entry(str(number), minutes="15", begin="2025-08-16T12:00", activity_type_id=3 if number % 2 else 99)
+        entry(str(number), minutes="15", begin="2025-08-16T12:00", activity_type_id="3" if number % 2 else "99")
         for number in range(100, 140)
     )
     store_plan(database, replace(day, entries=(*day.entries, *more)))

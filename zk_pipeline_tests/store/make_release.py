@@ -50,6 +50,13 @@ ONE_OF = {
 }
 """What check constraints allow, by table and column."""
 
+NUMBERED = {
+    *("id", "ticket_id", "article_id", "type_id", "activity_type_id", "agent_id", "organization_id", "customer_id"),
+    *("group_id", "merged_into", "merged_article_id", "correction_id", "reduced_id", "booking_id", "from_ticket_id"),
+    *("decision_booking_id", "ticket_ids"),
+}
+"""Ids of the source that were numbers before they were text, and become so again where an upgrade is taken back."""
+
 AUDIT = ("audit_logs", "audit_details", "audit_head")
 
 
@@ -96,7 +103,7 @@ def tables(connection: Connection) -> list[Table]:
 def value(column: Column[Any], number: int) -> Any:
     """Something that the column takes, another for each number."""
     moment = datetime(2025, 8, 16, 8, 11, 49, 315000, UTC) + timedelta(days=number)
-    word = f"{column.name} {number}"
+    word = str(number) if column.name in NUMBERED else f"{column.name} {number}"
     items: dict[type[TypeEngine[Any]], Any] = {Integer: number, Date: date(2025, number, 1), String: word}
     item = getattr(column.type, "item_type", None)
     listed = next((made for kind, made in items.items() if isinstance(item, kind)), word)

@@ -120,7 +120,7 @@ def test_mappings_by_address_become_those_of_the_agents_whom_the_directory_knows
     schema.migrate(empty)
     with empty.transaction() as connection:
         found = mappings.load(connection).users
-    assert found == {1: 10, "desk@ex.de": 11, "gone@ex.de": 12, 6: 13, 4: 14}
+    assert found == {"1": 10, "desk@ex.de": 11, "gone@ex.de": 12, "6": 13, "4": 14}
     downgrade(empty, "0011")
     with empty.transaction() as connection:
         rows = connection.execute(text("SELECT email, kimai_user_id FROM sync.user_mappings ORDER BY 1")).all()
@@ -175,11 +175,21 @@ def content(database: Database) -> Content:
 
 
 def common(now: Content, before: Content) -> Content:
-    """What is there now, as far as its tables and columns were there before."""
+    """What is there now, as far as its tables and columns were there before. Ids of sources were numbers once."""
     return {
-        name: [{column: row[column] for column in rows[0] if column in row} if rows else row for row in now[name]]
+        name: [
+            {column: as_before(row[column], rows[0][column]) for column in rows[0] if column in row} if rows else row
+            for row in now[name]
+        ]
         for name, rows in before.items()
     }
+
+
+def as_before(value: Any, before: Any) -> Any:
+    """A value as a number where one stood there before."""
+    if isinstance(value, list) and value and before:
+        return [as_before(item, before[0]) for item in value]
+    return int(value) if isinstance(value, str) and isinstance(before, int) else value
 
 
 def downgrade(database: Database, revision: str) -> None:

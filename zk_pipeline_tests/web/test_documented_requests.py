@@ -72,7 +72,7 @@ def test_every_curl_command_stands_on_a_page_that_is_tested_here():
 def test_the_custom_payload_of_the_page_is_accepted(web: Web):
     (payload,) = [block.text for block in blocks(DOCS / "webhooks.md", "json") if "#{ticket.id}" in block.text]
     assert web.post(payload.replace("#{ticket.id}", "4711").encode()).status_code == 202
-    assert [ticket for _, _, ticket, _ in web.stored()] == [4711]
+    assert [ticket for _, _, ticket, _ in web.stored()] == ["4711"]
 
 
 def test_an_error_has_the_form_and_the_sentence_of_the_page(web: Web):

@@ -39,7 +39,7 @@ DELIVERIES = CONTRACTS / "zammad_deliveries.jsonl"
 @pytest.mark.skipif(not DELIVERIES.exists(), reason=f"{DELIVERIES} is not there")
 @pytest.mark.parametrize("settings", [{"webhook_secret": SecretStr("zamsecret123")}], indirect=True)
 def test_what_a_real_zammad_delivered_is_taken_byte_by_byte_and_each_attempt_after_the_first_once(web: Web):
-    expected: dict[str, tuple[int, bytes]] = {}
+    expected: dict[str, tuple[str, bytes]] = {}
     answers: list[tuple[int, int]] = []
     for line in DELIVERIES.read_text().splitlines():
         delivery = json.loads(line)
@@ -49,7 +49,7 @@ def test_what_a_real_zammad_delivered_is_taken_byte_by_byte_and_each_attempt_aft
         signed = "x-hub-signature" in headers
         answers.append((202 if signed else 401, answer.status_code))
         if signed:
-            expected.setdefault(headers["x-zammad-delivery"], (json.loads(body)["ticket"]["id"], body))
+            expected.setdefault(headers["x-zammad-delivery"], (str(json.loads(body)["ticket"]["id"]), body))
     assert len(answers) == 65
     assert [pair for pair in answers if pair[0] != pair[1]] == []
     assert {row[1]: row[2:] for row in web.stored()} == expected
@@ -60,12 +60,12 @@ def test_a_signed_delivery_is_stored_as_it_came(web: Web):
     body = json.dumps(DEFAULT_PAYLOAD).encode()
     answer = web.post(body, DELIVERY)
     assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
-    assert web.stored() == [("zammad", DELIVERY["x-zammad-delivery"], 42, body)]
+    assert web.stored() == [("zammad", DELIVERY["x-zammad-delivery"], "42", body)]
 
 
 def test_a_custom_payload_needs_the_ticket_alone(web: Web):
     assert web.post(b'{"ticket": {"id": 7}, "text": "more"}').status_code == 202
-    assert [row[2] for row in web.stored()] == [7]
+    assert [row[2] for row in web.stored()] == ["7"]
 
 
 def test_a_connector_may_be_called_by_its_id(web: Web):
@@ -122,10 +122,10 @@ class TokenScheme:
     def delivery_id(self, delivery: IncomingDelivery) -> str:
         return delivery.headers["x-event"]
 
-    def ticket_id(self, payload: Any) -> int:
+    def ticket_id(self, payload: Any) -> str:
         if "issue" not in payload:
             raise NoTicketError("The payload has no issue.")
-        return payload["issue"]
+        return str(payload["issue"])
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, scheme: WebhookScheme | None) -> None:
@@ -142,7 +142,7 @@ def test_a_kind_with_a_scheme_of_its_own_is_checked_and_read_by_it(web: Web, mon
     declare(monkeypatch, TokenScheme())
     body, header = b'{"issue": 9}', {"x-event": "e1", "x-token": SECRET}
     assert web.post(body, header).status_code == 202
-    assert web.stored() == [("zammad", "e1", 9, body)]
+    assert web.stored() == [("zammad", "e1", "9", body)]
     refused(web.post(body, header | {"x-token": "wrong"}), 401, "The token is another one")
     refused(web.post(body, {"x-event": "e1"}), 401, "The token is another one")
     refused(web.post(PAYLOAD, header), 422, "The payload has no issue")

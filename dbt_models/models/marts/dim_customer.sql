@@ -3,8 +3,8 @@
 with organizations as (
     select
         customer_id,
-        array_agg(organization_id order by organization_id) as organization_ids,
-        array_agg(organization order by organization_id) as organizations
+        array_agg(organization_id order by length(organization_id), organization_id) as organization_ids,
+        array_agg(organization order by length(organization_id), organization_id) as organizations
     from {{ ref('stg_organization_customers') }}
     where customer_id is not null
     group by customer_id

@@ -1,5 +1,5 @@
 select
-    accountings.id::text as source_id,
+    accountings.id as source_id,
     accountings.work_day as entry_date,
     accountings.ticket_id,
     accountings.agent_id,

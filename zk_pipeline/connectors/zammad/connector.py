@@ -40,6 +40,7 @@ from zk_pipeline.domain.records import (
     Unreadable,
     Window,
 )
+from zk_pipeline.domain.source_ids import source_id_order
 from zk_pipeline.domain.vanished import SortedListing
 
 LIST_SIZE = 1000
@@ -118,7 +119,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
             page = self._flat.changes(number, size)
         if number == 1 and SMALLEST_PAGE <= len(page) < min(size, rest.total):
             size = len(page)  # The server returns fewer rows per page than asked for: its pages count in that size.
-        changed: dict[int, TimeAccounting] = {}
+        changed: dict[str, TimeAccounting] = {}
         last_number = number + PAGES_AT_ONCE - 1
         while True:
             fresh = [row for row in page if row.updated_at >= since]
@@ -142,7 +143,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
             "order_by": "asc",
             "per_page": FOUND_BY_SEARCH,
         }
-        found: dict[int, ChangedTicket] = {}
+        found: dict[str, ChangedTicket] = {}
         for number in range(1, TICKET_PAGES_AT_ONCE + 1):
             answer = self._http.search("/api/v1/tickets/search", {**body, "page": number}, needs=("ticket.agent",))
             changed, _ = answer.readable("ticket", zammad_rows.changed_ticket)
@@ -155,7 +156,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         """All bookings by creation and id (docs/zammad.md §13)."""
         return self._flat
 
-    def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
+    def fetch_of_ticket(self, ticket_id: str) -> list[TimeAccounting]:
         """Read all bookings of one ticket; `[]` also for a ticket that does not exist (docs/zammad.md §2)."""
         try:
             path = f"/api/v1/tickets/{ticket_id}/time_accountings"
@@ -170,15 +171,15 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         types = tuple(self._list(TYPES, "activity type", NEEDS, zammad_rows.activity_type, unreadable))
         return SourceDirectory(activity_types=types, unreadable=tuple(unreadable))
 
-    def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
+    def fetch_agents(self, ids: Collection[str]) -> SourceDirectory:
         """Read these users: by a search for their ids, which Zammad knows from 6.5 on (docs/zammad.md §6).
 
         Whom it does not find is read alone. The list of users would include every customer of the help desk.
         """
-        together = in_chunks(sorted(ids), FOUND_BY_SEARCH) if len(ids) > 1 else []
+        together = in_chunks(sorted(ids, key=source_id_order), FOUND_BY_SEARCH) if len(ids) > 1 else []
         found = SourceDirectory().joined(*run_concurrently(self._agents, together))
         known = {row.id for row in (*found.agents, *found.unreadable)}
-        return found.joined(*run_concurrently(self._agent, sorted(set(ids) - known)))
+        return found.joined(*run_concurrently(self._agent, sorted(set(ids) - known, key=source_id_order)))
 
     def find(self, text: str) -> SourceDirectory:
         """Use Zammad's search, or request the id; without its search engine Zammad finds little (docs/zammad.md §6).
@@ -188,7 +189,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         """
         wanted = text.strip()
         number = ID.fullmatch(wanted) or ID.fullmatch(f"id:{wanted}")
-        by_id = self._of_id(int(number[1])) if number else SourceDirectory()
+        by_id = self._of_id(number[1]) if number else SourceDirectory()
         return by_id if number and number[0] == wanted else by_id.joined(self._searched(wanted))
 
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
@@ -197,8 +198,8 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         A ticket deleted meanwhile is not in the list (docs/zammad.md §3, §5). If one was merged into another, an
         article with which time was booked shows into which, and that one is in the list too (§11).
         """
-        bookings: dict[int, list[datetime]] = {}
-        articles: dict[int, int] = {}
+        bookings: dict[str, list[datetime]] = {}
+        articles: dict[str, str] = {}
         for accounting in accountings:
             if "ticket_id" in accounting.faults:
                 continue
@@ -212,7 +213,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         found |= self._tickets(survivors - found.keys())
         hidden = {ticket_id: moments for ticket_id, moments in bookings.items() if ticket_id not in found}
         found |= self._reported_tickets(hidden)
-        return [found[ticket_id] for ticket_id in sorted(found)]
+        return [found[ticket_id] for ticket_id in sorted(found, key=source_id_order)]
 
     def exists(self, booking: BookingKey) -> Existence:
         """Whether a booking still exists; gone only if Zammad itself answers "not found" (docs/zammad.md §8)."""
@@ -224,9 +225,9 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
             raise answer.fault(f"Time accounting {booking.id} was requested, but another one was received.")
         return Existence.THERE
 
-    def _agents(self, ids: Sequence[int]) -> SourceDirectory:
+    def _agents(self, ids: Sequence[str]) -> SourceDirectory:
         # An older Zammad takes it for a search for everybody; without a query, it fails.
-        body = {"ids": list(ids), "query": "", "page": 1, "per_page": FOUND_BY_SEARCH}
+        body = {"ids": [int(id_) for id_ in ids], "query": "", "page": 1, "per_page": FOUND_BY_SEARCH}
         answer = self._http.search("/api/v1/users/search", body, needs=("ticket.agent",))
         agents, unreadable = answer.readable("user", zammad_rows.agent)
         wanted = set(ids)
@@ -235,11 +236,11 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
             unreadable=tuple(row for row in unreadable if row.id in wanted),
         )
 
-    def _agent(self, user_id: int) -> SourceDirectory:
+    def _agent(self, user_id: str) -> SourceDirectory:
         agents, unreadable = self._one(f"/api/v1/users/{user_id}", "user", zammad_rows.agent)
         return SourceDirectory(tuple(agents), unreadable=unreadable)
 
-    def _of_id(self, number: int) -> SourceDirectory:
+    def _of_id(self, number: str) -> SourceDirectory:
         path = f"/api/v1/organizations/{number}"
         organizations, unreadable = self._one(path, "organization", zammad_rows.organization)
         return self._agent(number).joined(SourceDirectory((), tuple(organizations), unreadable=unreadable))
@@ -281,7 +282,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
 
         Unreadable rows are added to `unreadable`.
         """
-        seen: set[int | None] = {None}
+        seen: set[str | None] = {None}
         full = SMALLEST_PAGE
         number = 0
         while True:
@@ -298,11 +299,11 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
                 return
             full = size
 
-    def _tickets(self, ids: Iterable[int]) -> dict[int, Ticket]:
-        chunks = in_chunks(sorted(ids), FOUND_BY_SEARCH)
+    def _tickets(self, ids: Iterable[str]) -> dict[str, Ticket]:
+        chunks = in_chunks(sorted(ids, key=source_id_order), FOUND_BY_SEARCH)
         return {ticket.id: ticket for chunk in chunks for ticket in self._search_tickets(chunk)}
 
-    def _merge(self, ticket: Ticket, article_id: int) -> Ticket:
+    def _merge(self, ticket: Ticket, article_id: str) -> Ticket:
         """The ticket with the one that its article belongs to now; unchanged if that is unreadable."""
         try:
             answer = self._http.get(f"/api/v1/ticket_articles/{article_id}", needs=("ticket.agent",))
@@ -312,8 +313,8 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         target = next(iter(readable), ticket.id)
         return ticket if target == ticket.id else replace(ticket, merged_into=target, merged_article_id=article_id)
 
-    def _search_tickets(self, ids: list[int]) -> list[Ticket]:
-        condition = {"ticket.id": {"operator": "is", "value": [str(ticket_id) for ticket_id in ids]}}
+    def _search_tickets(self, ids: list[str]) -> list[Ticket]:
+        condition = {"ticket.id": {"operator": "is", "value": ids}}
         body = {"condition": condition, "expand": True, "page": 1, "per_page": FOUND_BY_SEARCH}
         answer = self._http.search("/api/v1/tickets/search", body, needs=("ticket.agent",))
         tickets, _ = answer.readable("ticket", zammad_rows.ticket)
@@ -321,9 +322,9 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
             raise answer.fault("The search for tickets by id gave others.", "Use Zammad 6.1 or newer.")
         return tickets
 
-    def _reported_tickets(self, hidden: dict[int, list[datetime]]) -> dict[int, Ticket]:
-        reports: dict[Month, dict[int, Ticket]] = {}
-        found: dict[int, Ticket] = {}
+    def _reported_tickets(self, hidden: dict[str, list[datetime]]) -> dict[str, Ticket]:
+        reports: dict[Month, dict[str, Ticket]] = {}
+        found: dict[str, Ticket] = {}
         for ticket_id, moments in hidden.items():
             for month in _months(moments):
                 if month not in reports:
@@ -333,7 +334,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
                     break
         return found
 
-    def _report(self, month: Month) -> dict[int, Ticket]:
+    def _report(self, month: Month) -> dict[str, Ticket]:
         path = f"/api/v1/time_accounting/log/by_activity/{month[0]}/{month[1]}"
         answer = self._http.get(path, needs=NEEDS)
         tickets, _ = answer.readable("line of the activity report", zammad_rows.reported_ticket)

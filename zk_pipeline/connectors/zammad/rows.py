@@ -20,7 +20,7 @@ MERGED = "merged"
 UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-NO_ID = 0
+NO_ID = "0"
 """The id of a row whose own is unreadable: it counts in its list, but cannot be stored."""
 
 
@@ -48,12 +48,12 @@ def accounting(row: RowReader) -> TimeAccounting:
     """One time accounting; no field needs to be readable (docs/zammad.md §2)."""
     faults: dict[str, str] = {}
     return TimeAccounting(
-        id=row.spare(faults, "id", row.integer, NO_ID),
-        ticket_id=row.spare(faults, "ticket_id", row.integer, 0),
-        article_id=row.spare(faults, "ticket_article_id", row.optional_integer, None),
+        id=row.spare(faults, "id", row.number_as_id, NO_ID),
+        ticket_id=row.spare(faults, "ticket_id", row.number_as_id, NO_ID),
+        article_id=row.spare(faults, "ticket_article_id", row.optional_number_as_id, None),
         units=row.spare(faults, "time_unit", row.decimal, Decimal(0)),
-        type_id=row.spare(faults, "type_id", row.optional_integer, None),
-        agent_id=row.spare(faults, "created_by_id", row.integer, 0),
+        type_id=row.spare(faults, "type_id", row.optional_number_as_id, None),
+        agent_id=row.spare(faults, "created_by_id", row.number_as_id, NO_ID),
         created_at=row.spare(faults, "created_at", row.instant, UNKNOWN_MOMENT),
         updated_at=row.spare(faults, "updated_at", row.instant, UNKNOWN_MOMENT),
         raw=row.raw,
@@ -132,14 +132,14 @@ def _ticket(
     complete: bool,
     merged: bool = False,
 ) -> Ticket:
-    id_ = row.integer("id")
+    id_ = row.number_as_id("id")
     return Ticket(
         id=id_,
         number=row.spare(faults, "number", row.text, f"id {id_}"),
         title=row.spare(faults, "title", row.text, ""),
-        organization_id=row.spare(faults, "organization_id", row.optional_integer, None),
-        customer_id=row.spare(faults, "customer_id", row.optional_integer, None),
-        group_id=row.spare(faults, "group_id", row.optional_integer, None),
+        organization_id=row.spare(faults, "organization_id", row.optional_number_as_id, None),
+        customer_id=row.spare(faults, "customer_id", row.optional_number_as_id, None),
+        group_id=row.spare(faults, "group_id", row.optional_number_as_id, None),
         group_name=group_name,
         customer_name=customer_name,
         updated_at=row.spare(faults, "updated_at", row.optional_instant, None),
@@ -151,9 +151,9 @@ def _ticket(
     )
 
 
-def ticket_of_article(row: RowReader) -> int:
+def ticket_of_article(row: RowReader) -> str:
     """The ticket that an article belongs to now (docs/zammad.md §6)."""
-    return row.integer("ticket_id")
+    return row.number_as_id("ticket_id")
 
 
 def agent(row: RowReader) -> Agent:
@@ -161,7 +161,7 @@ def agent(row: RowReader) -> Agent:
     first, last = row.optional_text("firstname") or "", row.optional_text("lastname") or ""
     login = row.text("login")
     return Agent(
-        id=row.integer("id"),
+        id=row.number_as_id("id"),
         login=login,
         email=row.optional_text("email") or "",
         name=f"{first} {last}".strip() or login,
@@ -171,9 +171,9 @@ def agent(row: RowReader) -> Agent:
 
 def organization(row: RowReader) -> Organization:
     """One organization (docs/zammad.md §6)."""
-    return Organization(id=row.integer("id"), name=row.text("name"), active=row.boolean("active"))
+    return Organization(id=row.number_as_id("id"), name=row.text("name"), active=row.boolean("active"))
 
 
 def activity_type(row: RowReader) -> ActivityType:
     """One activity type (docs/zammad.md §4)."""
-    return ActivityType(id=row.integer("id"), name=row.text("name"), active=row.boolean("active"))
+    return ActivityType(id=row.number_as_id("id"), name=row.text("name"), active=row.boolean("active"))

@@ -37,14 +37,14 @@ class ZammadWebhooks:
         given = delivery.headers.get("x-zammad-delivery", "")
         return given if _USABLE_ID.fullmatch(given) else body_hash(delivery.body)
 
-    def ticket_id(self, payload: Any) -> int:
+    def ticket_id(self, payload: Any) -> str:
         """`ticket.id`, all that is needed of a payload; it is a text in custom ones."""
         ticket = payload.get("ticket") if isinstance(payload, dict) else None
         value = ticket.get("id") if isinstance(ticket, dict) else None
         if isinstance(value, str) and _DIGITS.fullmatch(value):
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID:
-            return value
+            return str(value)
         raise NoTicketError(
             'ticket.id is no positive whole number. A custom payload needs it: {"ticket": {"id": "#{ticket.id}"}}.'
         )

@@ -70,7 +70,7 @@ class FlatList:
 
     def key(self, row: TimeAccounting) -> tuple[int, int]:
         """The sort key: creation in microseconds, and the id."""
-        return microseconds(row.created_at), row.id
+        return microseconds(row.created_at), int(row.id)
 
     def created_at(self, position: int) -> datetime | None:
         """When the row at a position was created; `None` past the end."""
@@ -87,7 +87,7 @@ class WindowSweep:
         self._hint = hint
         self._size = PAGE_SIZE
         self._pages = 0
-        self._seen: set[int] = set()
+        self._seen: set[str] = set()
         self._rows = 0
         self._before = 0
         self._high_water: datetime | None = None

@@ -25,6 +25,8 @@ MOST_AT_ONCE = 5000
 
 Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+SourceId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$", coerce_numbers_to_str=True)]
+"""An id in the source: text, where a whole number may be sent as well."""
 """PostgreSQL stores no text with a zero character."""
 
 Life = Literal["open", "decided", "carried_out", "expired", "left_out"]
@@ -45,7 +47,7 @@ class Decision(Body):
     choice: Choice
     facts_hash: Text
     timesheet_id: Id | None = None
-    booking_id: Id | None = None
+    booking_id: SourceId | None = None
     why: Text = ""
 
 

@@ -67,6 +67,7 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     "text": ("Somebody changed the time sheet in Kimai.",),
     # Who is who.
     "zammad": ("Remote support",),
+    "zammad_id": ("3",),
     "kimai": ("Support",),
     "note": ("agreed with Hartmann AG",),
     "kimai_note": ("a.berger",),
@@ -114,6 +115,9 @@ VALUES: Mapping[str, tuple[Any, ...]] = {
     # Bookings and time sheets.
     "source_id": ("4711",),
     "booking": ("4711",),
+    "booking_id": ("4711",),
+    "decision_booking_id": (None,),
+    "ticket_id": ("50",),
     "entry": ("4711",),
     "ticket": ("50001",),
     "ticket_number": ("50001",),

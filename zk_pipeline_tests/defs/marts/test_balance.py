@@ -205,7 +205,7 @@ BASE = "sync.pushes SET base = jsonb_set(base, '{duration_seconds}', to_jsonb((b
 EVERYWHERE = ("whole", "billed", "billed and edited", "kept", "rounded", "corrected", "unmapped", "ignored")
 IN_KIMAI = ("whole", "billed", "billed and edited", "kept", "rounded", "corrected")
 HIDDEN = [
-    *hidden("units", "zammad.time_accountings SET units = units + 1", "id = :id", dict.fromkeys(EVERYWHERE, 1)),
+    *hidden("units", "zammad.time_accountings SET units = units + 1", "id = :key", dict.fromkeys(EVERYWHERE, 1)),
     *hidden(
         "time_minutes",
         "sync.normalized_entries SET time_minutes = time_minutes + 1",
@@ -235,7 +235,7 @@ HIDDEN = [
     ),
     *hidden("the ledger's row", "sync.pushes SET kimai_id = NULL, state = 'failed'", "source_id = :key", {"whole": 30}),
     *hidden(
-        "the booking itself", "zammad.time_accountings SET gone_at = now()", "id = :id", {"unmapped": 0, "whole": -30}
+        "the booking itself", "zammad.time_accountings SET gone_at = now()", "id = :key", {"unmapped": 0, "whole": -30}
     ),
 ]
 STAGES = sorted({change.stage for change in HIDDEN})

@@ -32,7 +32,7 @@ def planned_day() -> DayInputs:
     asked = desired(begin=at(begin), seconds=3600)
     return inputs(
         entry(MISSING),
-        entry(UNMAPPED, minutes="45", begin="2025-08-16T09:00", activity_type_id=99, activity_name="Juggling"),
+        entry(UNMAPPED, minutes="45", begin="2025-08-16T09:00", activity_type_id="99", activity_name="Juggling"),
         entry(TYPED, minutes="30", begin="2025-08-16T10:00", ticket_title=SCRIPT, organization_name="Globex"),
         entry(SYNCED, minutes="60", begin=begin),
         timesheets=(

@@ -200,15 +200,15 @@ def test_a_correction_is_offered_the_bookings_that_it_may_be_about(
     assert row["suggested_action"] == "reduce"
     told = operator.get(f"{PATH}/{row['id']}").json()
     assert [(found["booking_id"], found["minutes"], found["note"]) for found in told["bookings"]] == [
-        (int(BOOKED), "30.0000", ""),
-        (int(LATER), "45.0000", ""),
+        (BOOKED, "30.0000", ""),
+        (LATER, "45.0000", ""),
     ]
     assert [option["choice"] for option in told["choices"]] == ["reduce", "ignore"]
     refused(decide(operator, row, "reduce"), 409, "several candidates: name the booking that is meant.")
     refused(decide(operator, row, "reduce", booking_id=6), 409, "booking 6 is not a candidate; candidates: 13, 14")
     assert decide(operator, row, "reduce", booking_id=int(LATER)).status_code == 200
     pairs = "SELECT correction_id, reduced_id FROM sync.corrections"
-    assert web.rows(pairs) == [(int(CORRECTION), int(LATER))]
+    assert web.rows(pairs) == [(CORRECTION, LATER)]
 
     back = operator.post(f"{PATH}/{row['id']}/reopening")
     assert back.json() == {"id": row["id"], "choice": "reduce", "day": str(DAY)}

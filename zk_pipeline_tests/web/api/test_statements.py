@@ -22,12 +22,12 @@ STATEMENTS = "/api/v1/statements"
 MONTH = f"{STATEMENTS}/2025-08"
 NOWHERE = f"http://127.0.0.1:{free_port()}"
 AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
-NAMES = "customer_id bigint, customer text, organization_id bigint, activity text"
+NAMES = "customer_id bigint, customer text, organization_id text, activity text"
 NUMBERS = ", ".join(f"minutes_{name} numeric NOT NULL DEFAULT 0" for name in AMOUNTS)
 TABLES = {
     "statement_lines": f"month date, {NAMES}, agent text, agent_email text, entries bigint, {NUMBERS}",
     "int_entries_named": (
-        "entry_key text, source_id text, kimai_id bigint, ticket_id bigint, ticket_number text, "
+        "entry_key text, source_id text, kimai_id bigint, ticket_id text, ticket_number text, "
         f"entry_date date, {NAMES}, agent_name text, agent_address text, {NUMBERS}, "
         "minutes_unexplained numeric NOT NULL DEFAULT 0"
     ),

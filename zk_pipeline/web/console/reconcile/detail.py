@@ -1,7 +1,8 @@
 """One line of the plan in the pane: what to do first, then what differs, and whom it is billed to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from nicegui import ui
 
@@ -185,11 +186,11 @@ class _ConflictPane:
         elif names:
             widgets.text("p", next(iter(names.values())), "zk-note")
 
-    def _radio(self, question: str, names: dict[int, str]) -> ui.radio:
+    def _radio(self, question: str, names: Mapping[Any, str]) -> ui.radio:
         """A choice of one; the first is preselected."""
         with widgets.box("", "fieldset").classes("zk-fieldset"):
             widgets.text("legend", question, "zk-muted")
-            return ui.radio(names, value=next(iter(names))).props("dense").classes("zk-picker-list")
+            return ui.radio(dict(names), value=next(iter(names))).props("dense").classes("zk-picker-list")
 
     def _choices(self) -> None:
         if not self._view.choices:
