@@ -61,14 +61,15 @@ class SweepReport:
     """What a sweep read; only a complete sweep may conclude that something is gone.
 
     `pages` counts the page requests, `rows` the rows within the window. The totals are the system's own counts of the
-    whole list. `rows_before` is the `hint` for the next sweep of the window, if the system supports it.
+    whole list, and `None` if it has none. `rows_before` is the `hint` for the next sweep of the window, if the system
+    supports it.
     """
 
     window: Window
     pages: int
     rows: int
-    total_before: int
-    total_after: int
+    total_before: int | None
+    total_after: int | None
     high_water: datetime | None
     complete: bool
     reason: str = ""
@@ -86,14 +87,14 @@ class LastRead:
     window: Window
     since: datetime
     until: datetime
-    total: int
+    total: int | None
     rows: int
     high_water: datetime | None = None
     rows_before: int | None = None
     exported: int = 0
     tickets: frozenset[str] = frozenset()
 
-    def confirmed(self, total: int) -> SweepReport:
+    def confirmed(self, total: int | None) -> SweepReport:
         """The report of a look that found everything as it was read, with the total of now."""
         return SweepReport(
             self.window, 0, self.rows, total, total, self.high_water, complete=True, rows_before=self.rows_before
@@ -130,25 +131,31 @@ class Sweep(Generic[Row]):
 class RemainingChanges:
     """Where a long read of changes continues: below the change at `until`, which was at `position` of the list then.
 
-    `total` is the number of bookings when the read began.
+    `total` is the number of bookings when the read began, if the source counts them.
     """
 
     until: datetime
     position: int
     page_size: int
-    total: int
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedRows:
-    """Recently created or edited bookings, newest change first, and the total number of bookings.
+    """Recently created or edited bookings, newest change first, and the total number of bookings, if there is one.
 
-    `rest` is where to continue if there are more than one call reads.
+    `rest` is where to continue if there are more than one call reads. `gone` are the ids of bookings that the source
+    says were deleted: their days are run, where `exists` has to prove it like any deletion. `until` is how far the
+    feed could be read, if that is not as far as its newest row: a source may hide the last minute. `whole` is a span
+    of which the rows are all bookings: stored ones that are not among them are looked for.
     """
 
     rows: tuple[TimeAccounting, ...]
-    total: int
+    total: int | None
     rest: RemainingChanges | None = None
+    gone: tuple[str, ...] = ()
+    until: datetime | None = None
+    whole: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +281,8 @@ class SourceConnector(Connector):
     def fetch_changes(self, since: datetime, rest: RemainingChanges | None = None) -> ChangedRows:
         """Read the bookings created or edited at `since` or later; one request if there are few or none.
 
-        Deletions only show in the total. A source that does not read everything at once returns a `rest`, and is called
-        again with it, possibly by another process.
+        Deletions show in the total, as `gone`, or by comparison with a span that was read as a `whole`. A source that
+        does not read everything at once returns a `rest`, and is called again with it, possibly by another process.
         """
 
     @abstractmethod

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import dagster as dg
 
+from zk_pipeline.connectors.contract import SweepReport
 from zk_pipeline.defs.common import (
     Metadata,
     asset_by_day,
@@ -58,7 +59,7 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "dagster/partition_row_count": len(of_day),
             "hours_booked": plotted(sum((minutes_of(row, policy) for row in of_day), Decimal(0))),
             "agents": len({row.agent_id for row in of_day}),
-            "sweep": f"{report.rows} rows in {report.pages} pages, {report.total_after} in all",
+            "sweep": _sweep(report),
             "complete": report.complete,
             "deleted": len(read.gone),
             "preview": table(
@@ -78,6 +79,11 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
         }
 
     recorded(context, lambda: {day: read.bookings.get(day, ()) for day in days_of(context)}, metadata)
+
+
+def _sweep(report: SweepReport) -> str:
+    read = f"{report.rows} rows in {report.pages} pages"
+    return read if report.total_after is None else f"{read}, {report.total_after} in all"
 
 
 def _ticket(row: TimeAccounting, ticket: Ticket | None, base_url: str) -> str:

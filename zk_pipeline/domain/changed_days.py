@@ -82,27 +82,43 @@ def absences(seen_ids: Collection[str], expected: Iterable[KnownBooking]) -> lis
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """How far the change feed was read: the newest change, the ids `seen` since then, and the number of bookings."""
+    """How far the change feed was read: the newest change, the ids `seen` since then, and the number of bookings.
+
+    `total` is `None` for a source that does not count them.
+    """
 
     high_water: datetime
     since: datetime
     seen: frozenset[str]
-    total: int
+    total: int | None
 
-    def after(self, rows: Sequence[TimeAccounting], total: int, since: datetime, now: datetime) -> "FeedState":
+    def after(
+        self,
+        rows: Sequence[TimeAccounting],
+        total: int | None,
+        since: datetime,
+        now: datetime,
+        until: datetime | None = None,
+    ) -> "FeedState":
         """The state after all changes since an instant were listed.
 
-        A change dated in the future (the source's clock was wrong) must not hide the changes until then.
+        A change dated in the future (the source's clock was wrong) must not hide the changes until then. `until` is
+        how far the feed could be read, whatever it showed.
         """
-        newest = max([self.high_water, *(row.updated_at for row in rows)])
+        newest = until or max([self.high_water, *(row.updated_at for row in rows)])
         return FeedState(min(newest, now), since, frozenset(row.id for row in rows), total)
 
     def new(self, rows: Sequence[TimeAccounting]) -> frozenset[str]:
         """The bookings that appeared since then."""
         return frozenset(row.id for row in rows if row.created_at >= self.since and row.id not in self.seen)
 
-    def lost(self, rows: Sequence[TimeAccounting], total: int) -> int:
-        """How many bookings were deleted at least: so many fewer are left than were there before plus the new ones."""
+    def lost(self, rows: Sequence[TimeAccounting], total: int | None) -> int:
+        """How many bookings were deleted at least: so many fewer are left than were there before plus the new ones.
+
+        Without totals, nothing is known.
+        """
+        if total is None or self.total is None:
+            return 0
         return max(0, self.total + len(self.new(rows)) - total)
 
 

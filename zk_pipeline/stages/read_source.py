@@ -303,8 +303,11 @@ def _usable_pages(source: SourceConnector, sweep: Sweep[TimeAccounting]) -> Iter
 
 
 def _refuse_emptiness(source: SourceConnector, report: SweepReport, unseen: int) -> None:
-    """Raise if a system suddenly has no booking at all: it is broken rather than empty (docs/zammad.md §13)."""
-    if report.total_before or not unseen:
+    """Raise if a system suddenly has no booking at all: it is broken rather than empty (docs/zammad.md §13).
+
+    Of a system that does not count its bookings, each one that is missing is asked for.
+    """
+    if report.total_before is None or report.total_before or not unseen:
         return
     raise ProtocolError(
         f"The list of bookings is empty, but {unseen} were there before.",

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from zk_pipeline.connectors.answer import run_concurrently
-from zk_pipeline.connectors.contract import ChangedTicket, RemainingChanges, SourceConnector
+from zk_pipeline.connectors.contract import ChangedRows, ChangedTicket, RemainingChanges, SourceConnector
 from zk_pipeline.domain.changed_days import BookingChange, FeedState, UnknownCount, absences, edits
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.records import Ticket, TimeAccounting
@@ -172,7 +172,7 @@ class _PollRound:
         self._saved: dict[str, dict[str, Any]] = {}
         self._cursor: Cursor | None = None
         self.lost_some = False
-        self.total = 0
+        self.total: int | None = None
 
     def poll(self, cursor: Cursor | None) -> None:
         """Read what changed since the last time, or continue with what was left then."""
@@ -183,12 +183,14 @@ class _PollRound:
             return
         since = (min(cursor.state.high_water, now) if cursor else now) - OVERLAP
         seen = self._source.fetch_changes(since)
-        self._changes += self._edits(seen.rows)
-        self.total = seen.total
+        self._take(seen)
         before = cursor.state if cursor else FeedState(now - OVERLAP, since, frozenset(), 0)
-        then = _state_after(before, seen.rows, seen.total, since, now)
+        then = _state_after(before, seen, since, now)
         if seen.rest:
             self._cursor = Cursor(before, now, frozenset(), UnreadChanges(seen.rest, then))
+            return
+        if seen.total is None:
+            self._cursor = Cursor(then, now, frozenset())
             return
         shown = before.new(seen.rows) | (cursor.shown if cursor else frozenset())
         with self._runtime.database.transaction() as connection:
@@ -204,15 +206,26 @@ class _PollRound:
 
     def _go_on(self, cursor: Cursor, unread: UnreadChanges) -> None:
         seen = self._source.fetch_changes(cursor.state.high_water - OVERLAP, unread.rest)
-        self._changes += self._edits(seen.rows)
-        self.total = seen.total
+        self._take(seen)
         if seen.rest:
             self._cursor = replace(cursor, read_at=self._now, unread=UnreadChanges(seen.rest, unread.then))
             return
         # Changes since then are due at once. Because they were read in turns, their exact number is unknown, so
         # deletions are searched.
         self._cursor = Cursor(unread.then, datetime.min.replace(tzinfo=UTC), frozenset())
-        self.lost_some = True
+        self.lost_some = seen.total is not None
+
+    def _take(self, seen: ChangedRows) -> None:
+        """Note what the feed shows: edits, what it says was deleted, and what a span that was read lacks.
+
+        A booking that may be gone only asks for its day, whose run finds the proof or does not.
+        """
+        self._changes += self._edits(seen.rows)
+        self.total = seen.total
+        with self._runtime.database.transaction() as connection:
+            named = source.stored_bookings(connection, self._name, ids=seen.gone) if seen.gone else []
+            within = source.stored_within(connection, self._name, seen.whole) if seen.whole else []
+        self._changes += absences((), named) + absences({row.id for row in seen.rows}, within)
 
     def into(self, tickets: Sequence[str]) -> None:
         """Compare all bookings of these tickets, and the tickets themselves, with what is stored."""
@@ -273,7 +286,7 @@ class _PollRound:
             if row.units != sums.get(row.ticket.id, Decimal(0)) or (row.ticket.merged and row.ticket.id in sums)
         ]
 
-    def search(self, stored: dict[str, Any], total: int) -> None:
+    def search(self, stored: dict[str, Any], total: int | None) -> None:
         """Find the stored bookings that are no longer in the list, on all days.
 
         A short list is read. A long one is searched, one completely read span after another, with the requests of one
@@ -281,6 +294,9 @@ class _PollRound:
         """
         listing = self._source.listing()
         total = total or self._source.fetch_changes(self._now).total
+        if total is None:  # Then deletions are told of, or found by comparison.
+            self._saved[SEARCH] = {}
+            return
         if listing is None or (total <= LONGEST_COMPARISON and "window" not in stored):
             self._compare_all()
             return
@@ -352,13 +368,12 @@ class _PollRound:
         return tuple(sorted(days))
 
 
-def _state_after(
-    before: FeedState, seen: Sequence[TimeAccounting], total: int, since: datetime, now: datetime
-) -> FeedState:
+def _state_after(before: FeedState, seen: ChangedRows, since: datetime, now: datetime) -> FeedState:
     """The state after all these changes, with only the ones that the next read will show again."""
-    newest = before.after(seen, total, since, now).high_water
+    newest = before.after(seen.rows, seen.total, since, now, seen.until).high_water
     next_since = max(since, newest - OVERLAP)
-    return before.after([row for row in seen if row.updated_at >= next_since], total, next_since, now)
+    again = [row for row in seen.rows if row.updated_at >= next_since]
+    return before.after(again, seen.total, next_since, now, seen.until)
 
 
 def _changed_at(row: ChangedTicket, otherwise: datetime) -> datetime:

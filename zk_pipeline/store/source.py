@@ -32,6 +32,7 @@ _LAST_READ = (*_KEPT, "ticket_id", "article_id", "units", "type_id", "created_at
 """The columns of an unreadable booking that keep their last readable values."""
 
 _COUNTS_AT = func.coalesce(time_accountings.c.worked_at, time_accountings.c.created_at)
+_KNOWN = tuple(time_accountings.c[name] for name in KnownBooking.__slots__)
 _STAMPED = {"first_seen_at": "now()", "last_seen_at": "now()"}
 _BOOKING = tuple(
     column for column in time_accountings.c if column.name in TimeAccounting.__slots__ and column.name != "raw"
@@ -176,9 +177,18 @@ def stored_bookings(
         wanted |= table.c.ticket_id.in_(merged)
     if since is not None:
         wanted |= table.c.work_day >= since
-    columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at", "faults")]
-    columns += [table.c.worked_at, table.c.seconds, table.c.is_final]
-    query = select(*columns).where(table.c.connector == connector, table.c.gone_at.is_(None), wanted)
+    query = select(*_KNOWN).where(table.c.connector == connector, table.c.gone_at.is_(None), wanted)
+    return [KnownBooking(**row) for row in connection.execute(query).mappings()]
+
+
+def stored_within(connection: Connection, connector: str, window: Window) -> list[KnownBooking]:
+    """The stored bookings that count within the window; none that is known to be gone."""
+    query = select(*_KNOWN).where(
+        time_accountings.c.connector == connector,
+        time_accountings.c.gone_at.is_(None),
+        window.start <= _COUNTS_AT,
+        window.end > _COUNTS_AT,
+    )
     return [KnownBooking(**row) for row in connection.execute(query).mappings()]
 
 

@@ -134,6 +134,17 @@ def test_bookings_are_lost_when_fewer_are_left_than_were_there_and_came(
     assert STATE.lost(rows, total) == lost
 
 
+@pytest.mark.parametrize(("before", "total"), [(None, 9), (10, None), (None, None)])
+def test_without_totals_nothing_counts_as_lost(before: int | None, total: int | None) -> None:
+    assert replace(STATE, total=before).lost([], total) == 0
+
+
+def test_a_feed_goes_on_from_where_it_could_be_read() -> None:
+    until = at("2025-08-16T08:29")
+    assert STATE.after([booking(7, created_at="2025-08-16T08:30")], None, SINCE, NOW, until).high_water == until
+    assert STATE.after([], None, SINCE, NOW, NOW + timedelta(days=1)).high_water == NOW
+
+
 @given(came=st.integers(0, 20), lost=st.integers(0, 10), seen_before=st.booleans())
 def test_every_number_of_deletions_is_noticed_beside_any_number_of_new_bookings(
     came: int, lost: int, seen_before: bool

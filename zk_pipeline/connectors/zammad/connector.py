@@ -88,6 +88,8 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
 
         New bookings outside of the window explain a larger total; deletions and imports make another one.
         """
+        if read.total is None:
+            return None
         seen = self.fetch_changes(read.since)
         new = sum(row.created_at > read.until for row in seen.rows)
         if seen.rest or any(_may_matter(row, read) for row in seen.rows) or seen.total != read.total + new:
@@ -117,7 +119,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         while number > 1 and (not page or page[0].updated_at < rest.until):
             number -= 1
             page = self._flat.changes(number, size)
-        if number == 1 and SMALLEST_PAGE <= len(page) < min(size, rest.total):
+        if number == 1 and SMALLEST_PAGE <= len(page) < min(size, rest.total or size):
             size = len(page)  # The server returns fewer rows per page than asked for: its pages count in that size.
         changed: dict[str, TimeAccounting] = {}
         last_number = number + PAGES_AT_ONCE - 1
