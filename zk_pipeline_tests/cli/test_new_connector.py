@@ -164,7 +164,7 @@ def test_its_bookings_go_through_the_chain(
     assert done.exit_code in {0, 3}, done.output
     told = json.loads(done.stdout)
     assert (told["entries"], told["failed"]) == (3, 0), told
-    traced = zk("trace", "2", **systems)
+    traced = zk("trace", "b-2", **systems)
     assert traced.exit_code == 0
     assert "Printer on fire" in traced.stdout
 
