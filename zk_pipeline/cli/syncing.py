@@ -12,7 +12,7 @@ import dagster as dg
 from sqlalchemy import Connection
 
 from zk_pipeline.cli.sync_report import SyncReport
-from zk_pipeline.defs.run_history import sentences_by_cause
+from zk_pipeline.defs.run_history import is_over_limits, sentences_by_cause
 from zk_pipeline.domain.changed_days import LONGEST_RANGE, joined
 from zk_pipeline.domain.instants import day_ranges, days_between
 from zk_pipeline.domain.reasons import Reason
@@ -170,5 +170,9 @@ def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
 
 def _failure(result: dg.ExecuteInProcessResult) -> str:
     failed = [event for event in result.all_events if event.is_step_failure]
-    sentences = sentences_by_cause(failed, with_error_text=True).values()
+    sentences = [*sentences_by_cause(failed, with_error_text=True).values()]
+    if is_over_limits(failed):  # The sentence itself names no command, since the console shows it as well.
+        sentences.append(
+            "At the command line, zk sync --plan with the same days shows it, and zk sync --override-limits writes it."
+        )
     return " ".join(sentences) or f"Run {result.run_id} failed; see it in Dagster."

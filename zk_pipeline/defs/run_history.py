@@ -1,6 +1,6 @@
 """The history of runs: days held after a cancelled run, why runs failed, and Dagster's record of the days."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -13,12 +13,15 @@ from zk_pipeline.domain.instants import days_between
 from zk_pipeline.runtime.dagster_internals import TIMED_OUT, WILL_RETRY_TAG
 from zk_pipeline.runtime.run_tags import DAY_TAG, RANGE_END, RANGE_START
 from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages.push.pusher import WriteLimitError
 from zk_pipeline.store import audit, cancellations, sweeps
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.cancellations import HeldRun, RunCancellation
 
 BLOCKED = "DagsterAssetCheckFailedError"
 """What Dagster raises when a blocking check fails."""
+
+_STOPPED = WriteLimitError.__name__
 
 # The report of a failed run: sentences for the operator, once per cause, and the unfinished days.
 
@@ -55,6 +58,19 @@ def sentences_by_cause(steps: Iterable[dg.DagsterEvent], *, with_error_text: boo
         sentence = _sentence(step, with_error_text=with_error_text)
         by_cause.setdefault(_metadata(step).get(CAUSE, sentence), sentence)
     return by_cause
+
+
+def is_over_limits(steps: Iterable[dg.DagsterEvent]) -> bool:
+    """Whether the write limits stopped one of these failed steps."""
+    return any(_STOPPED in _names_of_errors(step) for step in steps)
+
+
+def _names_of_errors(step: dg.DagsterEvent) -> Iterator[str]:
+    """The types of a step's error and of what caused it."""
+    error = step.step_failure_data.error
+    while error is not None:
+        yield error.cls_name or ""
+        error = error.cause
 
 
 def days_of_run(tags: Mapping[str, str]) -> set[date]:

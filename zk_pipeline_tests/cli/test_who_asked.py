@@ -35,6 +35,17 @@ def test_who_overrides_the_limits_is_in_the_trail(overridden: tuple[Zk, str]) ->
     assert asked(zk, "limits.overridden") == [(actor(), "days:2025-10-07..2025-10-07")]
 
 
+def test_a_run_beyond_the_limits_names_the_commands_that_show_and_write_it(overridden: tuple[Zk, str]) -> None:
+    zk, _ = overridden
+    failed = zk("sync", "--from", "2025-10-08", ZK_MAX_CHANGES="1")
+    assert failed.exit_code == 1
+    said = " ".join(failed.stderr.split())
+    assert "more than ZK_MAX_CHANGES=1." in said
+    assert "zk sync --plan with the same days shows it, and zk sync --override-limits writes it." in said
+    auf_deutsch = zk("sync", "--from", "2025-10-08", ZK_MAX_CHANGES="1", ZK_LANGUAGE="de").stderr
+    assert "zk sync --override-limits schreibt sie." in " ".join(auf_deutsch.split())
+
+
 def test_who_undoes_a_run_is_in_the_trail(overridden: tuple[Zk, str]) -> None:
     zk, run = overridden
     assert zk("undo", run, "--plan").exit_code == 0

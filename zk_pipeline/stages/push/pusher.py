@@ -359,7 +359,7 @@ SANDBOX = "/_sandbox/requests"
 
 
 class WriteLimitError(SetupError):
-    """The plan is larger than the operator's limits; the message says how to override them."""
+    """The plan is larger than the operator's limits; the message says where they can be overridden."""
 
 
 def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date], *, override: bool) -> None:
