@@ -81,7 +81,8 @@ def _show_causes(found: Sequence[Cause], status: str, *, as_json: bool) -> None:
     rows = [(row.key, row.conflicts, hours(row.minutes), _what_to_do(row)) for row in found]
     columns = ("cause", "number", "hours", "what and what to do")
     show_table(f"Conflicts ({status})", columns, rows, right=columns[1:3])
-    number, minutes = sum(row.conflicts for row in found), sum((row.minutes for row in found), Decimal(0))
+    number = sum(row.conflicts for row in found)
+    minutes = sum((max(row.minutes, Decimal(0)) for row in found), Decimal(0))  # An open correction is no time waiting.
     counted = "1 conflict" if number == 1 else f"{number} conflicts"
     out.print(f"{counted}, {hours(minutes)}. One by one: zk conflicts list --cause CAUSE", soft_wrap=True)
 

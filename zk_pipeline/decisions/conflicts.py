@@ -32,7 +32,7 @@ from zk_pipeline.store.connectors import ActiveConnectors, active_connectors
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A conflict with its booking. `minutes` are the booking's, 0 without one.
+    """A conflict with its booking. `minutes` are the booking's, 0 without one, and below 0 of an open correction.
 
     `facts_hash` covers the facts of the conflict; a decision names the hash that was shown. An `uncertain` conflict can
     only be adjusted on its own, since Kimai may bill a different amount.
@@ -344,11 +344,14 @@ def _name_of(runtime: Runtime, actor: str) -> str:
 
 
 def _require_why(connection: Connection, choice: Choice, ids: Collection[int], why: str) -> None:
-    """Raise `DecisionError` if more than an hour would not be billed and nobody says why."""
+    """Raise `DecisionError` if more than an hour would not be billed, or corrected, and nobody says why."""
     if choice is not Choice.IGNORE or why.strip():
         return
     minutes = lists.minutes_of(connection, active_connectors(connection).source, ids)
     if needs_why(choice, minutes):
+        if minutes < 0:
+            corrected = in_hours(-minutes)
+            raise DecisionError(f"Say why: {corrected} would not be taken off the bill. Up to an hour needs no reason.")
         raise DecisionError(f"Say why: {in_hours(minutes)} would not be billed. Up to an hour needs no reason.")
 
 

@@ -209,7 +209,10 @@ def digest(connection: Connection, source: str, wanted: ConflictFilter) -> str:
 
 
 def _minutes() -> ColumnElement[Decimal]:
-    return func.coalesce(results.c.minutes, normalized_entries.c.time_minutes, Decimal(0)).label("minutes")
+    """The minutes of the booking; of a correction that fits nothing, those that it would take off, below zero."""
+    entry = normalized_entries.c
+    found = func.coalesce(results.c.minutes, entry.time_minutes, Decimal(0))
+    return (found - func.coalesce(entry.open_minutes, Decimal(0))).label("minutes")
 
 
 def _planned() -> ColumnElement[bool]:

@@ -78,7 +78,10 @@ def test_what_waits_is_listed_by_cause_with_hours_and_what_solves_it(month: Zk) 
     assert len(shown.splitlines()) < 60
     text = " ".join(shown.split())
     assert f"zk mappings set customer {hartmann['zammad']} id:{hartmann['suggestions'][0]['id']}" in text
-    assert f"{len(every)} conflicts, {hours(sum(amounts, Decimal(0)))}." in text
+    # A correction that fits nothing is told as what it would take off; it is no time that waits.
+    taken_off = [cause["minutes"] for cause in found if cause["reason"] == "unmatched_correction"]
+    assert [Decimal(minutes) for minutes in taken_off] == [-15]
+    assert f"{len(every)} conflicts, {hours(sum(amounts, Decimal(15)))}." in text
 
 
 CODES = re.compile(r"\b(?!zk_)[a-z]+_[a-z_]+\b")

@@ -97,7 +97,9 @@ class Bulk:
         number = words.number(found.conflicts - found.left)
         hours = words.hours(found.left_out)
         leaves = choice is Choice.IGNORE
-        label = detail.leaving_out(visit, hours) if leaves else words("bulk.apply", number=number)
+        label = words("bulk.apply", number=number)
+        if leaves:  # Of corrections, less than nothing is left out.
+            label = detail.leaving_out(visit, hours) if found.left_out > 0 else words("todo.leave_alone")
         title = words("bulk.about", choice=words(f"choice.{choice}"), number=words.number(found.conflicts))
         with self._pane.showing(title):
             why = None
@@ -137,7 +139,8 @@ class Bulk:
     def _tell(self, choice: Choice, found: DecisionPreview, outcome: BulkResult) -> None:
         words = self._words
         if choice is Choice.IGNORE and outcome.decided:
-            text = words("left_out.done", hours=words.hours(found.left_out))
+            hours = words.hours(found.left_out)
+            text = words("left_out.done", hours=hours) if found.left_out > 0 else words("left_out.left_alone")
             detail.offer_undo(self._visit, self._pane, text, [row.id for row in outcome.decided])
         elif outcome.decided:
             self._visit.notify(words("bulk.decided", number=words.number(len(outcome.decided))))

@@ -121,6 +121,8 @@ class _ConflictPane:
         self._booking: ui.radio | None = None
         self._key = new_key()
         self._hours = visit.words.hours(view.conflict.minutes)
+        # What has a time sheet, or only corrects another booking, changes nothing of the bill when it is left as it is.
+        self._is_unbilled = view.conflict.status in {Status.MISSING, Status.DUPLICATE}
 
     def show(self) -> None:
         conflict, words = self._view.conflict, self._words
@@ -218,8 +220,7 @@ class _ConflictPane:
     def _leave_out(self) -> None:
         """Last, never suggested, and with its price; above an hour it asks why."""
         visit, words, conflict = self._visit, self._words, self._view.conflict
-        is_unbilled = conflict.status in {Status.MISSING, Status.DUPLICATE}
-        label = leaving_out(visit, self._hours) if is_unbilled else words("todo.leave_alone")
+        label = leaving_out(visit, self._hours) if self._is_unbilled else words("todo.leave_alone")
         with widgets.box("zk-choice zk-leave"):
             if needs_why(Choice.IGNORE, conflict.minutes):
                 self._why = widgets.field(words("left_out.why"), hint=words("left_out.why.hint"))
@@ -272,7 +273,8 @@ class _ConflictPane:
             why=why,
         )
         if choice is Choice.IGNORE:
-            offer_undo(visit, self._pane, words("left_out.done", hours=self._hours), [conflict.id])
+            done_text = words("left_out.done", hours=self._hours) if self._is_unbilled else words("left_out.left_alone")
+            offer_undo(visit, self._pane, done_text, [conflict.id])
         else:
             visit.notify(words("detail.decided", choice=words(f"choice.{choice}"), day=words.day(done.day)))
         if self._pane.shown == shown:

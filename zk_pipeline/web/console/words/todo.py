@@ -132,6 +132,11 @@ WORDS = {
         "Ausgelassen: {hours} werden nicht abgerechnet.",
         "Laissé de côté : {hours} ne seront pas facturées.",
     ),
+    "left_out.left_alone": (
+        "Left as it is: nothing is written.",
+        "So gelassen: Nichts wird geschrieben.",
+        "Laissé tel quel : rien n'est écrit.",
+    ),
     "left_out.undone": ("It waits again.", "Es wartet wieder.", "C'est de nouveau en attente."),
     "cause.unmapped_user": (
         "{name} has no Kimai user",
