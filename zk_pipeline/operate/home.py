@@ -1,6 +1,6 @@
 """Whether everything is all right: a month's time, the two systems, the last sync and the next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -21,15 +21,16 @@ from zk_pipeline.store.connectors import active_connectors
 class Home:
     """The state of a month; times are in UTC.
 
-    `months` are those that can be chosen, newest first. `days` has each day of the month up to today. `elsewhere`
-    counts open questions about other months, or about no booking. `amounts` is what the time in the target costs, by
-    currency. `failure` is the sentence of the newest run, if it
-    failed. `next_sync_at` is `None` while no schedule is on.
+    `months` are those that can be chosen, newest first. `in_target` are the minutes that the target itself adds up to,
+    and `amounts` what they cost, by currency. `days` has each day of the month up to today, with the target's own
+    minutes as `synced`. `elsewhere` counts open questions about other months, or about no booking. `failure` is the
+    sentence of the newest run, if it failed. `next_sync_at` is `None` while no schedule is on.
     """
 
     month: date
     months: tuple[date, ...]
     shares: TimeShares
+    in_target: Decimal
     amounts: tuple[tuple[str, Decimal], ...]
     days: tuple[SyncedMinutes, ...]
     systems: tuple[System, ...]
@@ -49,8 +50,9 @@ def home(runtime: Runtime, wanted: date | None = None) -> Home:
         month = next((month for month in months if month == wanted), months[0])
         until = last_day(month)
         shares = overview.time_shares(connection, names, month, until)
+        there = overview.minutes_in_target(connection, names, month, until)
         amounts = overview.amounts_in_target(connection, names, month, until)
-        booked = overview.minutes_by_day(connection, names, month, until)
+        booked = {row.day: row.booked for row in overview.minutes_by_day(connection, names, month, until)}
         systems = tuple(request_log.systems(connection))
         work = overview.open_work(connection)
         elsewhere = overview.open_elsewhere(connection, names, month, until)
@@ -60,8 +62,9 @@ def home(runtime: Runtime, wanted: date | None = None) -> Home:
         month=month,
         months=months,
         shares=shares,
+        in_target=sum(there.values(), overview.ZERO),
         amounts=amounts,
-        days=_each_day(booked, month, min(until, max(today, month))),
+        days=_each_day(booked, there, month, min(until, max(today, month))),
         systems=systems,
         days_queued=work.days,
         elsewhere=elsewhere,
@@ -81,10 +84,11 @@ def _months(days: tuple[date, date] | None, today: date) -> tuple[date, ...]:
     return tuple(found)
 
 
-def _each_day(booked: Sequence[SyncedMinutes], first: date, last: date) -> tuple[SyncedMinutes, ...]:
-    of_day = {row.day: row for row in booked}
+def _each_day(
+    booked: Mapping[date, Decimal], there: Mapping[date, Decimal], first: date, last: date
+) -> tuple[SyncedMinutes, ...]:
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    return tuple(of_day.get(day, SyncedMinutes(day, overview.ZERO, overview.ZERO)) for day in days)
+    return tuple(SyncedMinutes(day, booked.get(day, overview.ZERO), there.get(day, overview.ZERO)) for day in days)
 
 
 def _next_sync(runtime: Runtime) -> datetime | None:

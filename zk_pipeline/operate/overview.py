@@ -5,7 +5,19 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from sqlalchemy import CTE, CompoundSelect, Connection, Select, Subquery, func, or_, select, union
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    Subquery,
+    exists,
+    func,
+    or_,
+    select,
+    union,
+)
 
 from zk_pipeline.domain.adjustments import PREFIX
 from zk_pipeline.domain.decision import Status
@@ -55,6 +67,7 @@ def overview(connection: Connection) -> dict[str, Any]:
 # Queries for the dashboard, each answered from an index.
 
 ZERO = Decimal(0)
+_SECONDS_OF_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +113,10 @@ def open_elsewhere(connection: Connection, names: ActiveConnectors, first: date,
 
 @dataclass(frozen=True, slots=True)
 class TimeShares:
-    """Where the minutes of bookings are: in the target, waiting, or left out; and how many bookings wait."""
+    """Where the minutes of bookings are: in the target, waiting, or left out; and how many bookings wait.
+
+    `in_target` is what was booked; `minutes_in_target` says what the target made of it.
+    """
 
     in_target: Decimal
     waiting: Decimal
@@ -138,25 +154,54 @@ def time_shares(connection: Connection, names: ActiveConnectors, first: date, la
     return TimeShares(*connection.execute(query.select_from(joined)).one())
 
 
+def minutes_in_target(connection: Connection, names: ActiveConnectors, first: date, last: date) -> dict[date, Decimal]:
+    """What the target itself adds up to for our time sheets, by work day: after its rounding, and with open questions.
+
+    The target's side of a statement is the same sum.
+    """
+    ours = _sheets(names, first, last)
+    query = (
+        select(ours.c.entry_date, func.sum(timesheets.c.duration_seconds))
+        .select_from(ours)
+        .join(timesheets, _is_sheet(names, ours))
+        .group_by(ours.c.entry_date)
+    )
+    return {day: Decimal(seconds) / _SECONDS_OF_MINUTE for day, seconds in connection.execute(query)}
+
+
 def amounts_in_target(
     connection: Connection, names: ActiveConnectors, first: date, last: date
 ) -> tuple[tuple[str, Decimal], ...]:
-    """What the time sheets of bookings of these work days cost, by currency; none where the target tells no rates."""
-    push, sheet = pushes.c, timesheets.c
-    of_days = (push.connector == names.target) & push.entry_date.between(first, last) & (push.state == "confirmed")
-    is_priced = sheet.gone_at.is_(None) & sheet.billable & (sheet.rate != 0)
+    """What our time sheets of these work days cost, by currency; none where the target tells no rates."""
+    ours, sheet = _sheets(names, first, last), timesheets.c
     currency = func.coalesce(customers.c.currency, "").label("currency")
     query = (
         select(currency, func.sum(sheet.rate))
-        .select_from(pushes)
-        .join(timesheets, (sheet.connector == push.connector) & (sheet.id == push.kimai_id))
+        .select_from(ours)
+        .join(timesheets, _is_sheet(names, ours))
         .join(projects, (projects.c.connector == sheet.connector) & (projects.c.id == sheet.project_id))
         .join(customers, (customers.c.connector == sheet.connector) & (customers.c.id == projects.c.customer_id))
-        .where(of_days, push.source_id.not_like(f"{PREFIX}%"), is_priced)
+        .where(sheet.billable & (sheet.rate != 0))
         .group_by(currency)
         .order_by(currency)
     )
     return tuple((row.currency, row[1]) for row in connection.execute(query))
+
+
+def _sheets(names: ActiveConnectors, first: date, last: date) -> CTE:
+    """Our time sheets of these work days: those of the ledger, and those that only their marker makes ours."""
+    push, line = pushes.c, reconciliation_results.c
+    of_days = (push.connector == names.target) & push.entry_date.between(first, last) & push.kimai_id.is_not(None)
+    planned = (line.connector == names.target) & line.entry_date.between(first, last)
+    is_stray = line.source_id.is_(None) & line.kimai_id.is_not(None)
+    is_known = exists().where((push.connector == names.target) & (push.kimai_id == line.kimai_id))
+    strays = select(line.entry_date, line.kimai_id).where(planned, is_stray, ~is_known)
+    return _materialized(union(select(push.entry_date, push.kimai_id).where(of_days), strays), "ours")
+
+
+def _is_sheet(names: ActiveConnectors, ours: CTE) -> ColumnElement[bool]:
+    sheet = timesheets.c
+    return (sheet.connector == names.target) & (sheet.id == ours.c.kimai_id) & sheet.gone_at.is_(None)
 
 
 def _bookings(names: ActiveConnectors, first: date, last: date) -> tuple[Subquery, Any]:

@@ -183,11 +183,14 @@ class _Sentence:
 
 
 def _shares(visit: Visit, found: Home) -> None:
-    """One bar of the three parts; each is a link to its bookings. What is in the target has its amounts."""
+    """One bar of the three parts; each is a link to its bookings.
+
+    What is in the target is the target's own sum, as in Month, with its amounts; and why it is not what was booked.
+    """
     words, style, shares = visit.words, figures.style_for(visit), found.shares
     days = f"from={found.month}&to={last_day(found.month)}"
     parts = [
-        ("in_target", shares.in_target, f"/reconcile?view=matches&{days}"),
+        ("in_target", found.in_target, f"/reconcile?view=matches&{days}"),
         ("waiting", shares.waiting, f"/reconcile?view=conflicts&{days}"),
         ("left_out", shares.left_out, f"/reconcile?view=left_out&{days}"),
     ]
@@ -207,6 +210,9 @@ def _shares(visit: Visit, found: Home) -> None:
                 widgets.text("span", words.percent(minutes, whole), "zk-muted")
                 for currency, amount in found.amounts if name == "in_target" else ():
                     widgets.text("span", f"{style.amount(amount)} {currency}".strip())
+    if found.in_target != shares.in_target:
+        booked = words("home.in_target.booked", booked=words.hours(shares.in_target))
+        widgets.text("p", booked, "zk-muted").props["title"] = words.minutes(shares.in_target)
 
 
 async def _show(visit: Visit) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from zk_pipeline.billing.statements import statement
 from zk_pipeline.cli.sync_report import SyncReport
-from zk_pipeline.domain.statement import Statement
-from zk_pipeline.operate import overview
+from zk_pipeline.domain.statement import Statement, minutes_per_day
+from zk_pipeline.operate import home, overview
 from zk_pipeline.store import summaries
 from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.summaries import DaySpan, Summary
@@ -71,6 +71,14 @@ def test_what_was_booked_is_the_same_in_each(
     booked = [*(sum(row.minutes for row in table) for table in tables), sum(day.booked for day in days)]
     assert booked == [Decimal(200)] * 3
     assert (month.total.zammad, sum(shown)) == (200, pytest.approx(200 / 60, abs=0.01))
+
+
+def test_home_says_of_kimai_what_the_statement_says(marts: Marts, month: Statement) -> None:
+    shown = home.home(marts.runtime, month.month)
+    assert shown.in_target == sum(day.synced for day in shown.days) == month.total.kimai
+    assert shown.in_target != shown.shares.in_target, "among them is a time sheet that somebody edited"
+    of_day = {row.day: row.kimai for row in minutes_per_day(month)}
+    assert {day.day: day.synced for day in shown.days if day.day in of_day} == of_day
 
 
 def test_what_waits_is_in_sync_in_none(

@@ -118,6 +118,11 @@ WORDS = {
     "home.shares": ("Where the time of {month} is", "Wo die Zeit von {month} ist", "Où est le temps de {month}"),
     "home.in_target": ("In Kimai", "In Kimai", "Dans Kimai"),
     "home.waiting": ("Waiting", "Wartet", "En attente"),
+    "home.in_target.booked": (
+        "In Kimai is Kimai's own sum, for {booked} booked: Kimai rounds, and time sheets are edited.",
+        "„In Kimai“ ist Kimais eigene Summe, für {booked} gebuchte Zeit: Kimai rundet, und Einträge werden geändert.",
+        "« Dans Kimai » est la somme de Kimai, pour {booked} saisies : Kimai arrondit, et des feuilles sont modifiées.",
+    ),
     "home.left_out": ("Left out", "Ausgelassen", "Écarté"),
     "home.causes": ("What keeps most hours", "Was die meisten Stunden aufhält", "Ce qui retient le plus d'heures"),
     "home.causes.none": ("Nothing waits for you.", "Nichts wartet auf Sie.", "Rien ne vous attend."),
