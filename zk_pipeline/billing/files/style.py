@@ -31,7 +31,8 @@ class DocumentStyle:
     """`internal` adds what customers are not shown. Without `font`, a system font is used. `csv` is for CSV.
 
     `letterhead` and `logo` stand at the top of each page, `footer` at the foot, `text` before a customer's tables.
-    `hours` writes minutes as hours in sentences, which else have the exact minutes.
+    `hours` writes minutes as hours in sentences, which else have the exact minutes. `days` and `instants` write days
+    and times as the console does.
     """
 
     zone: ZoneInfo
@@ -44,6 +45,8 @@ class DocumentStyle:
     text: str = ""
     footer: str = ""
     hours: Callable[[Decimal], str] | None = None
+    days: Callable[[date], str] | None = None
+    instants: Callable[[datetime], str] | None = None
 
     def word(self, key: str, **values: object) -> str:
         """A text in the document's language."""
@@ -51,6 +54,8 @@ class DocumentStyle:
 
     def day(self, day: date) -> str:
         """A day in the language's format."""
+        if self.days:
+            return self.days(day)
         return {
             Language.ENGLISH: day.isoformat(),
             Language.GERMAN: f"{day:%d.%m.%Y}",
@@ -74,6 +79,8 @@ class DocumentStyle:
 
     def instant(self, instant: datetime) -> str:
         """A day and time in the zone."""
+        if self.instants:
+            return self.instants(instant)
         local = instant.astimezone(self.zone)
         return f"{self.day(local.date())} {local:%H:%M}"
 

@@ -21,6 +21,7 @@ from zk_pipeline_tests.web.console.site import DESK, FIRST, PHONE, Site, overflo
 STYLES = (Path(access.__file__).parent / "assets" / "console.css").read_text(encoding="utf-8")
 LONG = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
 ADDRESSES = ["/dashboard", "/reconcile", "/reconcile?view=all", "/statement", "/mappings", "/runs", "/audit", "/users"]
+SETTINGS = ["/connectors", "/schedule", "/letterhead", "/alerts", "/privacy", "/health", "/account"]
 TEXTS = """() => {
     const found = {}, walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
@@ -179,6 +180,28 @@ def test_the_styles_have_two_weights_and_no_sizes_of_text_in_pixels():
     weights = set(re.findall(r"font(?:-weight)?: (\d{3})\b", STYLES))
     assert weights == {"400", "600"}
     assert re.findall(r"(?:font(?:-size)?|gap|padding|margin)[\w-]*: [^;]*?\b(?!1px)\d+px", STYLES) == []
+
+
+NAMES_OF_THE_MENU = """all => all.map(one => {
+    const name = one.querySelector(':scope > span');
+    return [name.getBoundingClientRect().height, getComputedStyle(name).fontWeight];
+})"""
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE", "fr-FR"])
+def test_the_chosen_section_of_the_menu_keeps_to_one_line(visit: Visit, locale: str):
+    page = visit(Role.ADMIN, locale=locale).open("/mappings")
+    links = page.locator(".zk-nav a")
+    expect(page.locator(".zk-nav a[aria-current]")).to_have_attribute("data-section", "mappings")
+    assert len({(height, weight) for height, weight in links.evaluate_all(NAMES_OF_THE_MENU)}) == 1
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("address", [*ADDRESSES, *SETTINGS])
+def test_days_are_written_for_people(visit: Visit, address: str):
+    page = visit(Role.ADMIN).open(address)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    assert re.findall(r"\b\d{4}-\d\d-\d\d\b", page.locator("body").inner_text()) == []
 
 
 def test_rows_of_lists_have_36_pixels_and_their_names_the_direction_of_their_letters(visit: Visit):

@@ -47,7 +47,7 @@ def time_cell(words: Words, minutes: Decimal) -> Cell:
 
 
 def style_for(visit: Visit) -> DocumentStyle:
-    """That of the documents, in the visitor's language, with time in hours."""
+    """That of the documents, in the visitor's language, with time in hours and days as on all pages."""
     return replace(_exact_style(visit), hours=visit.words.hours)
 
 
@@ -61,4 +61,6 @@ def sentence(visit: Visit, write: Callable[[DocumentStyle], str], classes: str =
 
 
 def _exact_style(visit: Visit) -> DocumentStyle:
-    return document_style(visit.runtime.settings, visit.words.language)
+    words = visit.words
+    style = document_style(visit.runtime.settings, words.language)
+    return replace(style, days=words.day, instants=words.instant)
