@@ -33,6 +33,12 @@ def title_of(words: Words, cause: Cause) -> str:
     return words(f"cause.{cause.kind}", name=name, ended=words.day(cause.ended) if cause.ended else "")
 
 
+def next_step_of(words: Words, cause: Cause) -> str:
+    """What a person may do about a cause."""
+    known = words.known(f"next.{cause.reason}", words.said(cause.text))
+    return words.known(f"cause.next.{cause.kind}", known)
+
+
 def subject_of(words: Words, ticket: str | None, kimai_id: int | None, key: str) -> str:
     """What a line or a conflict is about: its ticket, else its time sheet, else its booking."""
     if ticket:

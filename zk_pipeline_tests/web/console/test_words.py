@@ -11,6 +11,7 @@ import pytest
 
 import zk_pipeline
 from zk_pipeline.billing.files import words as documents
+from zk_pipeline.decisions.causes import PROJECT_UNCLEAR, Cause
 from zk_pipeline.decisions.partners import State
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import ObstacleKind
@@ -18,10 +19,11 @@ from zk_pipeline.domain.people import Way
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import ALLOWED, Choice
 from zk_pipeline.domain.undo import Reversal
-from zk_pipeline.languages import Language
+from zk_pipeline.languages import Language, translated
 from zk_pipeline.privacy.erasure import SPECIAL_REASONS, Fate
 from zk_pipeline.stages.push.mending import Mend
 from zk_pipeline.store.conflicts import LIFE
+from zk_pipeline.web.console.causes import next_step_of, title_of
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline.web.console.words import CATALOGS, Words, chosen
 from zk_pipeline_tests.languages.sentences import sentences
@@ -100,6 +102,46 @@ def test_there_are_words_for_each_section_reason_decision_and_state():
     needed |= {f"privacy.why.{table}.{fate}" for table, fate in SPECIAL_REASONS}
     assert needed - KEYS == set()
     assert set(EXPLANATIONS) == set(Reason)
+
+
+TELLS_WHAT_TO_DO = {
+    Language.ENGLISH: re.compile(
+        r"(?:^|[.,;:] |\bor )(?:Adjust|Allow|Choose|Correct|Delete|Enable|Extend|Give|Keep|Link|Make|Map|Open|Say|Set|"
+        r"Shorten|Take|Unlock|Have|Move|let|keep|move|adjust|map|leave|put|delete|correct|have)\b"
+    ),
+    Language.GERMAN: re.compile(r"\b[A-Za-zÄÖÜäöü]+n Sie\b"),
+    Language.FRENCH: re.compile(r"\b\w+ez\b"),
+}
+"""A sentence in the imperative."""
+
+
+@pytest.mark.parametrize("words", [ENGLISH, GERMAN, FRENCH], ids=["en", "de", "fr"])
+@pytest.mark.parametrize("kind", [*ALLOWED, *ObstacleKind, PROJECT_UNCLEAR])
+def test_each_cause_says_what_happened_its_hours_and_what_to_do(words: Words, kind: str):
+    """As its card shows it, closed and open, and as the pane says it first."""
+    is_reason = kind in set(Reason)
+    reason = kind if is_reason else Reason.REFUSED_BY_KIMAI
+    days = (date(2025, 10, 3),)
+    cause = Cause(kind, kind, reason, "", "Anfahrt", "", 2, Decimal(125), days, 0, ended=date(2025, 8, 31))
+    happened, to_do = title_of(words, cause), next_step_of(words, cause)
+    assert happened
+    assert "{" not in happened
+    assert words.hours(cause.minutes) == "2 h 05".replace(" ", "\N{NARROW NO-BREAK SPACE}")
+    assert TELLS_WHAT_TO_DO[words.language].search(to_do), to_do
+    assert to_do.endswith(".")
+    assert to_do != happened
+    if words is not ENGLISH:
+        assert happened != title_of(ENGLISH, cause)
+        assert to_do != next_step_of(ENGLISH, cause)
+
+
+@pytest.mark.parametrize("language", [Language.GERMAN, Language.FRENCH])
+@pytest.mark.parametrize("reason", Reason)
+def test_each_reason_is_told_with_its_next_step_in_every_language(reason: Reason, language: Language):
+    explained = EXPLANATIONS[reason]
+    for text in (explained.meaning, explained.next_step):
+        assert text.endswith(".")
+        assert translated(text, language) != text
 
 
 def test_numbers_keep_every_decimal_and_are_written_as_the_language_does():

@@ -22,7 +22,7 @@ from zk_pipeline.operate.sync import HeldDays
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.console import feedback, marks, widgets
-from zk_pipeline.web.console.causes import subject_of, title_of
+from zk_pipeline.web.console.causes import next_step_of, subject_of, title_of
 from zk_pipeline.web.console.reconcile import detail
 from zk_pipeline.web.console.reconcile.bulk import Bulk
 from zk_pipeline.web.console.reconcile.fixes import Done, Fixes, is_unmapped
@@ -171,8 +171,7 @@ class Cards:
 
     def _rows(self, cause: Cause, rows: ConflictList) -> None:
         words, may = self._visit.words, self._visit.may(Role.OPERATOR)
-        next_step = words.known(f"cause.next.{cause.kind}", words.known(f"next.{cause.reason}", ""))
-        widgets.text("p", next_step or words.said(cause.text), "zk-muted")
+        widgets.text("p", next_step_of(words, cause), "zk-muted")
         choices = [choice for choice in _BULK if choice in ALLOWED[Reason(cause.reason)]]
         if may:
             self._bulk.bar(cause.ids, [*choices, *_leaving(cause)])

@@ -72,9 +72,9 @@ WORDS = {
         "La saisie a disparu ou vaut zéro. Supprimez la feuille ou gardez-la.",
     ),
     "next.billed": (
-        "The booking changed after its time sheet was exported or locked.",
-        "Die Buchung wurde geändert, nachdem ihr Zeiteintrag abgerechnet oder gesperrt war.",
-        "La saisie a changé après l'export ou le verrouillage de sa feuille.",
+        "The booking changed after its time sheet was exported or locked. Adjust the difference, or keep it.",
+        "Die Buchung wurde nach der Abrechnung geändert. Gleichen Sie die Differenz aus, oder behalten Sie es so.",
+        "La saisie a changé après l'export ou le verrouillage de sa feuille. Ajustez l'écart, ou gardez-la ainsi.",
     ),
     "next.changed_after_billing": (
         "The time sheet was changed in Kimai after it was exported or closed. Keep it, or put it back in Kimai.",
@@ -85,9 +85,9 @@ WORDS = {
         "La feuille a changé dans Kimai après l'export ou la clôture. Gardez-la ainsi, ou rétablissez-la dans Kimai.",
     ),
     "next.locked_period": (
-        "The booking belongs to a period that is closed.",
-        "Die Buchung gehört in einen abgeschlossenen Zeitraum.",
-        "La saisie appartient à une période clôturée.",
+        "The booking belongs to a period that is closed. Adjust it in the open period, or leave it out.",
+        "Die Buchung gehört in einen abgeschlossenen Zeitraum. Gleichen Sie sie aus, oder lassen Sie sie aus.",
+        "La saisie appartient à une période clôturée. Ajustez-la dans la période ouverte, ou laissez-la de côté.",
     ),
     "next.no_free_place": (
         "The agent's day has no free place of this length. Shorten or move the other time sheets of the day.",
