@@ -7,6 +7,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -14,6 +15,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from zk_pipeline import __version__
 from zk_pipeline.identity.actors import Role
+from zk_pipeline.languages import Language
+from zk_pipeline.web.console.settings import PARTS
+from zk_pipeline.web.console.words import Words
 from zk_pipeline_tests.observe.alerts.receiver import TOKEN, open_receiver
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import (
@@ -79,6 +83,23 @@ def test_each_role_is_offered_its_own_parts(visit: Visit, role: Role, names: set
     page = visit(role).open("/settings")
     offered = {name for name, title in TITLES.items() if page.get_by_role("link", name=title, exact=True).count()}
     assert offered - {"schedule"} == names - {"schedule"}
+
+
+WITHOUT_HELP = """all => all.filter(one => one.checkVisibility() && one.querySelector(".q-field"))
+    .filter(one => ![...one.querySelectorAll(".zk-muted, .q-field__messages")].some(text => text.textContent.trim()))
+    .map(one => one.textContent)"""
+
+
+@pytest.mark.parametrize("language", [Language.ENGLISH, Language.GERMAN])
+def test_each_part_says_what_it_is_for_and_each_form_explains_itself(visit: Visit, language: Language):
+    words = Words(language, ZoneInfo("Europe/Berlin"))
+    visitor = visit(Role.ADMIN, locale={"en": "en-GB", "de": "de-DE"}[language])
+    for tab in PARTS:
+        page = visitor.open(f"/{tab.name}")
+        body = page.locator("#settings .zk-section-body").filter(visible=True).last
+        expect(body.locator("> p.zk-muted").first).to_have_text(words(f"{tab.name}.about"))
+        expect(body.locator("[aria-busy=true]")).to_have_count(0)
+        assert body.locator(".zk-card").evaluate_all(WITHOUT_HELP) == []
 
 
 def test_an_admin_sets_the_letterhead_after_a_preview_and_service_records_have_it(visit: Visit, site: Site):
