@@ -48,7 +48,8 @@ def show(words: Words, runs: Sequence[RunDetails], open_run: Handler, act: Calla
     if not runs:
         widgets.empty(words("runs.none"), words("runs.none.hint"))
         return
-    columns = [Column(words(f"runs.{name}")) for name in ("started", "days", "state", "counts", "link", "actions")]
+    names = ("started", "days", "state", "counts", "link", "actions")
+    columns = [Column(words(f"runs.{name}"), whole=name in {"started", "days"}) for name in names]
     rows: list[list[Cell]] = [[*_row(words, run, open_run), lambda run=run: act(run)] for run in runs]
     widgets.table(words("runs.title"), columns, rows).classes("zk-runs")
 

@@ -64,7 +64,7 @@ class _Form:
             self._cron.props("debounce=350 maxlength=100 input-class=zk-mono")
             self._days = ui.number(words("schedule.days"), value=plan.days, min=1, max=MOST_DAYS, precision=0)
             self._days.props("outlined dense").classes("zk-field")
-            self._busy = widgets.choice(words("schedule.busy"), busy, plan.when_busy)
+            self._busy = widgets.choice(words("schedule.busy"), busy, plan.when_busy).classes("zk-long")
         self._next = widgets.box("zk-next").props("aria-live=polite")
         form = feedback.Form(visit, Role.ADMIN, {"days": self._days, "cron": self._cron})
         self._save = form.button(words("save"), self._store)

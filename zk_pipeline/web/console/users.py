@@ -56,7 +56,8 @@ class Users:
         page, rows, total = loaded
         words = self._visit.words
         keys = ("users.email", "users.role", "users.state", "account.factor", "users.seen")
-        columns = [*(Column(words(key)) for key in keys), Column("")]
+        whole = {"users.role", "users.seen"}
+        columns = [*(Column(words(key), whole=key in whole) for key in keys), Column("")]
         widgets.table(words("users.title"), columns, [self._row(user) for user in rows])
         if total > SIZE:
             widgets.pager(words, page, SIZE, total, self._go)

@@ -41,11 +41,12 @@ _DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 class Column:
     """A column of a table; its title is also the label of its cells where the table becomes cards.
 
-    A column of buttons needs none.
+    A column of buttons needs none. What is `whole`, such as days, is broken between its words alone.
     """
 
     title: str
     number: bool = False
+    whole: bool = False
 
 
 def text(tag: str, content: str, classes: str = "") -> TextElement:
@@ -252,9 +253,13 @@ def table(caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]
             for row in rows:
                 with box("", "tr").props("role=row"):
                     for column, value in zip(columns, row, strict=True):
-                        cell = _cell("td", value).props("role=cell").classes("zk-number" if column.number else "")
+                        cell = _cell("td", value).props("role=cell").classes(_classes(column))
                         cell.props["data-label"] = column.title
     return made
+
+
+def _classes(column: Column) -> str:
+    return "zk-number" if column.number else "zk-whole" if column.whole else ""
 
 
 def pager(words: Words, page: int, size: int, total: int, go: Callable[[int], Any]) -> None:

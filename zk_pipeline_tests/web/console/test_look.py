@@ -155,6 +155,32 @@ MOVING = """() => [...document.querySelectorAll('*')].flatMap(one => ['', '::bef
 })).filter(Boolean)"""
 
 
+BROKEN = r"""() => [...document.querySelectorAll('.zk-table td')].filter(one => one.checkVisibility()).flatMap(cell => {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), range = document.createRange(), broken = [];
+    while (walker.nextNode()) {
+        for (const word of walker.currentNode.textContent.matchAll(/\d\d\.\d\d\.\d{4}|\d+.h.\d\d/g)) {
+            range.setStart(walker.currentNode, word.index);
+            range.setEnd(walker.currentNode, word.index + word[0].length);
+            if (new Set([...range.getClientRects()].map(box => box.top)).size > 1) broken.push(word[0]);
+        }
+    }
+    return broken;
+})"""
+"""Days and amounts in tables that are broken into two lines."""
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("address", ["/statement", "/mappings", "/runs", "/audit", "/users"])
+def test_no_day_and_no_amount_in_a_table_is_broken(visit: Visit, address: str):
+    page = visit(Role.ADMIN, width=1920, locale="de-DE").open(address)
+    expect(page.locator(".zk-table td").first).to_be_visible()
+    for width in (1920, 1440, 1024, 860, 360):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(f"({CUT_OFF})().length === 0", timeout=10_000)
+        assert page.evaluate(BROKEN) == [], width
+        assert overflow(page) <= 0, width
+
+
 @pytest.mark.usefixtures("made")
 @pytest.mark.parametrize("address", ["/reconcile?view=all", "/statement", "/mappings", "/runs", "/audit"])
 def test_tables_keep_their_columns_at_every_width(visit: Visit, address: str):
@@ -180,6 +206,66 @@ def test_the_styles_have_two_weights_and_no_sizes_of_text_in_pixels():
     weights = set(re.findall(r"font(?:-weight)?: (\d{3})\b", STYLES))
     assert weights == {"400", "600"}
     assert re.findall(r"(?:font(?:-size)?|gap|padding|margin)[\w-]*: [^;]*?\b(?!1px)\d+px", STYLES) == []
+
+
+COLOURS = """() => {
+    const probe = document.body.appendChild(document.createElement("i"));
+    const colours = names => new Map(names.map(name => {
+        probe.style.color = `var(--zk-${name})`;
+        return [getComputedStyle(probe).color, name];
+    }));
+    const plain = colours(["ground", "surface", "raised", "line", "line-strong", "ink", "soft"]);
+    const accent = colours(["accent", "accent-ink", "accent-soft", "link"]);
+    const states = colours(["good", "good-soft", "warn", "warn-soft", "bad", "bad-soft"]);
+    probe.remove();
+    const ofState = `.zk-chip, .zk-status, .zk-note, .zk-banner, .zk-count, .zk-under-way, .zk-step, .zk-failed,
+        .zk-danger`;
+    const ofCharts = "svg, script, style, .zk-chart, .zk-legend, .zk-shares, .zk-dot";
+    const found = [];
+    for (const one of document.querySelectorAll("body *")) {
+        if (!one.checkVisibility() || one.closest(ofCharts)) continue;
+        const style = getComputedStyle(one);
+        const says = [...one.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+        const worn = [says ? style.color : "", style.backgroundColor];
+        if (parseFloat(style.borderTopWidth)) worn.push(style.borderTopColor);
+        const isGrey = colour => new Set(colour.match(/\\d+/g)).size === 1;
+        for (const colour of worn.filter(each => each.startsWith("rgb(") && !isGrey(each))) {
+            if (plain.has(colour) || accent.has(colour) || (states.has(colour) && one.closest(ofState))) continue;
+            found.push(`${one.tagName}.${one.className}: ${states.get(colour) || colour}`);
+        }
+    }
+    return [...new Set(found)];
+}"""
+"""What wears a colour that is neither the accent's nor a shade of grey, and is no state; charts have their own hues."""
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("address", [*ADDRESSES, *SETTINGS])
+def test_there_is_one_accent_and_else_only_states_have_a_colour(visit: Visit, address: str, dark: bool):
+    page = visit(Role.ADMIN).open(address)
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    page.evaluate(
+        """dark => {
+            document.body.classList.toggle("body--dark", dark);
+            document.body.classList.toggle("body--light", !dark);
+        }""",
+        dark,
+    )
+    assert "\n".join(page.evaluate(COLOURS)) == ""
+
+
+@pytest.mark.parametrize(("locale", "loading"), [("en-GB", "Loading"), ("de-DE", "Wird geladen")])
+def test_what_loads_says_so_until_it_is_there(visit: Visit, site: Site, locale: str, loading: str):
+    page = visit(Role.VIEWER, locale=locale).page
+    with site.database.transaction() as connection:
+        connection.execute(text("LOCK TABLE sync.normalized_entries IN ACCESS EXCLUSIVE MODE"))
+        page.goto(f"{site.url}/dashboard")
+        panel = page.locator("#dashboard .zk-panel[aria-busy=true]").first
+        expect(panel.get_by_role("status")).to_contain_text(loading)
+        expect(panel.locator(".zk-skeleton-line")).to_have_count(3)
+    expect(page.locator("#dashboard [aria-busy=true]")).to_have_count(0)
+    expect(page.locator("#dashboard .zk-status")).to_be_visible()
 
 
 NAMES_OF_THE_MENU = """all => all.map(one => {

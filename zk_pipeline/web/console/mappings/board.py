@@ -136,7 +136,7 @@ class Board:
             Column(words(f"mappings.{kind}.one")),
             Column(words(f"mappings.{kind}.target")),
             Column(words("mappings.way")),
-            Column(words("mappings.since")),
+            Column(words("mappings.since"), whole=True),
             Column(words("mappings.waiting"), number=True),
         ]
         if self._visit.may(Role.OPERATOR):
