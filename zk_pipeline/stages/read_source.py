@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from zk_pipeline.connectors.absence import ProvesByAbsence
 from zk_pipeline.connectors.contract import SourceConnector, Sweep, SweepReport
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.adjustments import is_adjustment
@@ -24,6 +25,7 @@ from zk_pipeline.domain.records import (
 )
 from zk_pipeline.domain.write_protection import WriteProtection, first_open_day
 from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages import second_look
 from zk_pipeline.store import day_requests, periods, stored_settings, sweeps
 from zk_pipeline.store import source as rows
 from zk_pipeline.store import tickets as stored_tickets
@@ -132,7 +134,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         rows.save_directory(connection, name, people)
         unseen = rows.unseen_bookings(connection, name, window, sweep_id)
     _refuse_emptiness(source, report, len(unseen))
-    absent = proven_gone(source, unseen) if report.complete else []
+    absent = _proven_gone(runtime, source, unseen, (first, last), run_id) if report.complete else []
     gone = tuple(booking.id for booking in absent)
     with runtime.database.transaction() as connection:
         rows.mark_bookings_gone(connection, name, gone)
@@ -142,8 +144,21 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
     return SourceRead(report, bookings, {row.id: row for row in tickets}, gone)
 
 
-def proven_gone(source: SourceConnector, unseen: Iterable[BookingKey]) -> list[BookingKey]:
-    """Those that the source proves to be deleted. In doubt a booking stays as it is, and the next run asks again."""
+def _proven_gone(
+    runtime: Runtime, source: SourceConnector, unseen: Mapping[BookingKey, date], span: tuple[date, date], run_id: str
+) -> list[BookingKey]:
+    """Those that the source proves to be deleted, in this run or, if that takes two of them, in this one as well."""
+    answers = ask_for(source, unseen)
+    _request_new_days(runtime, source, answers, span)
+    gone = {booking: unseen[booking] for booking, answer in answers.items() if answer is Existence.GONE}
+    if not isinstance(source, ProvesByAbsence):
+        return list(gone)
+    with runtime.database.transaction() as connection:
+        return second_look.missed_again(connection, source.endpoint.name, run_id, gone, span)
+
+
+def ask_for(source: SourceConnector, unseen: Iterable[BookingKey]) -> dict[BookingKey, Existence]:
+    """What the source says of each. In doubt a booking stays as it is, and the next run asks again."""
     answers = {booking: source.exists(booking) for booking in unseen}
     doubted = [booking.id for booking, answer in answers.items() if answer is Existence.DOUBT]
     if doubted:
@@ -152,7 +167,24 @@ def proven_gone(source: SourceConnector, unseen: Iterable[BookingKey]) -> list[B
             source.endpoint.name,
             ", ".join(doubted),
         )
-    return [booking for booking, answer in answers.items() if answer is Existence.GONE]
+    return answers
+
+
+def _request_new_days(
+    runtime: Runtime, source: SourceConnector, answers: Mapping[BookingKey, Existence], span: tuple[date, date]
+) -> None:
+    """Request the days on which bookings count now that were not met on theirs, and that are there.
+
+    Those days find them with another day than the stored one, and request it again.
+    """
+    there = {booking.id: booking.ticket_id for booking, answer in answers.items() if answer is Existence.THERE}
+    seen = [row for ticket in sorted(set(there.values())) for row in source.fetch_of_ticket(ticket) if row.id in there]
+    days = {
+        local_day(row.counts_at, runtime.settings.zone) for row in seen if row.worked_at is not None and not row.faults
+    }
+    with runtime.database.transaction() as connection:
+        wanted = {day for day in days if day >= runtime.settings.start_date and not span[0] <= day <= span[1]}
+        day_requests.ask(connection, wanted, day_requests.FORMER_DAY)
 
 
 def keep_bookings(

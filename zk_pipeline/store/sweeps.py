@@ -124,10 +124,10 @@ def days_read(connection: Connection, connector: str, first: date, last: date, z
 # Positions where reads continue; small JSON values by connector and subject.
 
 
-def load(connection: Connection, connector: str, subject: str) -> dict[str, Any] | None:
-    """The cursor, or `None` before the first read."""
+def load(connection: Connection, connector: str, subject: str, *, lock: bool = False) -> dict[str, Any] | None:
+    """The cursor, or `None` before the first read; with `lock`, nobody else changes it in this transaction."""
     query = select(cursors.c.value).where(cursors.c.connector == connector, cursors.c.subject == subject)
-    return connection.execute(query).scalar()
+    return connection.execute(query.with_for_update() if lock else query).scalar()
 
 
 def save(connection: Connection, connector: str, subject: str, value: Mapping[str, Any]) -> None:

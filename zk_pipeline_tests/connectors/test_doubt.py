@@ -6,7 +6,7 @@ import pytest
 
 from zk_pipeline.connectors.zammad.connector import ZammadConnector
 from zk_pipeline.domain.records import BookingKey, Existence
-from zk_pipeline.stages.read_source import proven_gone
+from zk_pipeline.stages.read_source import ask_for
 
 ANSWERS = {"1": Existence.GONE, "2": Existence.DOUBT, "3": Existence.THERE, "4": Existence.GONE}
 
@@ -19,6 +19,7 @@ def test_only_proof_deletes_and_doubt_is_logged_by_number(
 
     monkeypatch.setattr(ZammadConnector, "exists", answer)
     with caplog.at_level(logging.WARNING):
-        gone = proven_gone(source, [BookingKey(id_, "7") for id_ in ANSWERS])
-    assert [booking.id for booking in gone] == ["1", "4"]
+        answers = ask_for(source, [BookingKey(id_, "7") for id_ in ANSWERS])
+    gone = [booking.id for booking, told in answers.items() if told is Existence.GONE]
+    assert gone == ["1", "4"]
     assert "neither shows bookings 2 nor proves" in caplog.text
