@@ -4,6 +4,5 @@
 class ProvesByAbsence:
     """A source that cannot be asked for one booking: its `exists` says "gone" where a complete list lacks it.
 
-    One list may lack a row for a moment, so two runs one after the other must find the booking missing. Such a source
-    has no total either: that a list is empty says nothing.
+    One list may lack a row for a moment, so two runs one after the other must find the booking missing.
     """

@@ -61,12 +61,14 @@ Changed = Callable[[], Awaitable[None]]
 
 
 async def open_add(visit: Visit, added: Callable[[ConnectorRecord], Awaitable[None]]) -> None:
-    """Ask for a new connector, and store it. A kind that there is none of yet is proposed."""
+    """Ask for a new connector, and store it. A role and a kind that there is none of yet are proposed."""
     words = visit.words
     stored = await visit.ask(connectors.list_connectors, visit.runtime)
-    sources_first = sorted(connectors.kinds().items(), key=itemgetter(1))
+    roles = connectors.kinds()
+    sources_first = sorted(roles.items(), key=itemgetter(1))
     kinds = {kind: f"{kind} ({words(f'connectors.role.{role}')})" for kind, role in sources_first}
-    first = min(kinds, key=lambda kind: any(row.kind == kind for row in stored))
+    taken_roles, taken_kinds = {row.role for row in stored}, {row.kind for row in stored}
+    first = min(kinds, key=lambda kind: (roles[kind] in taken_roles, kind in taken_kinds))
     taken = {row.name for row in stored}
     with widgets.dialog(words("connectors.add"), words("close")) as dialog:
         kind = widgets.choice(words("connectors.kind"), kinds, first)

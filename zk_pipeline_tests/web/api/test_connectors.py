@@ -168,7 +168,7 @@ def test_only_http_and_https_are_taken(admin: httpx.Client, url: str) -> None:
     ("field", "value", "begin"),
     [
         ("name", "Spare 1", "name: 'Spare 1' cannot be used in a marker"),
-        ("kind", "jira", "kind: 'jira' is not installed. Choose one of kimai, zammad."),
+        ("kind", "redmine", "kind: 'redmine' is not installed. Choose one of freshdesk, "),
         ("token", "two words", "The token of the connector 'spare' contains spaces"),
         ("base_url", "https://me:hunter2@x.example.com", "The address of spare contains credentials. Remove them"),
     ],
