@@ -69,6 +69,7 @@ _TITLES: Mapping[str, str] = {
     PROJECT_UNCLEAR: "{name}: the project in Kimai does not fit",
     Reason.UNKNOWN_TICKET: "Ticket not readable",
     Reason.MALFORMED_BOOKING: "Booking unreadable",
+    Reason.RUNNING_TIMER: "Timer running",
     Reason.MALFORMED_TIMESHEET: "Time sheet unreadable",
     Reason.DUPLICATE: "Probably a duplicate",
     Reason.AMBIGUOUS: "More than one match",

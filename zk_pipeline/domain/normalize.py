@@ -124,6 +124,8 @@ def _one_after_another(ordered: Sequence[PlacementRequest], policy: Policy) -> d
 
 UNREADABLE = "unreadable"
 """The key in an entry's trace that says why its booking is unreadable."""
+RUNNING = "running"
+"""The key in an entry's trace that says that its booking is not complete yet."""
 
 
 class Normalizer:
@@ -191,7 +193,7 @@ class Normalizer:
         organization = self._organizations.get(ticket.organization_id) if ticket and ticket.organization_id else None
         kind = self._types.get(row.type_id) if row.type_id is not None else None
         number = f"#{ticket.number}" if ticket else f"id {ticket_id}"
-        unreadable = _unreadable(row, ticket)
+        waits = _waits(row, ticket)
         facts = {
             "ticket_number": number,
             "title": ticket.title.strip() if ticket else "",
@@ -229,8 +231,8 @@ class Normalizer:
             created_at=row.created_at,
             updated_at=row.updated_at,
             tags=policy.tags,
-            sync_status=SyncStatus.UNREADABLE if unreadable else _status(left),
-            trace=_trace(row, ticket_id, left, policy) | ({UNREADABLE: unreadable} if unreadable else {}),
+            sync_status=SyncStatus.UNREADABLE if waits else _status(left),
+            trace=_trace(row, ticket_id, left, policy) | waits,
             decided_id=row.decided_id,
         )
 
@@ -241,16 +243,16 @@ class Normalizer:
         return f"{text} {marker(self._source, row_id)}".strip()
 
 
-def _unreadable(row: TimeAccounting, ticket: Ticket | None) -> str:
-    """Why nothing can be written for the booking yet, as a sentence; empty if it and its ticket can be read."""
+def _waits(row: TimeAccounting, ticket: Ticket | None) -> dict[str, str]:
+    """Why nothing can be written for the booking yet, as a sentence in the trace; empty if that is not so."""
     if row.faults:
         number = ticket.number if ticket else row.ticket_id
-        return f"Booking {row.id} of ticket {number} cannot be read: {_wrong(row.faults)}."
+        return {UNREADABLE: f"Booking {row.id} of ticket {number} cannot be read: {_wrong(row.faults)}."}
     if not row.is_final:
-        return f"Booking {row.id} is not complete: its timer still runs."
+        return {RUNNING: f"Booking {row.id} is not complete: its timer still runs."}
     if ticket is not None and ticket.faults:
-        return f"Ticket {ticket.id} of booking {row.id} cannot be read: {_wrong(ticket.faults)}."
-    return ""
+        return {UNREADABLE: f"Ticket {ticket.id} of booking {row.id} cannot be read: {_wrong(ticket.faults)}."}
+    return {}
 
 
 def _wrong(faults: Faults) -> str:

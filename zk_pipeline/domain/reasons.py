@@ -16,6 +16,7 @@ class Reason(StrEnum):
     UNMAPPED_CUSTOMER = "unmapped_customer"
     UNKNOWN_TICKET = "unknown_ticket"
     MALFORMED_BOOKING = "malformed_booking"
+    RUNNING_TIMER = "running_timer"
     MALFORMED_TIMESHEET = "malformed_timesheet"
     DUPLICATE = "duplicate"
     AMBIGUOUS = "ambiguous"
@@ -71,6 +72,10 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.MALFORMED_BOOKING: Explanation(
         "Nothing is written or changed while Zammad's data cannot be read.",
         "Correct it in Zammad, then sync the day again.",
+    ),
+    Reason.RUNNING_TIMER: Explanation(
+        "Nothing is written or changed while the timer of the booking runs.",
+        "Once the timer is stopped, the next run books the time.",
     ),
     Reason.MALFORMED_TIMESHEET: Explanation(
         "Nothing is written or changed while Kimai's time sheet cannot be read.",

@@ -13,7 +13,7 @@ from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
 from zk_pipeline.domain.ledger import Desired, LedgerRow
 from zk_pipeline.domain.mapping import Assignment, AssignmentProblem, ProjectPlan, Resolver
 from zk_pipeline.domain.matching import Match, Matches, MatchRequest, OwnershipIndex, Tier, match
-from zk_pipeline.domain.normalize import UNREADABLE, TimeSpan, free_span
+from zk_pipeline.domain.normalize import RUNNING, UNREADABLE, TimeSpan, free_span
 from zk_pipeline.domain.plan import DayInputs, Draft, PlanLine, SurvivingTicket
 from zk_pipeline.domain.plausibility import typing_error
 from zk_pipeline.domain.policy import Policy
@@ -147,8 +147,10 @@ class Reconciler:
                 entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound
             )
         if entry.sync_status is SyncStatus.UNREADABLE:
-            status, why = Status.MISMATCH if ours else Status.MISSING, entry.trace.get(UNREADABLE, "")
-            return plan_lines.review(entry, status, Reason.MALFORMED_BOOKING, why, kimai_id=ours.id if ours else None)
+            status, running = Status.MISMATCH if ours else Status.MISSING, entry.trace.get(RUNNING, "")
+            reason = Reason.RUNNING_TIMER if running else Reason.MALFORMED_BOOKING
+            why = running or entry.trace.get(UNREADABLE, "")
+            return plan_lines.review(entry, status, reason, why, kimai_id=ours.id if ours else None)
         if ours is not None and ours.faults:
             return plan_lines.review(
                 entry, Status.MISMATCH, Reason.MALFORMED_TIMESHEET, plan_lines.unread(ours), kimai_id=ours.id

@@ -54,6 +54,7 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.UNMAPPED_CUSTOMER: (Choice.IGNORE,),
     Reason.UNKNOWN_TICKET: (Choice.IGNORE,),
     Reason.MALFORMED_BOOKING: (Choice.IGNORE,),
+    Reason.RUNNING_TIMER: (Choice.IGNORE,),
     Reason.MALFORMED_TIMESHEET: (Choice.IGNORE,),
     Reason.DUPLICATE: (Choice.LINK, Choice.CREATE, Choice.IGNORE),
     Reason.AMBIGUOUS: (Choice.LINK, Choice.CREATE, Choice.IGNORE),

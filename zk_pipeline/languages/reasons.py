@@ -12,6 +12,7 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "reason.unmapped_customer": ("Customer not mapped", "Kunde nicht zugeordnet", "Client sans correspondance"),
     "reason.unknown_ticket": ("Ticket not readable", "Ticket nicht lesbar", "Ticket illisible"),
     "reason.malformed_booking": ("Booking unreadable", "Buchung nicht lesbar", "Saisie illisible"),
+    "reason.running_timer": ("Timer running", "Uhr läuft", "Minuteur en marche"),
     "reason.malformed_timesheet": ("Time sheet unreadable", "Zeiteintrag nicht lesbar", "Feuille illisible"),
     "reason.duplicate": ("Probably a duplicate", "Wahrscheinlich doppelt", "Probablement un doublon"),
     "reason.ambiguous": ("More than one match", "Mehr als ein Treffer", "Plus d'une correspondance"),

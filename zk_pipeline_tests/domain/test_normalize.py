@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zk_pipeline.domain.corrections import net
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.markers import marked_ids
-from zk_pipeline.domain.normalize import UNREADABLE, Normalizer, minutes_of, movement
+from zk_pipeline.domain.normalize import RUNNING, UNREADABLE, Normalizer, minutes_of, movement
 from zk_pipeline.domain.policy import Placement, Policy
 from zk_pipeline.domain.records import Ticket, TimeAccounting
 from zk_pipeline_tests.domain.builders import BERLIN, POLICY, SOURCE_DIRECTORY, at, booking, ticket
@@ -208,7 +208,7 @@ def test_exact_seconds_stay_exact_whatever_a_unit_is(seconds: int):
 def test_a_running_timer_waits_with_its_reason():
     [entry] = normalized(booking(is_final=False))
     assert entry.sync_status is SyncStatus.UNREADABLE
-    assert entry.trace[UNREADABLE] == "Booking 6 is not complete: its timer still runs."
+    assert entry.trace[RUNNING] == "Booking 6 is not complete: its timer still runs."
 
 
 def test_a_note_may_be_part_of_the_description_and_claims_no_time_sheet():

@@ -155,6 +155,20 @@ def test_a_booking_that_cannot_be_read_waits_and_its_time_sheet_stays(
     assert "its time is no number" in line.text
 
 
+@pytest.mark.parametrize(
+    ("timesheets", "found"),
+    [((), (Status.MISSING, None)), ((ours(),), (Status.MISMATCH, 100))],
+    ids=["never written", "written before"],
+)
+def test_a_booking_whose_timer_runs_waits_for_a_reason_of_its_own(
+    timesheets: tuple[Timesheet, ...], found: tuple[Status, int | None]
+):
+    running = entry(sync_status=SyncStatus.UNREADABLE, trace={"running": "Booking 6: its timer still runs."})
+    line = only_line(inputs(running, ledger=(ledger_row(),) if timesheets else (), timesheets=timesheets))
+    assert verdict(line) == review(found[0], Reason.RUNNING_TIMER, found[1])
+    assert "its timer still runs" in line.text
+
+
 @pytest.mark.parametrize("ledger", [(ledger_row(),), ()], ids=["by the ledger", "by its marker"])
 @pytest.mark.parametrize("row", [entry(), entry(minutes="30"), excluded()], ids=["same", "edited", "corrected to zero"])
 def test_a_time_sheet_of_ours_that_cannot_be_read_is_neither_written_nor_replaced(

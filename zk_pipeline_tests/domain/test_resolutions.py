@@ -50,6 +50,7 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.DELETED_IN_KIMAI, Status.MISSING): {Choice.CREATE: Action.CREATE, Choice.IGNORE: Action.NONE},
     (Reason.UNSEEN_IN_KIMAI, Status.MISSING): {Choice.IGNORE: Action.NONE},
     (Reason.MALFORMED_BOOKING, Status.MISSING): {Choice.IGNORE: Action.NONE},
+    (Reason.RUNNING_TIMER, Status.MISSING): {Choice.IGNORE: Action.NONE},
     (Reason.MALFORMED_TIMESHEET, Status.MISMATCH): {Choice.IGNORE: Action.NONE},
     (Reason.DELETED_IN_ZAMMAD, Status.ORPHANED): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
     (Reason.BILLED, Status.MISMATCH): {

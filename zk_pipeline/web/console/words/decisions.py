@@ -26,6 +26,11 @@ WORDS = {
         "Solange die Angaben in Zammad nicht lesbar sind, wird nichts geschrieben. Berichtigen Sie sie in Zammad.",
         "Rien n'est écrit tant que les données de Zammad sont illisibles. Corrigez-les dans Zammad.",
     ),
+    "next.running_timer": (
+        "Nothing is written while the timer of the booking runs. Once it is stopped, the next run books the time.",
+        "Solange die Uhr der Buchung läuft, wird nichts geschrieben. Danach bucht der nächste Lauf die Zeit.",
+        "Rien n'est écrit tant que le minuteur de la saisie tourne. Ensuite, le prochain passage saisit le temps.",
+    ),
     "next.malformed_timesheet": (
         "Nothing is written while Kimai's time sheet cannot be read. Correct or delete it in Kimai.",
         "Solange der Zeiteintrag in Kimai nicht lesbar ist, wird nichts geschrieben. Berichtigen Sie ihn in Kimai.",
