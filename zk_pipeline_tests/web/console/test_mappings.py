@@ -216,7 +216,7 @@ def test_that_two_agents_are_one_user_is_confirmed_and_stays_to_be_seen(visit: V
     question = page.get_by_role("dialog").filter(has_text="Two agents would be one Kimai user")
     expect(question).to_contain_text("would get the time of")
     agent = "(SELECT id FROM zammad.agents WHERE name = 'Tim Reuter')"
-    query = f"SELECT kimai_user_id FROM sync.user_mappings WHERE agent_id = '{agent}'"
+    query = f"SELECT kimai_user_id FROM sync.user_mappings WHERE agent_id = {agent}"
     assert stored(site, query) == []
     question.get_by_role("button", name="They are one person").click()
     shows(page, "To check")
@@ -238,7 +238,7 @@ def test_what_is_only_likely_is_confirmed_with_one_click(visit: Visit, site: Sit
         notice(page, "Mapped.")
         expect(row).to_contain_text("By hand")
         agent = "(SELECT id FROM zammad.agents WHERE name = 'Anna Berger')"
-        assert stored(site, f"SELECT kimai_user_id FROM sync.user_mappings WHERE agent_id = '{agent}'") == [user]
+        assert stored(site, f"SELECT kimai_user_id FROM sync.user_mappings WHERE agent_id = {agent}") == [user]
     finally:
         stored(site, change.format(address))
 
