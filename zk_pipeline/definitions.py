@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from zk_pipeline.defs import checks, housekeeping, jobs, kimai, marts, schedules, sensors, sync, zammad
+from zk_pipeline.defs import checks, housekeeping, jobs, kimai, marts, schedules, sensors, sync, write_back, zammad
 from zk_pipeline.defs.resources import resources_of_settings
 from zk_pipeline.defs.run_log import use_everywhere
 
@@ -34,6 +34,7 @@ defs = dg.Definitions(
         jobs.undo,
         jobs.tag_billed,
         jobs.mend,
+        write_back.write_back,
         marts.marts_job,
     ],
     schedules=[
@@ -43,7 +44,13 @@ defs = dg.Definitions(
         housekeeping.apply_retention_schedule,
         *housekeeping.build_schedules(),
     ],
-    sensors=[sensors.changed_days, sensors.failed_runs, sensors.alerts, marts.marts_after_deep_check],
+    sensors=[
+        sensors.changed_days,
+        sensors.failed_runs,
+        sensors.alerts,
+        marts.marts_after_deep_check,
+        *write_back.sensors(),
+    ],
     resources=resources_of_settings(),
     # A process for each step would cost seconds of import; the chain is small.
     executor=dg.in_process_executor,

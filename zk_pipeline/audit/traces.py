@@ -137,6 +137,9 @@ def _trace(
     adjusted = _all(connection, _adjustments(systems, source_id))
     subjects = [f"timesheet:{id_}" for id_ in bound] + [f"conflict:{row['id']}" for row in disputes]
     subjects += [f"adjustment:{row['id']}" for row in adjusted]
+    if booking:  # What was written into its ticket.
+        subjects.append(f"ticket:{booking['ticket_id']}")
+        sent += _all(connection, request_log.of_booking(systems.source, subjects[-1]))
     events = _all(connection, _events([*subjects, f"booking:{source_id}"]))
     ran = {row["run_id"] for row in (*plan, *written, *sent, *events, *([ledger] if ledger else [])) if row["run_id"]}
     return Trace(

@@ -31,6 +31,7 @@ from zk_pipeline.cli import (
     undo,
     up,
     users,
+    write_back,
 )
 from zk_pipeline.cli import credits as credit_list
 from zk_pipeline.cli.output import said
@@ -83,6 +84,7 @@ app.command("close")(close.close)
 app.command("reopen")(close.reopen)
 app.add_typer(credit_list.app, name="credits")
 app.add_typer(invoices.app, name="invoices")
+app.add_typer(write_back.app, name="write-back")
 app.command("trace")(trace.trace)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(schedule.app, name="schedule")

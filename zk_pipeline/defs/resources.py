@@ -67,7 +67,7 @@ class DatabaseResource(dg.ConfigurableResource):
 class ZammadResource(dg.ConfigurableResource):
     """Zammad, where agents book their time, or the ticket system whose connector is active instead of it.
 
-    It is read; nothing is written there.
+    It is read. Only what `ZK_WRITE_BACK` switches on is written into its tickets.
     """
 
     database: DatabaseResource

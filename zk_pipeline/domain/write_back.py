@@ -74,6 +74,21 @@ class WriteOperation(StrEnum):
     REMOVE = "remove"
 
 
+class WriteBackState(StrEnum):
+    """How far a write is: approved, intended (perhaps sent), there, refused, never sent, or no longer there.
+
+    What is no longer there was `removed` because it was no longer true, or `undone` by a person.
+    """
+
+    APPROVED = "approved"
+    INTENDED = "intended"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    LAPSED = "lapsed"
+    REMOVED = "removed"
+    UNDONE = "undone"
+
+
 class Because(StrEnum):
     """Why something is written back."""
 
@@ -90,7 +105,7 @@ class TicketMonth:
 
     `minutes` are those of the `sheets`, its billable time sheets, of which some are `exported`. `waiting` counts its
     bookings without time sheet that nobody left out. `closing` is the hash of the statement of a closed month, else
-    empty. `invoice` is the number of the invoice, where it is certain.
+    empty, and `closing_id` its closing. `invoice` is the number of the invoice, where it is certain.
     """
 
     ticket_id: str
@@ -101,6 +116,7 @@ class TicketMonth:
     exported: int
     waiting: int
     closing: str = ""
+    closing_id: int = 0
     invoice: str = ""
 
     @property
@@ -224,9 +240,9 @@ def _line(row: TicketMonth, kind: WriteKind, content: str) -> WriteBackLine:
     why = row.billed
     if why is None:
         raise RuntimeError(f"Ticket {row.number} is not billed for {month_name(row.month)}.")
-    # The hash of the closing: a month that is closed again is another fact. An amount that changes is not.
+    # A month that is closed again is another fact. An amount that changes is not.
     about = content if kind is WriteKind.TAG else note_marker(row.month)
-    facts = stable_hash([row.ticket_id, str(kind), month_name(row.month), about, str(why), row.closing])
+    facts = stable_hash([row.ticket_id, str(kind), month_name(row.month), about, str(why), row.closing_id])
     return WriteBackLine(
         row.ticket_id, row.number, row.month, kind, WriteOperation.ADD, content, why, row.minutes, facts
     )
@@ -260,6 +276,26 @@ class WriteBackLimits:
         """Whether these lines are too many to write without a person."""
         removals = sum(line.operation is WriteOperation.REMOVE for line in lines)
         return len(lines) > self.changes or removals > self.removals
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """A write in the journal: what, how far it is, and who approved it; instants are in UTC.
+
+    `remote_id` is the note.
+    """
+
+    id: int
+    line: WriteBackLine
+    state: WriteBackState
+    ours: bool
+    remote_id: str | None
+    approved_by: str | None
+    message: str
+    attempts: int
+    run_id: str | None
+    intended_at: datetime | None
+    updated_at: datetime
 
 
 def due_again(attempts: int, tried_at: datetime) -> datetime:

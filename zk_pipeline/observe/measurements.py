@@ -180,6 +180,9 @@ LONGEST_QUERY = 5000
 OTHER_SENSORS = ("alerts", "failed_runs", "marts_after_deep_check")
 """Sensors beside `demand`, which ticks as ZK_SENSOR_SECONDS says."""
 
+WRITE_BACK = "write_back_due"
+"""The sensor that is there only where something is written into tickets."""
+
 OTHER_SENSORS_TICK = timedelta(seconds=30)
 
 _log = logging.getLogger(__name__)
@@ -297,7 +300,8 @@ def measure_once(runtime: Runtime) -> Iterator[list[VitalSign]]:
 
 def pace_of(settings: Settings) -> PollIntervals:
     """The intervals that the limits depend on."""
-    sensors = {**dict.fromkeys(OTHER_SENSORS, OTHER_SENSORS_TICK), "demand": timedelta(seconds=settings.sensor_seconds)}
+    others = (*OTHER_SENSORS, *([WRITE_BACK] if settings.writes_back else []))
+    sensors = {**dict.fromkeys(others, OTHER_SENSORS_TICK), "demand": timedelta(seconds=settings.sensor_seconds)}
     polls = {"source": settings.poll_seconds, "target": settings.kimai_poll_seconds}
     return PollIntervals({role: timedelta(seconds=seconds) for role, seconds in polls.items()}, sensors)
 

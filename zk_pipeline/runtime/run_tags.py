@@ -57,7 +57,10 @@ RUN_KEY_TAG = "zk/run_key"
 CHANGE = "change"
 """The reason of the runs that the sensor asks for."""
 
-AUTOMATIC_REASONS = frozenset({CHANGE, "catch_up", "deep_check"})
+WRITE_BACK = "write_back"
+"""The reason of the runs that write into tickets because a sensor asks for them."""
+
+AUTOMATIC_REASONS = frozenset({CHANGE, "catch_up", "deep_check", WRITE_BACK})
 """The reasons of runs that nobody started: those of the sensor and of the schedules."""
 
 _REPEATED_TAG = "dagster/retry_number"

@@ -17,7 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
+from zk_pipeline.domain.periods import parse_month
 from zk_pipeline.domain.policy import DEFAULT_DESCRIPTION, DESCRIPTION_FIELDS, Placement, Policy, ProjectStrategy
+from zk_pipeline.domain.write_back import DEFAULT_TAG, WriteBackMode, WriteKind, checked_template, write_back_modes
 from zk_pipeline.domain.write_protection import first_open_day
 from zk_pipeline.languages import Language
 from zk_pipeline.runtime.logs import LogFormat
@@ -119,6 +121,11 @@ class Settings(BaseSettings):
     on_source_delete: OnSourceDelete = OnSourceDelete.REVIEW
     max_changes: int | None = Field(default=None, ge=0)
     max_deletes: int = Field(default=20, ge=0)
+
+    write_back: str = "off"
+    write_back_tag: str = DEFAULT_TAG
+    write_back_since: str = ""
+    write_back_limit: int = Field(default=500, ge=0)
 
     kimai_time_limit: float = Field(default=60.0, ge=0, le=3600)
     kimai_concurrency: int = Field(default=4, ge=1, le=32)
@@ -226,6 +233,24 @@ class Settings(BaseSettings):
             raise ValueError(f"is not a template of the fields {fields}") from error
         return value
 
+    @field_validator("write_back")
+    @classmethod
+    def _known_modes(cls, value: str) -> str:
+        write_back_modes(value)
+        return value
+
+    @field_validator("write_back_tag")
+    @classmethod
+    def _usable_tag(cls, value: str) -> str:
+        return checked_template(value)
+
+    @field_validator("write_back_since")
+    @classmethod
+    def _known_month(cls, value: str) -> str:
+        if value:
+            parse_month(value)
+        return value
+
     @field_validator("locked_before")
     @classmethod
     def _known_rule(cls, value: str) -> str:
@@ -291,6 +316,21 @@ class Settings(BaseSettings):
             adopt_by_name=self.adopt_by_name,
             delete_unwanted=self.on_source_delete is OnSourceDelete.DELETE,
         )
+
+    @property
+    def write_back_modes(self) -> dict[WriteKind, WriteBackMode]:
+        """How each kind is written into tickets."""
+        return write_back_modes(self.write_back)
+
+    @property
+    def writes_back(self) -> frozenset[WriteKind]:
+        """What is written into tickets, at once or after approval."""
+        return frozenset(kind for kind, mode in self.write_back_modes.items() if mode is not WriteBackMode.OFF)
+
+    @property
+    def write_back_from(self) -> date:
+        """The first day whose time is written into tickets."""
+        return max(parse_month(self.write_back_since), self.start_date) if self.write_back_since else self.start_date
 
     @property
     def decided(self) -> dict[str, str]:

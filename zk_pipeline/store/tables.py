@@ -760,6 +760,55 @@ customer_reviews = Table(
     schema="sync",
 )
 
+# What was or shall be written into tickets of the source, one row for each write. `content` is the tag or the note.
+write_backs = Table(
+    "write_backs",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # The source, and the ticket by its id there.
+    text_column("connector"),
+    text_column("ticket_id"),
+    text_column("ticket_number"),
+    text_column("kind"),
+    # The first day of the month that it says something about.
+    Column("month", Date, nullable=False),
+    text_column("operation"),
+    text_column("content"),
+    text_column("because"),
+    Column("minutes", MINUTES, nullable=False),
+    text_column("facts_hash"),
+    text_column("state"),
+    # Whether what stands there was put there by us; a tag that was there before is never taken off.
+    Column("ours", Boolean, nullable=False, server_default=text("true")),
+    # The note, by its id in the source.
+    text_column("remote_id", nullable=True),
+    # Of what is taken off or put back: the row that it takes back.
+    Column("replaces", BigInteger),
+    text_column("approved_by", nullable=True),
+    text_column("message", default=""),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    text_column("run_id", nullable=True),
+    instant("created_at", default=True),
+    instant("intended_at", nullable=True),
+    instant("updated_at", default=True),
+    CheckConstraint("kind IN ('tag', 'note')", name="kind"),
+    CheckConstraint("operation IN ('add', 'remove')", name="operation"),
+    CheckConstraint(
+        "state IN ('approved', 'intended', 'confirmed', 'failed', 'lapsed', 'removed', 'undone')", name="state"
+    ),
+    Index(
+        "write_backs_one_open_idx",
+        "connector",
+        "facts_hash",
+        unique=True,
+        postgresql_where=text("state IN ('approved', 'intended')"),
+    ),
+    Index("write_backs_ticket_id_idx", "connector", "ticket_id"),
+    Index("write_backs_state_idx", "connector", "state"),
+    Index("write_backs_run_id_idx", "run_id"),
+    schema="sync",
+)
+
 # Time sheets when first seen exported or closed: later changes are asked about.
 locked_timesheets = Table(
     "locked_timesheets",

@@ -24,7 +24,7 @@ from zk_pipeline.domain.write_back import (
 OCTOBER, NOVEMBER = date(2025, 10, 1), date(2025, 11, 1)
 TAG, NOTE = WriteKind.TAG, WriteKind.NOTE
 ADD, REMOVE = WriteOperation.ADD, WriteOperation.REMOVE
-CLOSED = TicketMonth("11", "57011", OCTOBER, Decimal(195), 2, 0, 0, closing="ab12cd34ef567890")
+CLOSED = TicketMonth("11", "57011", OCTOBER, Decimal(195), 2, 0, 0, closing="ab12cd34ef567890", closing_id=3)
 EXPORTED = TicketMonth("12", "57012", OCTOBER, Decimal(30), 1, 1, 0)
 
 
@@ -120,8 +120,8 @@ def test_the_same_facts_have_the_same_hash_and_another_closing_has_another() -> 
         return line.facts_hash
 
     assert hashed(CLOSED) == hashed(replace(CLOSED, minutes=Decimal(5), sheets=3))
-    assert hashed(CLOSED) != hashed(replace(CLOSED, closing="another"))
-    assert hashed(EXPORTED) != hashed(replace(EXPORTED, closing="another"))
+    assert hashed(CLOSED) != hashed(replace(CLOSED, closing_id=4))
+    assert hashed(EXPORTED) != hashed(replace(EXPORTED, closing="ab12", closing_id=4))
 
 
 def test_more_than_the_limits_allow_waits_for_a_person() -> None:

@@ -10,6 +10,7 @@ EXAMINATIONS = (
     Examination("Time zones", systems.examine_zones),
     Examination("Unit", data.examine_units),
     Examination("Tags", systems.examine_tags),
+    Examination("Write back", systems.examine_write_back),
     Examination("Mappings", data.examine_mappings),
     Examination("Webhook", settings.examine_webhook),
     Examination("Clocks", systems.examine_database_clock),

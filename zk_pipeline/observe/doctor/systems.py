@@ -21,6 +21,7 @@ from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline.connectors.kimai.errors import PROBE_FIELD, KimaiDialect
 from zk_pipeline.connectors.kimai.masterdata import TAGS, same_tag
 from zk_pipeline.connectors.ssrf_guard import checked_base_url
+from zk_pipeline.connectors.write_back import writer_of
 from zk_pipeline.connectors.zammad.errors import ZammadDialect
 from zk_pipeline.connectors.zammad.window import NEEDS, FlatList
 from zk_pipeline.domain.mapping import AssignmentProblem
@@ -292,6 +293,29 @@ def examine_tags(installation: Installation) -> Iterator[Finding]:
         yield Finding(_SUBJECT, Level.PASS, text)
     if tags.visible:
         yield Finding(_SUBJECT, Level.PASS, f"Visible in Kimai: {', '.join(tags.visible)}.")
+
+
+# Writing into tickets: whether the source takes it, and whether the account may.
+
+
+def examine_write_back(installation: Installation) -> Iterator[Finding]:
+    """What is switched on, and what the account lacks for it."""
+    subject, kinds = "ZK_WRITE_BACK", installation.runtime.settings.writes_back
+    if not kinds:
+        yield Finding(subject, Level.PASS, "Nothing is written into tickets (ZK_WRITE_BACK=off).")
+        return
+    with installation.reached_source() as connector:
+        writer = writer_of(connector)
+        lacking = sorted(kinds - (writer.writes if writer else frozenset()))
+        if lacking:
+            yield Finding(
+                subject,
+                Level.FAIL,
+                f"The source's connector cannot write this into tickets: {', '.join(lacking)}.",
+                "Set ZK_WRITE_BACK=off, or name only what it can write.",
+            )
+        if writer is not None:
+            yield from writer.writing_findings(kinds & writer.writes)
 
 
 # Connections, versions and permissions, from the connectors.

@@ -30,7 +30,7 @@ WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "mended", "tagg
 
 _COUNTS: Mapping[str, str] = {
     **dict.fromkeys(("entries", "planned"), _DAYS),
-    **dict.fromkeys((*WRITTEN, "undone"), _WRITES),
+    **dict.fromkeys((*WRITTEN, "undone", "written_back"), _WRITES),
     **dict.fromkeys(("unapproved", "withheld", "held", "left"), _DAYS),
     "conflicts": _ASKED,
     "parked": _REFUSED,

@@ -11,7 +11,8 @@ from zk_pipeline_tests.cli.conftest import Home, Homes, Sandbox, Zk
 from zk_pipeline_tests.observe.doctor.conftest import WEBHOOK_SECRET, Doctor, everything_of, kimai
 
 SECTIONS = [
-    "Zammad", "Kimai", "Time zones", "Unit", "Tags", "Mappings", "Webhook", "Clocks", "Vital signs", "Settings",
+    "Zammad", "Kimai", "Time zones", "Unit", "Tags", "Write back", "Mappings", "Webhook", "Clocks",
+    "Vital signs", "Settings",
 ]  # fmt: skip
 NOWHERE = "http://127.0.0.1:9"
 KIMAI_ROLES = ("ROLE_USER", "ROLE_TEAMLEAD", "ROLE_ADMIN", "ROLE_SUPER_ADMIN")

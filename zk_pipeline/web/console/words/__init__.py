@@ -25,6 +25,7 @@ from zk_pipeline.web.console.words import (
     statement,
     todo,
     top_bar,
+    write_back,
 )
 
 Texts = Mapping[str, tuple[str, str, str]]
@@ -49,6 +50,7 @@ CATALOGS: tuple[Texts, ...] = (
     audit.WORDS,
     marks.WORDS,
     facts.WORDS,
+    write_back.WORDS,
 )
 
 _ALL: Texts = {key: texts for catalog in CATALOGS for key, texts in catalog.items()}

@@ -203,6 +203,7 @@ WORDS = {
     "count.adopted": ("found again", "wiedergefunden", "retrouvées"),
     "count.mended": ("changed in Kimai", "in Kimai geändert", "modifié dans Kimai"),
     "count.tagged": ("tagged", "markiert", "marquées"),
+    "count.written_back": ("written into tickets", "in Tickets geschrieben", "écrits dans les tickets"),
     "count.undone": ("taken back", "zurückgenommen", "annulées"),
     "count.unapproved": ("waiting for approval", "warten auf Freigabe", "en attente d'approbation"),
     "count.withheld": (
