@@ -1,11 +1,6 @@
 """`zk up`: start all processes, and stop them together."""
 
-import os
-import socket
-import sys
 import time
-from contextlib import suppress
-from functools import partial
 from typing import Annotated
 
 import typer
@@ -14,13 +9,14 @@ from rich.markup import escape
 from zk_pipeline.cli.output import environment, explained, out, said
 from zk_pipeline.identity import users
 from zk_pipeline.operate import connectors
-from zk_pipeline.processes.home import SupervisorError, hold_home
-from zk_pipeline.processes.programs import HOST, code_socket, free_port, managed_processes, reachable_url
-from zk_pipeline.processes.supervisor import Supervisor, SupervisorListener
-from zk_pipeline.runtime.embedded import EmbeddedDatabase
+from zk_pipeline.processes.home import SupervisorError
+from zk_pipeline.processes.up import Installation, become, run
 from zk_pipeline.runtime.environment import Environment
 from zk_pipeline.runtime.runtime import Runtime, SetupError
-from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.runtime.settings import load_settings, spoken
+
+SECONDS_TO_REPORT = 5.0
+"""For the versions of Zammad and Kimai, before everything is started."""
 
 
 def up(
@@ -38,49 +34,32 @@ def up(
         _show_part("database", time.monotonic() - began)
         _hint_at_missing_connectors(ready.runtime)
         _hint_at_missing_users(ready.runtime)
-        connectors.report_in_background(ready.runtime, lambda sentence: _print(f"Hint: {sentence}"))
-        serve(ready, port=port or ready.runtime.settings.port, verbose=verbose, embedded=embedded)
-    out.print("Stopped. Nothing is running any more.")
+        # What comes later stands in the log of the web app.
+        report = connectors.report_in_background(ready.runtime, lambda sentence: _print(f"Hint: {sentence}"))
+        report.join(SECONDS_TO_REPORT)
+        become(_installation(ready, port=port or ready.runtime.settings.port, verbose=verbose, embedded=embedded))
 
 
 def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: bool, sign_in: str = "") -> None:
     """Run all processes until Ctrl-C, including the `embedded` database. `sign_in` is shown with the addresses."""
-    address, settings = reachable_url(HOST, port), ready.runtime.settings
-    web_url = reachable_url(settings.web_host, settings.web_port)
-    with explained(SupervisorError), hold_home(ready.home, address) as held:
-        _print(f"Starting. The logs are in {ready.home / 'logs'}.")
-        with (
-            free_port(HOST, port, "--port or ZK_PORT"),
-            free_port(settings.web_host, settings.web_port, "ZK_WEB_PORT"),
-        ):
-            pass  # Held together, to notice one port used for both.
-        watchdog = [sys.executable, "-m", "zk_pipeline.processes.watchdog", str(ready.home)]
-
-        def started() -> None:
-            _show_addresses(address, web_url, sign_in)
-            _notify_service_manager("READY=1")
-
-        stopping = partial(_notify_service_manager, "STOPPING=1")
-        listener = SupervisorListener(_print, _show_part, started, stopping, _echo if verbose else None)
-        with code_socket(ready.home) as code:
-            supervisor = Supervisor(
-                held,
-                listener,
-                watchdog=[*watchdog, *(["--embedded"] if embedded else [])],
-                database=EmbeddedDatabase(ready.home) if embedded else None,
-                preloads=True,
-            )
-            supervisor.run(managed_processes(ready.variables, code, port, web_url, settings.log_format))
+    with explained(SupervisorError):
+        run(_installation(ready, port=port, verbose=verbose, embedded=embedded, sign_in=sign_in))
 
 
-def _notify_service_manager(state: str) -> None:
-    """Report a state such as `READY=1` to systemd, if it started us as a unit of `Type=notify`."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, suppress(OSError):
-        notify.connect(f"\0{address[1:]}" if address.startswith("@") else address)
-        notify.sendall(state.encode())
+def _installation(ready: Environment, *, port: int, verbose: bool, embedded: bool, sign_in: str = "") -> Installation:
+    settings = ready.runtime.settings
+    return Installation(
+        home=str(ready.home),
+        port=port,
+        web_host=settings.web_host,
+        web_port=settings.web_port,
+        log_format=settings.log_format.value,
+        language=spoken().value,
+        embedded=embedded,
+        verbose=verbose,
+        sign_in=sign_in,
+        variables=ready.variables,
+    )
 
 
 def _hint_at_missing_connectors(runtime: Runtime) -> None:
@@ -102,16 +81,5 @@ def _show_part(name: str, seconds: float) -> None:
     out.print(f"[green]ok[/]  {name:<12} {seconds:5.1f} s")
 
 
-def _show_addresses(dagster: str, web: str, sign_in: str) -> None:
-    out.print(f"\nWeb app:      [bold]{web}[/]\nDagster's UI: [bold]{dagster}[/]", soft_wrap=True)
-    if sign_in:
-        out.print(f"Sign in as:   [bold]{escape(sign_in)}[/]", soft_wrap=True, highlight=False)
-    out.print("One sign-in opens both. Press Ctrl-C to stop.", soft_wrap=True)
-
-
 def _print(sentence: str) -> None:
     out.print(f"[dim]{escape(said(sentence))}[/]", soft_wrap=True)
-
-
-def _echo(name: str, line: str) -> None:
-    out.print(f"[dim]{name:<12}[/] {escape(said(line))}", soft_wrap=True, highlight=False)

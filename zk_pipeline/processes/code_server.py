@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zk_pipeline.processes.daemon import end_waiting_tick
+from zk_pipeline.processes.health_check import CODE_SERVER, beat, serves
 from zk_pipeline.processes.preloaded import OF_RUNS, set_title
 from zk_pipeline.runtime import logs
 from zk_pipeline.runtime.dagster_internals import PRELOADED, DagsterApiServer, command, replace_api_server
@@ -27,6 +28,7 @@ from zk_pipeline.runtime.settings import load_settings
 DEFINITIONS = "zk_pipeline.definitions"
 _STDERR = 2
 
+SECONDS_BETWEEN_BEATS = 5.0
 SECONDS_WITHOUT_A_LOOK = 30.0
 """The server looks after its runs twice a second. When it has not for so long, it is blocked for good."""
 
@@ -83,6 +85,15 @@ def close_directory(socket: Path) -> None:
     socket.parent.chmod(0o700)
 
 
+def _beat_while_it_answers(home: Path, socket: str) -> None:
+    """Note for the supervisor that this server answers. It would need a client's memory to ask itself."""
+    while True:
+        time.sleep(SECONDS_BETWEEN_BEATS)
+        if serves(f"unix:{socket}"):
+            with suppress(OSError):  # Whoever looks finds no newer one, and decides.
+                beat(home, CODE_SERVER)
+
+
 def start_forkserver() -> None:
     """Start the process that runs are forked from, by forking it from this one: it has imported what they need."""
     if sys.platform == "linux":
@@ -123,7 +134,10 @@ def main() -> None:
     start_forkserver()
     replace_api_server(ForkingApiServer)
     # What sensors and schedules log by way of Dagster, Dagster writes itself.
-    logs.set_up(load_settings().log_format, "zk_pipeline")
+    settings = load_settings()
+    logs.set_up(settings.log_format, "zk_pipeline")
+    if path:
+        threading.Thread(target=_beat_while_it_answers, args=(settings.home, path), name="beats", daemon=True).start()
     sys.argv[1:1] = ["api", "grpc"]
     command("dagster")()
 

@@ -31,8 +31,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from zk_pipeline.defs.run_launcher import is_ours, run_lock
 from zk_pipeline.domain.vital_figures import UnfinishedRun
 from zk_pipeline.observe.vital_signs import stuck_runs
-from zk_pipeline.processes.health_check import beat
+from zk_pipeline.processes.health_check import DAEMON_LOOPS, beat
 from zk_pipeline.runtime.dagster_internals import (
+    DAEMONS,
     DagsterPostgresException,
     InstigatorType,
     QueuedRunCoordinatorDaemon,
@@ -107,6 +108,10 @@ class Loops:
     def note(self, name: str) -> None:
         """The loop of the daemon of this name comes round."""
         self._seen[name] = time.monotonic()
+
+    def have_all_begun(self) -> bool:
+        """Whether each of Dagster's daemons has come round."""
+        return self._seen.keys() >= set(DAEMONS)
 
     def hanging(self) -> str | None:
         """The name of one that does not, if there is any."""
@@ -261,6 +266,8 @@ def watch(clock: WatchedClock, loops: Loops, home: Path, ends: threading.Event) 
     while not ends.wait(SECONDS_BETWEEN_LOOKS):
         with suppress(OSError):  # Whoever looks finds no newer one, and decides.
             beat(home)
+            if loops.have_all_begun():
+                beat(home, DAEMON_LOOPS)
         if (seconds := clock.seconds_set_back()) > LONGEST_STEP:
             _log.error("The clock was set back by %.0f s. The daemon ends, to be started again.", seconds)
             os._exit(1)

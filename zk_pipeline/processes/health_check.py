@@ -35,6 +35,9 @@ SECONDS_TO_START = 120.0
 LONGEST_BEAT = timedelta(seconds=60)
 """A daemon sends a heartbeat every 30 seconds, the scheduler's every 60."""
 
+DAEMON, DAEMON_LOOPS, CODE_SERVER = "daemon", "daemon-loops", "code-server"
+"""What is alive: the daemon; all of its loops, which have come round once; and a code server that answers."""
+
 _INIT = 1
 _SECONDS_TO_ANSWER = 5.0
 _MEMORY = Path(gettempdir()) / "zk-last-answer.json"
@@ -73,44 +76,45 @@ def serves(address: str) -> bool:
     return True
 
 
-def beat(home: Path) -> None:
-    """Note that the daemon of a home is alive, as the time of a file: that works on a full disk, too.
+def beat(home: Path, what: str = DAEMON) -> None:
+    """Note that the daemon of a home, or something else, is alive, as the time of a file: that works on a full disk,
+    too.
 
     It is the time of the monotonic clock, which nobody sets and all processes share. Raises `OSError`.
     """
-    path, now = _beat(home), time.monotonic()
+    path, now = _beat(home, what), time.monotonic()
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     os.utime(path, (now, now))
 
 
-def last_beat(home: Path) -> float | None:
-    """When the daemon of a home was last alive, by the monotonic clock; `None` if nothing says so."""
+def last_beat(home: Path, what: str = DAEMON) -> float | None:
+    """When the daemon of a home, or what else, was last alive, by the monotonic clock; `None` if nothing says so."""
     try:
-        at = _beat(home).stat().st_mtime
+        at = _beat(home, what).stat().st_mtime
     except OSError:
         return None
     return at if at <= time.monotonic() else None  # Otherwise it was before the machine was restarted.
 
 
-def _beat(home: Path) -> Path:
-    return home / "run" / "daemon.beat"
+def _beat(home: Path, what: str) -> Path:
+    return home / "run" / f"{what}.beat"
 
 
 def _ask(what: str) -> tuple[float | None, bool]:
     """When it answered, `None` if it did not, and whether that was a good answer."""
-    if what == "daemon":
+    if what == DAEMON:
         at = last_beat(Path(os.environ["ZK_HOME"]))
         return at, at is not None and time.monotonic() - at <= SECONDS_OF_SILENCE
     if what.startswith("http"):
-        answers, works = _ask_http(what)
+        answers, works = ask_http(what)
     else:
         answers = works = _daemon_beats() if what == "heartbeats" else serves(what)
     return time.monotonic() if answers else None, works
 
 
-def _ask_http(url: str) -> tuple[bool, bool]:
+def ask_http(url: str) -> tuple[bool, bool]:
     """Whether there is any answer, and whether it is a good one."""
     try:
         build_opener(ProxyHandler({})).open(url, timeout=_SECONDS_TO_ANSWER).close()

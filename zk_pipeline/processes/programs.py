@@ -6,20 +6,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
-
-from zk_pipeline.connectors import network
-from zk_pipeline.processes.health_check import last_beat, serves
+from zk_pipeline.processes.health_check import CODE_SERVER, DAEMON_LOOPS, ask_http, last_beat
 from zk_pipeline.processes.home import SupervisorError
 from zk_pipeline.processes.supervisor import ManagedProcess
-from zk_pipeline.runtime.dagster_server import LOCATION, DagsterServer, DagsterServerError
-from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.runtime.logs import LogFormat
-from zk_pipeline.store.encryption import TokenCipher
+from zk_pipeline.runtime.project import LOCATION, PROJECT
 
 HOST = "127.0.0.1"
 """Dagster's UI is reachable from this machine only; a proxy opens it to others (docs/deployment.md)."""
@@ -43,8 +37,7 @@ def managed_processes(
     listening = {"ZK_CODE_SOCKET": str(code), "ZK_PORT": str(port)}
     shared = {**variables, **listening, "PYTHONUNBUFFERED": "1"}
     dagster = f"http://{HOST}:{port}"
-    server = DagsterServer(dagster, TokenCipher(variables["ZK_ENCRYPTION_KEY"]))
-    began, home = datetime.now(UTC), Path(variables["ZK_HOME"])
+    began, home = time.monotonic(), Path(variables["ZK_HOME"])
     python = (sys.executable, "-m")
     log_options = ("--log-format", "json") if log_format is LogFormat.JSON else ()
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
@@ -63,13 +56,18 @@ def managed_processes(
             order=1,
             seconds_to_finish=_FOR_RUNS,
             ends_on_request=True,
-            answered_at=lambda: time.monotonic() if serves(f"unix:{code}") else None,
+            answered_at=lambda: last_beat(home, CODE_SERVER),
         ),
         ManagedProcess(
             "webserver", webserver, shared, lambda: _succeeds(theirs), 2, answered_at=lambda: _answered(theirs)
         ),
         ManagedProcess(
-            "daemon", daemon, shared, lambda: _daemons_started(server, began), 2, answered_at=lambda: last_beat(home)
+            "daemon",
+            daemon,
+            shared,
+            lambda: (last_beat(home, DAEMON_LOOPS) or 0) > began,
+            2,
+            answered_at=lambda: last_beat(home),
         ),
     ]
 
@@ -120,27 +118,10 @@ def _listens(path: Path) -> bool:
 
 def _answered(url: str) -> float | None:
     """The time, if there is any answer, even that the database is down."""
-    return None if _status(url) is None else time.monotonic()
+    answers, _ = ask_http(url)
+    return time.monotonic() if answers else None
 
 
 def _succeeds(url: str) -> bool:
-    status = _status(url)
-    return status is not None and 200 <= status < 300
-
-
-def _status(url: str) -> int | None:
-    try:
-        with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
-            return http.get(url).status_code
-    except httpx.HTTPError:
-        return None
-
-
-def _daemons_started(web: DagsterServer, since: datetime) -> bool:
-    """Whether every daemon has sent a heartbeat since this time, according to the web server."""
-    try:
-        daemons = web.daemons()
-    except DagsterServerError:
-        return False
-    needed = [daemon for daemon in daemons if daemon.required]
-    return all(daemon.healthy and daemon.heartbeat_at is not None and daemon.heartbeat_at >= since for daemon in needed)
+    _, works = ask_http(url)
+    return works

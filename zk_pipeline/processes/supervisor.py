@@ -36,7 +36,7 @@ _SECONDS_UNTIL_NOTICE = 3.0
 _SECONDS_OF_ONE_REQUEST = 1.0
 _LOG_LINES_SHOWN = 10
 _MOST_DOUBLINGS = 10
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Supervisor:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        former = {number: signal.signal(number, lambda *_: self._events.put(None)) for number in _STOP_SIGNALS}
+        former = {number: signal.signal(number, lambda *_: self._events.put(None)) for number in STOP_SIGNALS}
         try:
             yield
         finally:

@@ -18,7 +18,7 @@ def main() -> None:
     """Wait for the end of the supervisor, then end its processes."""
     home, *options = sys.argv[1:]
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with embedded_server(Path(home)) if "--embedded" in options else nullcontext():
+    with embedded_server(Path(home), joins=True) if "--embedded" in options else nullcontext():
         sys.stdin.buffer.read()
         end_groups(SupervisorRecord.of(Path(home)).groups)
 

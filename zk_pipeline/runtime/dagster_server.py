@@ -11,11 +11,9 @@ import httpx
 import jwt
 
 from zk_pipeline.connectors import network
+from zk_pipeline.runtime.project import LOCATION
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store.encryption import TokenCipher
-
-LOCATION = "zk_pipeline"
-"""The code location's name; schedules and sensors are stored under it, so it never changes."""
 
 REPOSITORY = "__repository__"
 """The one repository of the location, as Dagster calls it."""

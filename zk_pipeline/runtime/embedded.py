@@ -15,6 +15,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,9 +23,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
-
-import psycopg
-from psycopg import sql
 
 from zk_pipeline.runtime.embedded_programs import (
     MAJOR_VERSION,
@@ -36,6 +34,7 @@ from zk_pipeline.runtime.embedded_programs import (
     hand_over,
     initialize,
     last_lines,
+    program,
     run,
 )
 from zk_pipeline.store.files import lock_file, locks_at_once, share, turn
@@ -58,6 +57,8 @@ _SECONDS_TO_START = 120  # Includes recovery after a crash.
 _SECONDS_TO_STOP = 60
 _SECONDS_BETWEEN_LOOKS = 0.01
 _SECONDS_TO_ANSWER = 5
+_ANSWERS = (0, 1)
+"""Of `pg_isready`: it accepts connections, or it rejects them just now."""
 _LOG_LIMIT_BYTES = 5_000_000
 _SOCKET_PATH_LIMIT = 103  # Bytes, on the strictest system; Linux takes 107.
 
@@ -95,11 +96,12 @@ class DatabaseEndpoint:
 
 
 @contextmanager
-def embedded_server(home: Path) -> Iterator[DatabaseEndpoint]:
+def embedded_server(home: Path, *, joins: bool = False) -> Iterator[DatabaseEndpoint]:
     """Use the server of `home`: start it if needed, and stop it on leaving if no other process uses it.
 
-    Inside the block the databases `zk` and `dagster` exist. A child process gets `DatabaseEndpoint.environment()` and
-    does not count as a user, so its parent must outlive it.
+    Inside the block the databases `zk` and `dagster` exist; whoever `joins` a server that its parent has used takes
+    that as given, and spares the memory that finding out needs. A child process gets `DatabaseEndpoint.environment()`
+    and does not count as a user, so its parent must outlive it.
 
     Raises:
         EmbeddedServerError: the server cannot be started, joined or stopped.
@@ -113,7 +115,7 @@ def embedded_server(home: Path) -> Iterator[DatabaseEndpoint]:
         try:
             with turn(waiting), _explained(cluster):
                 share(users)
-                endpoint = _start_or_join(cluster)
+                endpoint = _start_or_join(cluster, joins=joins)
             yield endpoint
         finally:
             if os.getpid() == process:  # A forked child that unwinds through here leaves its parent's server alone.
@@ -140,16 +142,21 @@ class EmbeddedDatabase:
         postmaster = _postmaster(self._cluster)
         if postmaster is None:
             return False
+        at = postmaster.endpoint
+        asked = (program("pg_isready"), "-q", "-h", at.host, "-p", str(at.port), "-U", at.user, "-d", DATABASE)
+        # As many seconds again for a program that hangs itself.
         try:
-            psycopg.connect(**postmaster.endpoint.parameters(), connect_timeout=_SECONDS_TO_ANSWER).close()
-        except psycopg.OperationalError as error:
-            return error.sqlstate is not None
-        return True
+            done = subprocess.run(  # noqa: S603 - our own command
+                (*asked, "-t", str(_SECONDS_TO_ANSWER)), check=False, timeout=2 * _SECONDS_TO_ANSWER
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode in _ANSWERS
 
     def start(self) -> None:
         """Start it if it is not running, and wait until it has recovered. Raises `EmbeddedServerError`."""
         with _explained(self._cluster), lock_file(self._cluster.lock("turn")) as waiting, turn(waiting):
-            _start_or_join(self._cluster)
+            _start_or_join(self._cluster, joins=True)
 
     def kill(self) -> None:
         """Kill a server that does not answer; it recovers as after a power cut."""
@@ -199,7 +206,7 @@ class _Postmaster:
             return True
 
 
-def _start_or_join(cluster: _Cluster) -> DatabaseEndpoint:
+def _start_or_join(cluster: _Cluster, *, joins: bool = False) -> DatabaseEndpoint:
     deadline = time.monotonic() + _SECONDS_TO_START
     log_offset: int | None = None
     while time.monotonic() < deadline:
@@ -210,9 +217,11 @@ def _start_or_join(cluster: _Cluster) -> DatabaseEndpoint:
                 log_offset = _launch(cluster, alive)
         postmaster = _postmaster(cluster)
         if postmaster and postmaster.ready and postmaster.listens():
+            if joins:
+                return postmaster.endpoint
             try:
                 _ensure_databases(postmaster.endpoint)
-            except psycopg.OperationalError:
+            except ConnectionError:
                 if postmaster.listens():
                     raise
                 continue  # It was just killed and is being restarted.
@@ -335,13 +344,23 @@ def _postmaster(cluster: _Cluster) -> _Postmaster | None:
 
 
 def _ensure_databases(endpoint: DatabaseEndpoint) -> None:
-    with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True, connect_timeout=10) as connection:
-        # The session of a user killed while creating one may still be ending: wait for it.
-        connection.execute("SELECT pg_advisory_lock(1)")
-        existing = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
-        for name in (DATABASE, DAGSTER_DATABASE):
-            if name not in existing:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    """Raises `ConnectionError` if the server does not answer, and `OSError` if it refuses."""
+    # Those who join a server that others made keep the memory that its import takes.
+    import psycopg  # noqa: PLC0415
+    from psycopg import sql  # noqa: PLC0415
+
+    try:
+        with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True, connect_timeout=10) as connection:
+            # The session of a user killed while creating one may still be ending: wait for it.
+            connection.execute("SELECT pg_advisory_lock(1)")
+            existing = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+            for name in (DATABASE, DAGSTER_DATABASE):
+                if name not in existing:
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.OperationalError as error:
+        raise ConnectionError(error) from error
+    except psycopg.Error as error:
+        raise OSError(error) from error
 
 
 def _failed_start(cluster: _Cluster, log_offset: int) -> EmbeddedServerError:
@@ -358,7 +377,7 @@ def _failed_start(cluster: _Cluster, log_offset: int) -> EmbeddedServerError:
 def _explained(cluster: _Cluster) -> Iterator[None]:
     try:
         yield
-    except (OSError, psycopg.Error) as error:
+    except OSError as error:
         raise EmbeddedServerError(
             f"The embedded PostgreSQL server cannot use {cluster.home}: {error}; "
             f"correct that, choose another ZK_HOME, {OTHERWISE}."

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-import zk_pipeline
 from zk_pipeline.runtime.embedded import embedded_server
 from zk_pipeline.runtime.installation import require_unused_database
+from zk_pipeline.runtime.project import PROJECT
 from zk_pipeline.runtime.runtime import AUDIT_KEY_PURPOSE, Runtime, SetupError, open_runtime, store_connectors
 from zk_pipeline.runtime.settings import Settings, SettingsError, load_settings
 from zk_pipeline.store import audit
@@ -25,14 +25,6 @@ from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import load_or_create_key
 from zk_pipeline.store.files import close_directory
 from zk_pipeline.store.schema import migrate
-
-_PACKAGE = Path(zk_pipeline.__file__).resolve().parent
-
-INSTALLED = (_PACKAGE / "_project").is_dir()
-"""Whether this is an installed package instead of a repository."""
-
-PROJECT = _PACKAGE / "_project" if INSTALLED else _PACKAGE.parent
-"""Where dagster.yaml, workspace.yaml and dbt_models are."""
 
 EVENT_BATCH = "100"
 """Materializations that Dagster stores at a time; if unset, it stores the days of a range one by one."""

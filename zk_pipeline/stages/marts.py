@@ -17,7 +17,7 @@ from sqlalchemy import func, make_url, select, table
 from zk_pipeline import __version__
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.write_protection import first_open_day
-from zk_pipeline.runtime.environment import INSTALLED, PROJECT
+from zk_pipeline.runtime.project import INSTALLED, PROJECT
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import load_settings
 
