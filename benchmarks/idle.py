@@ -21,6 +21,7 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
     minutes = 1 if quick else 5
     with everything_running() as running:
         home = running.environment.home
+        running.environment.runtime.database.close()  # The connections of this process are none of the installation's.
         time.sleep(SECONDS_TO_SETTLE)
         running.zammad_control.reset_requests()
         running.kimai_control.reset_requests()

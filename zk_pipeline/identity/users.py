@@ -11,7 +11,6 @@ from typing import Any
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import Connection
-from zxcvbn import zxcvbn
 
 from zk_pipeline.identity import queries
 from zk_pipeline.identity.actors import Actor, OperationError, Role, StaleError, UnknownError
@@ -78,6 +77,9 @@ def _require_hard_to_guess(password: str, known: tuple[str, ...]) -> None:
             "new",
         )
     with _scoring:
+        # Its lists take twelve megabytes, and passwords are rarely chosen.
+        from zxcvbn import zxcvbn  # noqa: PLC0415
+
         judged: Mapping[str, Any] = zxcvbn(password[:_CHARACTERS_SCORED], user_inputs=words)
     if judged["score"] < LOWEST_SCORE:
         raise OperationError(

@@ -4,6 +4,7 @@ Dagster starts a new interpreter for every run, which imports everything again a
 from a process of one thread that has imported everything and done nothing else.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -116,6 +117,7 @@ def _forked(_executable: bytes, argv: Sequence[str], kept: Sequence[int]) -> int
                 with suppress(OSError):  # That of the listing itself.
                     os.close(number)
         vars(forkserver._forkserver)["_lock"] = threading.Lock()  # noqa: SLF001 (held by the thread that forks)
+        logging.getLogger("zk_pipeline").handlers.clear()  # What runs log, Dagster writes.
         set_title(" ".join(("multiprocessing.forkserver", *argv[1:])))
         exec(argv[-1], {})  # noqa: S102 (Python's own command)
     except Exception:  # noqa: BLE001 (nothing that stands above on the stack is this process's)
@@ -128,14 +130,16 @@ def main() -> None:
     """Serve as `dagster api grpc` does."""
     if path := os.environ.get("ZK_CODE_SOCKET"):
         close_directory(Path(path))
-    for name in (*OF_RUNS, *PRELOADED):
+    settings = load_settings()
+    # What sensors and schedules log by way of Dagster, Dagster writes itself.
+    logs.set_up(settings.log_format, "zk_pipeline")
+    for name in (*OF_RUNS, *PRELOADED, DEFINITIONS):
         import_module(name)
-    multiprocessing.set_forkserver_preload([DEFINITIONS])
+    # Memory that is never looked at for garbage stays shared with what runs are forked from.
+    gc.collect()
+    gc.freeze()
     start_forkserver()
     replace_api_server(ForkingApiServer)
-    # What sensors and schedules log by way of Dagster, Dagster writes itself.
-    settings = load_settings()
-    logs.set_up(settings.log_format, "zk_pipeline")
     if path:
         threading.Thread(target=_beat_while_it_answers, args=(settings.home, path), name="beats", daemon=True).start()
     sys.argv[1:1] = ["api", "grpc"]

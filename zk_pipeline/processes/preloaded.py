@@ -35,20 +35,31 @@ OF_RUNS = (
     "zk_pipeline.connectors.zammad.connector",
     "zk_pipeline.pipeline",
 )
-"""What runs need. Not the definitions: they depend on what is stored, and a restarted code server reads them again."""
+"""What runs need. Not the definitions, in which all assets, jobs and schedules come together: they depend on what is
+stored, and a restarted code server reads them again."""
 
 OF_ALL = (
     *OF_RUNS,
-    "dagster_webserver.cli",
+    "dagster_webserver.app",
+    "zk_pipeline.defs.checks",
+    "zk_pipeline.defs.housekeeping",
+    "zk_pipeline.defs.marts",
+    "zk_pipeline.defs.schedules",
+    "zk_pipeline.defs.sensors",
     "zk_pipeline.processes.code_server",
     "zk_pipeline.processes.daemon",
     "zk_pipeline.web.dagster_ui.server",
     "zk_pipeline.web.server",
 )
 
+NOT_PRELOADED = ("aiohttp", "pygments", "rich")
+"""What libraries import when it is there, and can do without: a second client, and colours."""
+
 UNKNOWN_EXIT_CODE = 255
 """Of a process that outlived the one it was forked from."""
 
+_FEW_ARENAS = {"MALLOC_ARENA_MAX": "1"}
+"""Each thread would allocate from a heap of its own, though only one of them works at a time."""
 _LONGEST_PACKET = 1 << 16
 _ARG_START = 45  # Of /proc/self/stat behind the name of the program: where its command line begins and ends.
 _LONGEST_TITLE = 500  # Room for the command lines of what is forked.
@@ -107,7 +118,7 @@ class Preloader:
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 (sys.executable, "-m", __name__, " " * _LONGEST_TITLE),
-                env={**os.environ, **environment},
+                env={**_FEW_ARENAS, **os.environ, **environment},
                 stdin=theirs.fileno(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -196,10 +207,14 @@ def main() -> None:
     # A service manager sends it to every process at once; this one ends after those that it reports on.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     set_title("zk_pipeline.processes.preloaded")
+    absent: dict[str, Any] = dict.fromkeys(NOT_PRELOADED)
+    sys.modules.update(absent)
     for name in OF_ALL:
         import_module(name)
     for name in import_module("zk_pipeline.runtime.dagster_internals").PRELOADED:
         import_module(name)
+    for name in NOT_PRELOADED:  # Whoever needs one of them after all imports it.
+        del sys.modules[name]
     _require_pidfds()
     # Memory that is never looked at for garbage stays shared.
     gc.collect()

@@ -46,6 +46,7 @@ __all__ = [
     "EmbeddedDatabase",
     "EmbeddedServerError",
     "embedded_server",
+    "stop_unless_used",
 ]
 
 DATABASE = "zk"
@@ -122,6 +123,22 @@ def embedded_server(home: Path, *, joins: bool = False) -> Iterator[DatabaseEndp
                 with turn(waiting), _explained(cluster):
                     if _is_last(users, cluster):
                         _stop(cluster)
+
+
+def stop_unless_used(home: Path) -> None:
+    """Stop the server of `home` for a process that shared the lock of its users by itself, if nobody else does.
+
+    Raises `EmbeddedServerError`.
+    """
+    cluster = _Cluster(home.expanduser().resolve())
+    with (
+        _explained(cluster),
+        lock_file(cluster.lock("turn")) as waiting,
+        lock_file(cluster.lock("users")) as users,
+        turn(waiting),
+    ):
+        if _is_last(users, cluster):
+            _stop(cluster)
 
 
 class EmbeddedDatabase:

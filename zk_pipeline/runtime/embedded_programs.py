@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +20,11 @@ _LOG_LINES_SHOWN = 10
 # Of a new cluster; its postgresql.conf can be edited later.
 _SETTINGS = {
     "max_connections": "200",  # Dagster opens many short connections.
+    "max_pred_locks_per_transaction": "10",  # Of serializable transactions, which nobody here has.
+    "max_logical_replication_workers": "0",
+    "wal_buffers": "1MB",
     "shared_buffers": "128MB",
+    "io_method": "sync",  # Instead of processes that read ahead: what is read is in memory.
     "fsync": "on",  # This is billing data.
     "max_parallel_workers_per_gather": "0",  # Parallel plans need more /dev/shm than a container has.
     "timezone": "UTC",
@@ -223,6 +226,9 @@ def _program_for(name: str, account: OsAccount | None) -> Path:
     if can_reach(account, installed):
         return installed
     package = installed.parents[2]
+    # Those who only look after the server do without the memory that its import takes.
+    from importlib.metadata import version  # noqa: PLC0415
+
     copy = PROGRAMS_FOR_OTHERS / f"{_PACKAGE}-{version(_DISTRIBUTION)}"
     try:
         if not copy.exists():
