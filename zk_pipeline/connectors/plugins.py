@@ -73,7 +73,7 @@ class LatePlugin:
     @property
     def remedy(self) -> str:
         """What to do about it."""
-        return "Restart the installation to use it: stop `zk up`, and start it again."
+        return "Restart the installation to use it."
 
 
 def source_kinds() -> Mapping[str, type[SourceConnector]]:

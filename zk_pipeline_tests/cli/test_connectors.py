@@ -204,7 +204,7 @@ def test_the_installed_kinds_are_listed_with_their_packages_and_the_broken_with_
 def test_a_plug_in_that_is_newer_than_what_runs_is_told_with_the_remedy(plugin: Path, zk: Zk) -> None:
     assert zk("migrate").exit_code == 0
     told = "zk-desk 1.0 (desk, ledger) was installed or changed at "
-    remedy = "Restart the installation to use it: stop `zk up`, and start it again."
+    remedy = "Restart the installation to use it."
     with zk.home.database() as database, database.kept_lock(LOCK, "test") as taken:
         assert taken.wait(20)
         assert zk("connectors", "list").stderr == ""
