@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.connectors.contract import Connector, Endpoint, SourceConnector, TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.connectors.mirror import MirroredSource
 from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
 from zk_pipeline.connectors.ssrf_guard import checked_base_url
 from zk_pipeline.domain.markers import marker
@@ -24,6 +25,7 @@ from zk_pipeline.store import connectors, ledger, request_log, stored_settings
 from zk_pipeline.store.connectors import ConnectorRecord, SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
 from zk_pipeline.store.encryption import TokenCipher
+from zk_pipeline.store.mirror import StoredMirror
 
 Role = Literal["source", "target"]
 ConnectorT = TypeVar("ConnectorT", SourceConnector, TargetConnector)
@@ -116,6 +118,7 @@ class Runtime:
         """The source connector. Raises `SetupError` if none is stored, or its URL or token is unusable."""
         stored = self.stored("source")
         with _connected(_plugin(source_kinds(), stored), self._endpoint(stored)) as connector, self._noted(connector):
+            self._mirrored(connector)
             yield connector
 
     @contextmanager
@@ -133,6 +136,7 @@ class Runtime:
         else:
             opened = _connected(_plugin(target_kinds(), stored), self._endpoint(stored))
         with opened as connector, self._noted(connector):
+            self._mirrored(connector)
             yield connector
 
     def stored(self, role: Role) -> StoredConnector:
@@ -239,6 +243,10 @@ class Runtime:
 
     def _zone_is_chosen(self, connection: Connection) -> bool:
         return "timezone" in self.settings.model_fields_set or stored_settings.decided_facts(connection)
+
+    def _mirrored(self, connector: Connector) -> None:
+        if isinstance(connector, MirroredSource):
+            connector.keep_in(StoredMirror(self.database, connector.endpoint.name))
 
     @contextmanager
     def _noted(self, connector: Connector) -> Iterator[None]:

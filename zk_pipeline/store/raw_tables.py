@@ -48,6 +48,21 @@ sweeps = Table(
     schema="sync",
 )
 
+# Which bookings there are, of sources that only tell what changed; a deletion may come for one that was never seen.
+mirrored_bookings = Table(
+    "mirrored_bookings",
+    metadata,
+    text_column("connector"),
+    text_column("id"),
+    text_column("ticket_id", default="''"),
+    instant("counts_at", nullable=True),
+    instant("changed_at", nullable=True),
+    instant("gone_at", nullable=True),
+    PrimaryKeyConstraint("connector", "id"),
+    Index("mirrored_bookings_counts_at_idx", "connector", "counts_at"),
+    schema="sync",
+)
+
 time_accountings = Table(
     "time_accountings",
     metadata,

@@ -1,0 +1,50 @@
+"""Jira's webhooks (docs/jira.md): signed with HMAC-SHA256 on Cloud, and hints of no more than an issue to read."""
+
+import hashlib
+import hmac
+import re
+from typing import Any
+
+from zk_pipeline.connectors.webhooks import IncomingDelivery, NoTicketError, UntrustedDeliveryError, body_hash
+
+_USABLE_ID = re.compile(r"[\x21-\x7e]{1,200}")
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+_PREFIX = "sha256="
+
+
+class JiraWebhooks:
+    """How Jira announces worklogs that were logged, edited or deleted, and issues that were deleted."""
+
+    def check(self, delivery: IncomingDelivery, secret: str) -> None:
+        """Raise `UntrustedDeliveryError` unless `X-Hub-Signature` is the signature of exactly this body."""
+        header = delivery.headers.get("x-hub-signature")
+        if header is None:
+            raise UntrustedDeliveryError(
+                "The header X-Hub-Signature is missing. Only webhooks that an administrator made with a secret are "
+                "signed; those of apps and of Jira Data Center are not. Without it, Jira is polled."
+            )
+        expected = _PREFIX + hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(expected.encode(), header.strip().encode("utf-8", "replace")):
+            raise UntrustedDeliveryError(
+                "X-Hub-Signature does not fit this body. Set the webhook's secret to the value of ZK_WEBHOOK_SECRET, "
+                "and let no proxy change the body."
+            )
+
+    def delivery_id(self, delivery: IncomingDelivery) -> str:
+        """`X-Atlassian-Webhook-Identifier`, the same for all attempts, or a hash of the body where there is none."""
+        given = delivery.headers.get("x-atlassian-webhook-identifier", "")
+        return given if _USABLE_ID.fullmatch(given) else body_hash(delivery.body)
+
+    def ticket_id(self, payload: Any) -> str:
+        """`worklog.issueId`, or `issue.id` of a deleted issue, whose worklogs are not announced."""
+        for part, name in (("worklog", "issueId"), ("issue", "id")):
+            row = payload.get(part) if isinstance(payload, dict) else None
+            value = row.get(name) if isinstance(row, dict) else None
+            if isinstance(value, int) and not isinstance(value, bool):
+                value = str(value)
+            if isinstance(value, str) and _DIGITS.fullmatch(value) and int(value):
+                return str(int(value))
+        raise NoTicketError(
+            "Neither worklog.issueId nor issue.id is a positive whole number. Let the webhook send the events of "
+            "worklogs and of deleted issues, with their bodies."
+        )
