@@ -11,7 +11,7 @@ from psycopg import sql
 from sqlalchemy import text
 
 from zk_pipeline.runtime.embedded import DatabaseEndpoint
-from zk_pipeline.store import raw_tables, schema, tables
+from zk_pipeline.store import booking_decisions, raw_tables, schema, tables
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.tables import SCHEMAS
 
@@ -35,7 +35,7 @@ def empty(endpoint: DatabaseEndpoint) -> Database:
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_queries_know(migrated: Database) -> None:
-    assert raw_tables.metadata is tables.metadata
+    assert raw_tables.metadata is booking_decisions.corrections.metadata is tables.metadata
 
     def ours(name: str | None, kind: str, _parents: object) -> bool:
         return kind != "schema" or name in SCHEMAS
