@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from zk_pipeline.connectors.errors import ConnectorError, ProtocolError
 from zk_pipeline.domain.records import Unreadable
+from zk_pipeline.domain.source_ids import is_whole_number
 
 Error = TypeVar("Error", bound=ConnectorError)
 Value = TypeVar("Value")
@@ -345,11 +346,13 @@ class FieldError(ProtocolError):
 
 
 def identified(item: Any) -> str | None:
-    """The id of an otherwise unchecked row, as text; `None` if even that is unreadable."""
+    """The id of an otherwise unchecked row, as text; `None` if even that is no whole number."""
     found = item.get("id") if isinstance(item, dict) else None
     if isinstance(found, int) and not isinstance(found, bool):
         return str(found) if 0 < found <= LARGEST_NUMBER else None
-    return found if isinstance(found, str) and _IDENTIFIER.fullmatch(found) else None
+    if not isinstance(found, str) or not _IDENTIFIER.fullmatch(found) or not is_whole_number(found):
+        return None
+    return found if 0 < int(found) <= LARGEST_NUMBER else None
 
 
 _NAMES: Mapping[type, str] = {

@@ -22,6 +22,16 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     ),
     "privacy.place.zammad.tickets": ("Tickets in Zammad", "Tickets in Zammad", "Tickets dans Zammad"),
     "privacy.place.zammad.time_accountings": ("Bookings in Zammad", "Buchungen in Zammad", "Saisies dans Zammad"),
+    "privacy.place.sync.mirrored_bookings": (
+        "Which bookings a source told of",
+        "Welche Buchungen eine Quelle gemeldet hat",
+        "Saisies annoncées par une source",
+    ),
+    "privacy.place.sync.write_backs": (
+        "What was written into tickets",
+        "Was in Tickets geschrieben wurde",
+        "Ce qui a été écrit dans les tickets",
+    ),
     "privacy.place.kimai.accepted_differences": (
         "Accepted differences from invoices",
         "Akzeptierte Differenzen zu Rechnungen",

@@ -223,7 +223,7 @@ def test_a_deletion_in_zammad_needs_the_proof_of_the_row_itself(world: World) ->
 
     world.desk.control.clear_faults()
     world.sync()
-    assert world.value("SELECT id FROM zammad.time_accountings WHERE gone_at IS NOT NULL") == booking
+    assert world.value("SELECT id FROM zammad.time_accountings WHERE gone_at IS NOT NULL") == str(booking)
     assert world.reasons() == ["deleted_in_zammad"]
     assert world.office.minutes() == {booking: [30], kept: [45]}, "people decide about the time sheet"
 

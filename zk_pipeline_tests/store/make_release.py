@@ -47,6 +47,9 @@ ONE_OF = {
     "pushes.operation": "create",
     "pushes.state": "confirmed",
     "users.role": "viewer",
+    "write_backs.kind": "tag",
+    "write_backs.operation": "add",
+    "write_backs.state": "confirmed",
 }
 """What check constraints allow, by table and column."""
 

@@ -58,6 +58,8 @@ def finding_line(words: Words, finding: Finding, section: str = "") -> None:
 # The dialogs that add and change connectors. A token is typed in and never shown again, not even as dots.
 
 Changed = Callable[[], Awaitable[None]]
+_USUAL = ("zammad", "kimai")
+"""The kinds that are proposed where there is no connector yet."""
 
 
 async def open_add(visit: Visit, added: Callable[[ConnectorRecord], Awaitable[None]]) -> None:
@@ -68,7 +70,7 @@ async def open_add(visit: Visit, added: Callable[[ConnectorRecord], Awaitable[No
     sources_first = sorted(roles.items(), key=itemgetter(1))
     kinds = {kind: f"{kind} ({words(f'connectors.role.{role}')})" for kind, role in sources_first}
     taken_roles, taken_kinds = {row.role for row in stored}, {row.kind for row in stored}
-    first = min(kinds, key=lambda kind: (roles[kind] in taken_roles, kind in taken_kinds))
+    first = min(kinds, key=lambda kind: (roles[kind] in taken_roles, kind in taken_kinds, kind not in _USUAL))
     taken = {row.name for row in stored}
     with widgets.dialog(words("connectors.add"), words("close")) as dialog:
         kind = widgets.choice(words("connectors.kind"), kinds, first)

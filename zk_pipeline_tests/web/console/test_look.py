@@ -176,7 +176,7 @@ def test_no_day_and_no_amount_in_a_table_is_broken(visit: Visit, address: str):
     expect(page.locator(".zk-table td").first).to_be_visible()
     for width in (1920, 1440, 1024, 860, 360):
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function(f"({CUT_OFF})().length === 0", timeout=10_000)
+        page.wait_for_function(f"({CUT_OFF})().length === 0", timeout=60_000)
         assert page.evaluate(BROKEN) == [], width
         assert overflow(page) <= 0, width
 
@@ -191,7 +191,7 @@ def test_tables_keep_their_columns_at_every_width(visit: Visit, address: str):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(HEADS) == heads
         # The menu comes and goes with the width, after which the tables have their place.
-        page.wait_for_function(f"({CUT_OFF})().length === 0", timeout=10_000)
+        page.wait_for_function(f"({CUT_OFF})().length === 0", timeout=60_000)
         assert overflow(page) <= 0, width
 
 

@@ -27,9 +27,9 @@ WORDS = {
         "Rien n'est écrit tant que les données de Zammad sont illisibles. Corrigez-les dans Zammad.",
     ),
     "next.running_timer": (
-        "Nothing is written while the timer of the booking runs. Once it is stopped, the next run books the time.",
-        "Solange die Uhr der Buchung läuft, wird nichts geschrieben. Danach bucht der nächste Lauf die Zeit.",
-        "Rien n'est écrit tant que le minuteur de la saisie tourne. Ensuite, le prochain passage saisit le temps.",
+        "Have the agent stop the timer of the booking. Until then nothing is written; the next run books the time.",
+        "Bitten Sie den Agenten, die Uhr anzuhalten. Bis dahin wird nichts geschrieben, danach bucht der nächste Lauf.",
+        "Demandez à l'agent d'arrêter le minuteur. D'ici là rien n'est écrit ; le prochain passage saisit le temps.",
     ),
     "next.malformed_timesheet": (
         "Nothing is written while Kimai's time sheet cannot be read. Correct or delete it in Kimai.",

@@ -20,6 +20,8 @@ WORDS = {
     "subject.token": ("API token", "API-Token", "Jeton d'API"),
     "subject.account": ("Unknown account", "Unbekanntes Konto", "Compte inconnu"),
     "subject.backup": ("Backup", "Sicherung", "Sauvegarde"),
+    "subject.source": ("Source", "Quelle", "Source"),
+    "subject.ticket": ("Ticket", "Ticket", "Ticket"),
     "subject.customer": ("Customer", "Kunde", "Client"),
     "subject.kimai.customer": ("Kimai customer", "Kimai-Kunde", "Client Kimai"),
     "subject.kimai.project": ("Kimai project", "Kimai-Projekt", "Projet Kimai"),
