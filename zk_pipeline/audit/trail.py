@@ -375,7 +375,8 @@ def _names_in(
     """The names of people, customers and the like that these marks mean, where they have been read."""
     found: dict[str, str] = {}
     for kind, table in tables.items():
-        ids = _numbers([mark.removeprefix(kind) for mark in marks if mark.startswith(kind)])
+        named = [mark.removeprefix(kind) for mark in marks if mark.startswith(kind)]
+        ids = named if isinstance(table.c.id.type, Text) else _numbers(named)
         if ids:
             query = select(table.c.id, table.c.name).where(table.c.connector == connector, table.c.id.in_(ids))
             found |= {f"{kind}{row.id}": row.name for row in connection.execute(query)}
