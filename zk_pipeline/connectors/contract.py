@@ -257,10 +257,13 @@ class SourceConnector(Connector):
     """A system in which people book time on tickets. It is read; one into which something can be written is also a
     `connectors.write_back.TicketWriter`.
 
-    `webhooks` is how it announces changes; `None` if it does not.
+    `webhooks` is how it announces changes; `None` if it does not. `proves_by_absence` says that it cannot be asked for
+    one booking: its `exists` answers "gone" where a complete list lacks it. One list may lack a row for a moment, so
+    two runs one after the other must find the booking missing.
     """
 
     webhooks: ClassVar[WebhookScheme | None] = None
+    proves_by_absence: ClassVar[bool] = False
 
     @abstractmethod
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:

@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from zk_pipeline.domain.mirror import MirroredBooking
-from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.records import MirroredBooking, Window
 
 
 class Mirror(Protocol):

@@ -4,12 +4,14 @@ A webhook is a hint at most: it names a ticket, which is then read. So a scheme 
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-LARGEST_ID = 2**63 - 1
-"""Of a ticket that can be stored."""
+_LARGEST_ID = 2**63 - 1
+_USABLE_ID = re.compile(r"[\x21-\x7e]{1,200}")
+_DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 class UntrustedDeliveryError(Exception):
@@ -50,3 +52,20 @@ class WebhookScheme(Protocol):
 def body_hash(body: bytes) -> str:
     """An id for deliveries without one of their own."""
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def delivery_id_in(delivery: IncomingDelivery, header: str) -> str:
+    """The id that a header (in lower case) has, or a hash of the body where that cannot be used."""
+    given = delivery.headers.get(header, "")
+    return given if _USABLE_ID.fullmatch(given) else body_hash(delivery.body)
+
+
+def whole_id_in(payload: Any, *path: str) -> str | None:
+    """The positive whole number at this path of a payload, written as a number or as text; `None` without one."""
+    value: Any = payload
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    usable = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_ID
+    return str(value) if usable else None

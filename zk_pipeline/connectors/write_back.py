@@ -1,6 +1,6 @@
 """The optional part of a source: writing into its tickets what became of their time.
 
-A source that can do it also subclasses `TicketWriter`; one that does not is only read, and people are told so.
+A source that can do it also subclasses `TicketWriter`; one that does not is only read, and `zk doctor` says so.
 """
 
 from abc import ABC, abstractmethod

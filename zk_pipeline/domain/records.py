@@ -81,6 +81,19 @@ class TimeAccounting:
 
 
 @dataclass(frozen=True, slots=True)
+class MirroredBooking:
+    """Where a booking is, of a source that cannot be asked for a window.
+
+    It has its ticket, the instant at which it counts, and the change of it that was read last.
+    """
+
+    id: str
+    ticket_id: str
+    counts_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BookingKey:
     """What it takes to ask a source for one booking: some sources only show it under its ticket."""
 

@@ -23,7 +23,7 @@ WORDS: Mapping[str, tuple[str, str, str]] = {
     "privacy.place.zammad.tickets": ("Tickets in Zammad", "Tickets in Zammad", "Tickets dans Zammad"),
     "privacy.place.zammad.time_accountings": ("Bookings in Zammad", "Buchungen in Zammad", "Saisies dans Zammad"),
     "privacy.place.sync.mirrored_bookings": (
-        "Which bookings a source told of",
+        "Which bookings a source announced",
         "Welche Buchungen eine Quelle gemeldet hat",
         "Saisies annoncées par une source",
     ),

@@ -213,7 +213,7 @@ def main() -> None:
         import_module(name)
     for name in import_module("zk_pipeline.runtime.dagster_internals").PRELOADED:
         import_module(name)
-    for name in NOT_PRELOADED:  # Whoever needs one of them after all imports it.
+    for name in NOT_PRELOADED:  # A process that needs one of them imports it.
         del sys.modules[name]
     _require_pidfds()
     # Memory that is never looked at for garbage stays shared.

@@ -109,7 +109,7 @@ class Terminal:
         return translated(sentence, Language(self._language))
 
     def dim(self, sentence: str) -> None:
-        """What is told on the way."""
+        """A note on the way."""
         self._write(self._styled(_DIM, self.said(sentence)))
 
     def part(self, name: str, seconds: float) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from zk_pipeline.connectors.absence import ProvesByAbsence
 from zk_pipeline.connectors.contract import SourceConnector, Sweep, SweepReport
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.adjustments import is_adjustment
@@ -151,7 +150,7 @@ def _proven_gone(
     answers = ask_for(source, unseen)
     _request_new_days(runtime, source, answers, span)
     gone = {booking: unseen[booking] for booking, answer in answers.items() if answer is Existence.GONE}
-    if not isinstance(source, ProvesByAbsence):
+    if not source.proves_by_absence:
         return list(gone)
     with runtime.database.transaction() as connection:
         return second_look.missed_again(connection, source.endpoint.name, run_id, gone, span)

@@ -294,7 +294,7 @@ class _PollRound:
         """
         listing = self._source.listing()
         total = total or self._source.fetch_changes(self._now).total
-        if total is None:  # Then deletions are told of, or found by comparison.
+        if total is None:  # Then the feed names deletions, or a comparison finds them.
             self._saved[SEARCH] = {}
             return
         if listing is None or (total <= LONGEST_COMPARISON and "window" not in stored):

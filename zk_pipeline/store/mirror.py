@@ -8,8 +8,7 @@ from sqlalchemy import Connection, any_, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT, insert
 from sqlalchemy.sql import bindparam
 
-from zk_pipeline.domain.mirror import MirroredBooking
-from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.records import MirroredBooking, Window
 from zk_pipeline.store import sweeps
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.raw_tables import mirrored_bookings

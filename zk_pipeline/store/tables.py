@@ -760,7 +760,7 @@ customer_reviews = Table(
     schema="sync",
 )
 
-# What was or shall be written into tickets of the source, one row for each write. `content` is the tag or the note.
+# Writes into tickets of the source, planned and done, one row for each. `content` is the tag or the note.
 write_backs = Table(
     "write_backs",
     metadata,

@@ -30,6 +30,7 @@ from zk_pipeline.domain.records import (
     Timesheet,
     Window,
 )
+from zk_pipeline.domain.source_ids import is_whole_number
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import among, upsert
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, servers, timesheets
@@ -230,7 +231,8 @@ def save_directory(connection: Connection, connector: str, directory: TargetDire
         ("project", projects, directory.projects),
         ("activity", activities, directory.activities),
     ):
-        kept = [None if row.id is None else int(row.id) for row in directory.unreadable if row.what == what]
+        named = [row.id for row in directory.unreadable if row.what == what]
+        kept = [int(id_) if id_ is not None and is_whole_number(id_) else None for id_ in named]
         _replace(connection, table, connector, listed, kept)
     server = directory.server
     upsert(

@@ -202,7 +202,7 @@ def plan_hash(lines: Iterable[WriteBackLine]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """A run whose writes shall be taken back: how many, and why others stay, as sentences."""
+    """A run whose writes are to be taken back: how many, and why others stay, as sentences."""
 
     run_id: str
     writes: int

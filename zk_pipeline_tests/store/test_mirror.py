@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from zk_pipeline.connectors.mirror import MemoryMirror, Mirror
-from zk_pipeline.domain.mirror import MirroredBooking
-from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.records import MirroredBooking, Window
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.mirror import StoredMirror
 

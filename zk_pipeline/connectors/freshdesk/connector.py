@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 
-from zk_pipeline.connectors.absence import ProvesByAbsence
 from zk_pipeline.connectors.answer import RowReader
 from zk_pipeline.connectors.checks import Validation
 from zk_pipeline.connectors.contract import (
@@ -56,11 +55,12 @@ ID = re.compile(r"id:(\d{1,18})", re.ASCII | re.IGNORECASE)
 _log = logging.getLogger(__name__)
 
 
-class FreshdeskConnector(HttpConnector, ProvesByAbsence, SourceConnector):
+class FreshdeskConnector(HttpConnector, SourceConnector):
     """Reads time entries of Freshdesk's API v2 (docs/freshdesk.md). An instance belongs to one run or poll."""
 
     kind = "freshdesk"
     webhooks = FreshdeskWebhooks()
+    proves_by_absence = True
 
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(endpoint, FreshdeskDialect(), sleep=sleep)

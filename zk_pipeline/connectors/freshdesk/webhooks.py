@@ -7,20 +7,18 @@ most: its ticket is read afterwards, and nothing else of it is used.
 import base64
 import binascii
 import hmac
-import re
 from datetime import UTC, datetime
 from typing import Any
 
 from zk_pipeline.connectors.webhooks import (
-    LARGEST_ID,
     IncomingDelivery,
     NoTicketError,
     UntrustedDeliveryError,
     body_hash,
+    whole_id_in,
 )
 
 SECRET_HEADER = "x-zk-secret"  # noqa: S105 - the name of a header
-_DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 class FreshdeskWebhooks:
@@ -45,12 +43,9 @@ class FreshdeskWebhooks:
 
     def ticket_id(self, payload: Any) -> str:
         """`ticket_id`, by itself or within `freshdesk_webhook`."""
-        within = payload.get("freshdesk_webhook", payload) if isinstance(payload, dict) else None
-        value = within.get("ticket_id") if isinstance(within, dict) else None
-        if isinstance(value, str) and _DIGITS.fullmatch(value):
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID:
-            return str(value)
+        found = whole_id_in(payload, "ticket_id") or whole_id_in(payload, "freshdesk_webhook", "ticket_id")
+        if found is not None:
+            return found
         raise NoTicketError('ticket_id is no positive whole number. The body needs: {"ticket_id": {{ticket.id}}}.')
 
 

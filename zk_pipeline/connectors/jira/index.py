@@ -13,8 +13,7 @@ from typing import Any
 from zk_pipeline.connectors.jira.feeds import DELETED, UPDATED, FeedPage, Worklogs
 from zk_pipeline.connectors.jira.rows import Worklog, milliseconds, moment_of
 from zk_pipeline.connectors.mirror import Mirror
-from zk_pipeline.domain.mirror import MirroredBooking
-from zk_pipeline.domain.records import TimeAccounting, Window
+from zk_pipeline.domain.records import MirroredBooking, TimeAccounting, Window
 
 OVERLAP = timedelta(minutes=10)
 """Read again of what was read: a change becomes visible at its commit, but has the time of its save."""
@@ -94,7 +93,7 @@ class WorklogIndex:
             self.mirror.save(moved, {})
 
     def note(self, found: Iterable[TimeAccounting], changes: Mapping[str, int], gone: Mapping[str, int]) -> None:
-        """Note what the feeds told elsewhere, so that it need not be read again. Where the next read begins stays."""
+        """Note what the feeds said elsewhere, so that it need not be read again. Where the next read begins stays."""
         rows = [mirrored(row, changes) for row in found]
         self.mirror.save(rows, {id_: moment_of(at) for id_, at in gone.items()})
 

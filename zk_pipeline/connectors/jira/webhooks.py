@@ -2,13 +2,16 @@
 
 import hashlib
 import hmac
-import re
 from typing import Any
 
-from zk_pipeline.connectors.webhooks import IncomingDelivery, NoTicketError, UntrustedDeliveryError, body_hash
+from zk_pipeline.connectors.webhooks import (
+    IncomingDelivery,
+    NoTicketError,
+    UntrustedDeliveryError,
+    delivery_id_in,
+    whole_id_in,
+)
 
-_USABLE_ID = re.compile(r"[\x21-\x7e]{1,200}")
-_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 _PREFIX = "sha256="
 
 
@@ -32,18 +35,13 @@ class JiraWebhooks:
 
     def delivery_id(self, delivery: IncomingDelivery) -> str:
         """`X-Atlassian-Webhook-Identifier`, the same for all attempts, or a hash of the body where there is none."""
-        given = delivery.headers.get("x-atlassian-webhook-identifier", "")
-        return given if _USABLE_ID.fullmatch(given) else body_hash(delivery.body)
+        return delivery_id_in(delivery, "x-atlassian-webhook-identifier")
 
     def ticket_id(self, payload: Any) -> str:
         """`worklog.issueId`, or `issue.id` of a deleted issue, whose worklogs are not announced."""
-        for part, name in (("worklog", "issueId"), ("issue", "id")):
-            row = payload.get(part) if isinstance(payload, dict) else None
-            value = row.get(name) if isinstance(row, dict) else None
-            if isinstance(value, int) and not isinstance(value, bool):
-                value = str(value)
-            if isinstance(value, str) and _DIGITS.fullmatch(value) and int(value):
-                return str(int(value))
+        found = whole_id_in(payload, "worklog", "issueId") or whole_id_in(payload, "issue", "id")
+        if found is not None:
+            return found
         raise NoTicketError(
             "Neither worklog.issueId nor issue.id is a positive whole number. Let the webhook send the events of "
             "worklogs and of deleted issues, with their bodies."

@@ -1,19 +1,15 @@
 """Zammad's webhooks: signed with HMAC-SHA1, with an id of the delivery in a header (docs/zammad.md §7)."""
 
-import re
 from typing import Any
 
 from zk_pipeline.connectors.webhooks import (
-    LARGEST_ID,
     IncomingDelivery,
     NoTicketError,
     UntrustedDeliveryError,
-    body_hash,
+    delivery_id_in,
+    whole_id_in,
 )
 from zk_pipeline.connectors.zammad.signature import is_signed
-
-_USABLE_ID = re.compile(r"[\x21-\x7e]{1,200}")
-_DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 class ZammadWebhooks:
@@ -34,17 +30,12 @@ class ZammadWebhooks:
 
     def delivery_id(self, delivery: IncomingDelivery) -> str:
         """`X-Zammad-Delivery`, or a hash of the body where that cannot be used."""
-        given = delivery.headers.get("x-zammad-delivery", "")
-        return given if _USABLE_ID.fullmatch(given) else body_hash(delivery.body)
+        return delivery_id_in(delivery, "x-zammad-delivery")
 
     def ticket_id(self, payload: Any) -> str:
         """`ticket.id`, all that is needed of a payload; it is a text in custom ones."""
-        ticket = payload.get("ticket") if isinstance(payload, dict) else None
-        value = ticket.get("id") if isinstance(ticket, dict) else None
-        if isinstance(value, str) and _DIGITS.fullmatch(value):
-            value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID:
-            return str(value)
+        if (found := whole_id_in(payload, "ticket", "id")) is not None:
+            return found
         raise NoTicketError(
             'ticket.id is no positive whole number. A custom payload needs it: {"ticket": {"id": "#{ticket.id}"}}.'
         )

@@ -54,7 +54,7 @@ def _to(name: str, kind: sa.types.TypeEngine) -> None:
 
 
 def _change(table: str, columns: tuple[str, ...], name: str) -> None:
-    """All columns of a table at once, so that it is written anew only once."""
+    """All columns of a table at once, so that it is rewritten only once."""
     changes = ", ".join(f"ALTER COLUMN {column} TYPE {name} USING {column}::{name}" for column in columns)
     op.execute(f"ALTER TABLE {table} {changes}")
 

@@ -1,4 +1,4 @@
-"""Keep what was and shall be written into tickets."""
+"""Keep planned and finished writes into tickets."""
 
 import sqlalchemy as sa
 from alembic import op
