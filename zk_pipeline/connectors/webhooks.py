@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-_LARGEST_ID = 2**63 - 1
+LARGEST_ID = 2**63 - 1
+"""Of a ticket that can be stored."""
 _USABLE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
@@ -67,5 +68,5 @@ def whole_id_in(payload: Any, *path: str) -> str | None:
         value = value.get(name) if isinstance(value, dict) else None
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
-    usable = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_ID
+    usable = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID
     return str(value) if usable else None
