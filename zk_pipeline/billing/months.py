@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import Connection
 
 from zk_pipeline.audit import trail
+from zk_pipeline.billing.periods import month_totals
 from zk_pipeline.billing.statements import checked_month, read, read_time
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.month_steps import MonthChange, MonthFacts, StepState, change_of, review_hash, steps_of
@@ -124,7 +125,7 @@ def _facts(connection: Connection, runtime: Runtime, month: date, customers: Seq
     return MonthFacts(
         month=month,
         today=local_day(datetime.now(UTC), settings.zone),
-        totals=periods.totals(connection, names, month, settings.minutes_per_unit),
+        totals=month_totals(connection, settings, month),
         unread=len(set().union(*unread)),
         read_early=any(at < end for at in oldest if at is not None),
         waiting=shares.bookings_waiting,

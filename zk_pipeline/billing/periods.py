@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -18,7 +18,8 @@ from zk_pipeline.operate.runs import launch_once
 from zk_pipeline.runtime.dagster_server import DagsterServerError
 from zk_pipeline.runtime.run_tags import MONTH_TAG, REASON_TAG
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.stages import marts
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.stages import marts, rereading
 from zk_pipeline.stages.push.tagging import WritesDisabledError, require_writing
 from zk_pipeline.stages.systems import push_lock
 from zk_pipeline.store import audit, conflicts, day_requests, invoices, ledger, periods, suppression
@@ -210,8 +211,14 @@ def _objections(
     connection: Connection, runtime: Runtime, month: date, *, with_waiting: bool
 ) -> tuple[StatementTotals, list[str]]:
     today = local_day(datetime.now(UTC), runtime.settings.zone)
-    totals = periods.totals(connection, active_connectors(connection), month, runtime.settings.minutes_per_unit)
+    totals = month_totals(connection, runtime.settings, month)
     return totals, closing_obstacles(month, totals, today, with_waiting=with_waiting)
+
+
+def month_totals(connection: Connection, settings: Settings, month: date) -> StatementTotals:
+    """What decides whether a month may be closed."""
+    totals = periods.totals(connection, active_connectors(connection), month, settings.minutes_per_unit)
+    return replace(totals, not_read_since=rereading.not_read_since(connection, settings, month, datetime.now(UTC)))
 
 
 def _request_waiting_days(connection: Connection, month: date) -> None:

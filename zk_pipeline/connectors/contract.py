@@ -259,11 +259,13 @@ class SourceConnector(Connector):
 
     `webhooks` is how it announces changes; `None` if it does not. `proves_by_absence` says that it cannot be asked for
     one booking: its `exists` answers "gone" where a complete list lacks it. One list may lack a row for a moment, so
-    two runs one after the other must find the booking missing.
+    two runs one after the other must find the booking missing. `tells_edits` says that `fetch_changes` shows edits and
+    deletions of any day; otherwise open months are read again every week, and before they are closed.
     """
 
     webhooks: ClassVar[WebhookScheme | None] = None
     proves_by_absence: ClassVar[bool] = False
+    tells_edits: ClassVar[bool] = True
 
     @abstractmethod
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:

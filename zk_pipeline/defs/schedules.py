@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from zk_pipeline.runtime.schedules import (
     read_stored,
 )
 from zk_pipeline.runtime.settings import Settings, WhenBusy, load_settings
+from zk_pipeline.stages import rereading
 from zk_pipeline.store import day_requests, request_log
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
 
@@ -106,7 +107,7 @@ def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
         try:
             settings = load_settings()
             now = plan_of(settings, plan.name, read_stored(settings))
-            decided = _decide(context, now, job)
+            decided = _decide(context, now, job, settings)
             if isinstance(decided, dg.SkipReason) or not (away := _left_for_later(settings, now, context)):
                 return decided
         except UNREADABLE as error:
@@ -117,7 +118,7 @@ def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
 
 
 def _decide(
-    context: dg.ScheduleEvaluationContext, plan: SchedulePlan, job: str
+    context: dg.ScheduleEvaluationContext, plan: SchedulePlan, job: str, settings: Settings
 ) -> dg.SkipReason | Sequence[dg.RunRequest]:
     if plan.when_busy is WhenBusy.SKIP and (busy := _unfinished(context.instance, job, plan.name)):
         return dg.SkipReason(f"Run {busy} of an earlier tick is not finished; this tick would do the same work again.")
@@ -126,12 +127,26 @@ def _decide(
     if not ranges:
         return dg.SkipReason(f"All days lie before ZK_START_DATE={plan.earliest}.")
     checked = checked_tag(ranges[0][0], ranges[-1][1])
+    former = _former_months(settings, ranges[0][0], tick) if plan.name == DEEP_CHECK else []
     return [
         dg.RunRequest(
-            run_key=f"{tick.astimezone(UTC).isoformat()}/{first}", tags=range_tags(first, last, plan.name) | checked
+            run_key=f"{tick.astimezone(UTC).isoformat()}/{first}",
+            tags=range_tags(first, last, plan.name) | (checked if (first, last) in ranges else {}),
         )
-        for first, last in ranges
+        for first, last in (*ranges, *former)
     ]
+
+
+def _former_months(settings: Settings, before: date, now: datetime) -> list[tuple[date, date]]:
+    """Older open months to read again, because their source does not tell of edits."""
+    if settings.database_url is None:
+        return []
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        with database.transaction() as connection:
+            return rereading.former_months(connection, settings, before, now)
+    finally:
+        database.close()
 
 
 def _left_for_later(settings: Settings, plan: SchedulePlan, context: dg.ScheduleEvaluationContext) -> str:

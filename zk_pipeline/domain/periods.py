@@ -65,7 +65,8 @@ class StatementTotals:
     Minutes are exact. `minutes_waiting` is a sum, in which too many and too few minutes cancel out, so `waiting` has
     the number of entries; `questions` is the number of open conflicts, about `minutes_in_question`; `corrections_open`
     are the minutes of corrections that found nothing to reduce. `minutes_unexplained` and `lost_in_netting` add up
-    absolute values.
+    absolute values. `not_read_since` is the day on which a part of the month was last read, if its source would not
+    tell of edits since then.
     """
 
     lines: int | None
@@ -79,6 +80,7 @@ class StatementTotals:
     corrections_open: Decimal = Decimal(0)
     asked_days: Sequence[date] = ()
     stale_days: Sequence[date] = ()
+    not_read_since: date | None = None
 
     @property
     def in_question(self) -> bool:
@@ -178,6 +180,11 @@ def closing_obstacles(month: date, totals: StatementTotals, today: date, *, with
     if totals.asked_days:
         days = ", ".join(str(day) for day in totals.asked_days)
         objections.append(f"Runs of {days} are requested. Wait for them, or sync these days.")
+    if totals.not_read_since:
+        objections.append(
+            f"{name} was last read on {totals.not_read_since}, and its source does not tell of later edits. Sync its "
+            "days again."
+        )
     return objections
 
 

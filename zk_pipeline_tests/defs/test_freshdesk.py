@@ -6,13 +6,17 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from zk_pipeline.billing import periods
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.domain.markers import marked_ids
+from zk_pipeline.identity.actors import StaleError
 from zk_pipeline.operate import connectors
 from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.stages import rereading
 from zk_pipeline.stages.source_changes import ChangeFeed
 from zk_pipeline_tests.defs.asking import ANNA
+from zk_pipeline_tests.defs.billing import ADMIN, Books
 from zk_pipeline_tests.defs.world import MONDAY, Office, World, at
 from zk_sandbox.client import SandboxControl
 from zk_sandbox.control import with_control
@@ -61,6 +65,13 @@ class Helpdesk:
     def sync(self, day: date = MONDAY) -> None:
         """Run a day. Raises `SyncFailedError`."""
         self.world.sync(day)
+
+    def former_months(self, before: date, days_later: int = 0) -> list[tuple[date, date]]:
+        """What is read again so many days later, because nothing tells of edits."""
+        runtime = self.world.environment.runtime
+        with runtime.database.transaction() as connection:
+            later = datetime.now(UTC) + timedelta(days=days_later)
+            return rereading.former_months(connection, runtime.settings, before, later)
 
     def asked_days(self) -> set[date]:
         """The days that something asks to run."""
@@ -251,3 +262,68 @@ def test_a_deletion_lets_no_poll_read_everything(helpdesk: Helpdesk) -> None:
         feed.poll(datetime.now(UTC) + timedelta(minutes=minutes))
     assert helpdesk.control.requests().reads <= 10
     assert helpdesk.asked_days() <= {today - timedelta(days=1), today}
+
+
+# What shows in no poll
+
+
+def some_months_ago() -> date:
+    """A day in the middle of a month that the deep check no longer reaches."""
+    return (datetime.now(UTC).date() - timedelta(days=120)).replace(day=10)
+
+
+def test_an_open_month_is_read_again_after_a_week_as_far_as_it_was_read(helpdesk: Helpdesk) -> None:
+    day = some_months_ago()
+    before = day + timedelta(days=60)
+    helpdesk.book(60, day=day)
+    helpdesk.world.sync(day, day + timedelta(days=3))
+    assert helpdesk.former_months(before, 6) == []
+    assert helpdesk.former_months(before, 8) == [(day, day + timedelta(days=3))]
+    assert helpdesk.former_months(day + timedelta(days=2), 8) == [(day, day + timedelta(days=1))]
+    assert helpdesk.former_months(day, 8) == []
+    helpdesk.sync(day)
+    assert helpdesk.former_months(before, 6) == []
+
+
+def test_a_closed_month_is_not_read_again(helpdesk: Helpdesk) -> None:
+    day = some_months_ago()
+    helpdesk.sync(day)
+    Books(helpdesk.world).close(day)
+    assert helpdesk.former_months(day + timedelta(days=60), 8) == []
+
+
+def test_a_month_whose_last_read_is_old_is_not_closed(helpdesk: Helpdesk) -> None:
+    day = some_months_ago()
+    helpdesk.sync(day)
+    Books(helpdesk.world).state(day.replace(day=1))
+    helpdesk.world.execute("UPDATE sync.sweeps SET ended_at = ended_at - interval '3 days'")
+    state = periods.closing_state(helpdesk.world.environment.runtime, f"{day:%Y-%m}")
+    assert any("does not tell of later edits" in text for text in state.objections)
+    with pytest.raises(StaleError, match="was last read on"):
+        periods.close(helpdesk.world.environment.runtime, ADMIN, f"{day:%Y-%m}")
+    helpdesk.sync(day)
+    assert periods.closing_state(helpdesk.world.environment.runtime, f"{day:%Y-%m}").objections == ()
+
+
+def test_an_edit_that_touches_no_ticket_is_found_by_reading_its_month_again(helpdesk: Helpdesk) -> None:
+    helpdesk.server.configure({"touches_ticket": False})
+    day = some_months_ago()
+    entry = helpdesk.book(60, day=day)
+    helpdesk.sync(day)
+    helpdesk.server.edit(entry, minutes=45)
+    ChangeFeed(helpdesk.world.environment.runtime).poll(datetime.now(UTC))
+    assert day not in helpdesk.asked_days()
+    [(first, last)] = helpdesk.former_months(day + timedelta(days=60), 8)
+    helpdesk.world.sync(first, last)
+    assert helpdesk.minutes() == {entry: [45]}
+
+
+def test_a_quiet_month_takes_few_requests_through_the_whole_chain(helpdesk: Helpdesk) -> None:
+    first, last = date(2025, 10, 1), date(2025, 10, 31)
+    for number in range(60):
+        helpdesk.book(15, day=first + timedelta(days=number % 31))
+    helpdesk.world.sync(first, last)
+    helpdesk.control.reset_requests()
+    report = helpdesk.world.sync(first, last)
+    assert report.counts["in_sync"] == 60
+    assert helpdesk.control.requests().reads <= 40, helpdesk.control.requests().by_route

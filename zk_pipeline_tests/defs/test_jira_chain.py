@@ -213,3 +213,14 @@ def test_several_organizations_wait_until_there_is_one(chain: Chain) -> None:
     server.change_issue(chain.site.issues["acme"], two_minutes_ago(), organizations=[gamma])
     chain.sync()
     assert chain.customers() == ["Gamma"]
+
+
+def test_a_quiet_month_takes_few_requests_through_the_whole_chain(chain: Chain) -> None:
+    first, last = date(2025, 10, 1), date(2025, 10, 31)
+    for number in range(60):
+        chain.site.log(15, first + timedelta(days=number % 31))
+    chain.sync(first, last)
+    chain.site.control.reset_requests()
+    report = chain.sync(first, last)
+    assert report.counts["in_sync"] == 60
+    assert chain.site.control.requests().reads <= 12, chain.site.control.requests().by_route

@@ -11,6 +11,7 @@ import pytest
 from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.schedules import schedule_execution_time_iterator
+from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.operate.schedules import change
@@ -80,6 +81,26 @@ def test_the_deep_check_asks_for_two_runs_that_know_of_each_other(instance: dg.D
     data = tick(instance, "deep_check")
     assert ranges(data) == ["2026-04-14..2026-05-14", "2026-05-15..2026-06-14"]
     assert {request.tags["zk/checked"] for request in data.run_requests or []} == {"2026-04-14/2026-06-14"}
+
+
+def test_the_deep_check_reads_older_open_months_of_a_source_that_tells_of_no_edits(
+    instance: dg.DagsterInstance, surroundings: pytest.MonkeyPatch
+) -> None:
+    with open_runtime() as runtime, runtime.database.transaction() as connection:
+        source = StoredConnector("freshdesk", "source", "freshdesk", "https://acme.freshdesk.com", "key")
+        connectors.save(connection, source, runtime.cipher)
+        connection.execute(
+            text(
+                """
+                INSERT INTO sync.sweeps (connector, subject, window_start, window_end, run_id, ended_at, complete)
+                VALUES ('freshdesk', 'time_accountings', '2026-02-01T00:00+01', '2026-02-11T00:00+01', 'run',
+                    '2026-03-01T00:00Z', true)
+                """
+            )
+        )
+    data = tick(instance, "deep_check")
+    assert ranges(data) == ["2026-04-14..2026-05-14", "2026-05-15..2026-06-14", "2026-02-01..2026-02-10"]
+    assert ["zk/checked" in request.tags for request in data.run_requests or []] == [True, True, False]
 
 
 @pytest.mark.parametrize(

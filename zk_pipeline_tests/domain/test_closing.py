@@ -54,6 +54,7 @@ def test_a_balanced_month_that_is_over_may_be_closed() -> None:
         (replace(EVEN, waiting=2), TODAY, "0 min of 2025-08 wait for people (entries: 2, open conflicts: 0)."),
         (replace(EVEN, questions=1), TODAY, "0 min of 2025-08 wait for people (entries: 0, open conflicts: 1)."),
         (replace(EVEN, asked_days=[date(2025, 8, 3)]), TODAY, "Runs of 2025-08-03 are requested."),
+        (replace(EVEN, not_read_since=date(2025, 8, 3)), TODAY, "2025-08 was last read on 2025-08-03, and its source"),
         (replace(EVEN, stale_days=[date(2025, 8, 3)]), TODAY, "The statement of 2025-08 is out of date: 2025-08-03"),
     ],
 )

@@ -61,6 +61,7 @@ class FreshdeskConnector(HttpConnector, SourceConnector):
     kind = "freshdesk"
     webhooks = FreshdeskWebhooks()
     proves_by_absence = True
+    tells_edits = False
 
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(endpoint, FreshdeskDialect(), sleep=sleep)
