@@ -11,14 +11,16 @@ from zk_pipeline.decisions import mapping_names, mappings
 from zk_pipeline.decisions.mapping_files import Suggestion
 from zk_pipeline.decisions.mapping_names import MappingFilter, MappingRow
 from zk_pipeline.decisions.mappings import UnmappedItem
-from zk_pipeline.domain.mapping import CUSTOMER_PREFIX, AssignmentProblem, Mappings, Resolver
+from zk_pipeline.domain.mapping import AssignmentProblem, Mappings, Resolver
 from zk_pipeline.domain.mapping_lines import NOTHING, Kind
 from zk_pipeline.domain.names import fold, fold_text
+from zk_pipeline.domain.numbers import customer_number
 from zk_pipeline.domain.people import UserMatcher, Way
 from zk_pipeline.domain.policy import Policy, ProjectStrategy
 from zk_pipeline.domain.records import Agent, SourceDirectory, TargetDirectory, TargetUser
 from zk_pipeline.domain.source_ids import NO_ORGANIZATION, NO_TYPE
 from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import connectors
 from zk_pipeline.store import mappings as store
 from zk_pipeline.store import source as source_rows
 from zk_pipeline.store import target as target_rows
@@ -141,6 +143,7 @@ class _Known:
     without_type: bool
     without_organization: bool
     policy: Policy
+    space: str
 
     @classmethod
     def load(cls, runtime: Runtime) -> "_Known":
@@ -162,6 +165,7 @@ class _Known:
                 store.books_without(connection, source, "activity_type_id"),
                 store.books_without(connection, source, "organization_id"),
                 runtime.settings.policy,
+                connectors.number_space(connection, source),
             )
 
     def unlisted_agent(self, id_: str) -> Agent:
@@ -260,7 +264,7 @@ def _activities(known: _Known, target: TargetDirectory) -> Iterator[Partner]:
 
 def _customers(known: _Known, target: TargetDirectory) -> Iterator[Partner]:
     """The organizations with bookings or mappings, and tickets without one."""
-    resolver = Resolver(target, known.stored, known.policy, known.source)
+    resolver = Resolver(target, known.stored, known.policy, known.source, space=known.space)
     customers = {row.id: row for row in target.customers}
     rows = {row.zammad_id or NO_ORGANIZATION: row for row in known.rows[Kind.CUSTOMER]}
     organizations = {row.id: (row.name, row.active) for row in known.source.organizations}
@@ -297,7 +301,7 @@ def _customer(known: _Known, resolver: Resolver, organization: str, name: str) -
         return Way.HAND, found.id
     if found.id is None:
         return Way.NEW, None
-    return Way.NUMBER if found.number == f"{CUSTOMER_PREFIX}{organization}" else Way.NAME, found.id
+    return Way.NUMBER if found.number == customer_number(known.space, organization) else Way.NAME, found.id
 
 
 def _with_days(runtime: Runtime, known: _Known, rows: Sequence[Partner]) -> Iterator[Partner]:

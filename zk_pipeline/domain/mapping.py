@@ -8,7 +8,14 @@ from enum import StrEnum
 from typing import TypeVar
 
 from zk_pipeline.domain.entries import Entry
-from zk_pipeline.domain.names import PROJECT_NUMBER_LENGTH, clean_name, name_keys, project_number
+from zk_pipeline.domain.names import clean_name, name_keys
+from zk_pipeline.domain.numbers import (
+    PROJECT_NUMBER_LENGTH,
+    customer_number,
+    group_project,
+    organization_project,
+    ticket_project,
+)
 from zk_pipeline.domain.people import AgentKey, UserMatcher
 from zk_pipeline.domain.policy import Policies, Policy, ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
@@ -18,8 +25,6 @@ from zk_pipeline.domain.source_ids import NO_ORGANIZATION
 NO_GROUP = "0"
 _Numbered = TypeVar("_Numbered", Customer, Project)
 
-CUSTOMER_PREFIX = "zammad-org-"
-"""Prefix of the numbers of customers that we create; the organization's id follows."""
 OWN_CUSTOMER = 0
 """In `Mappings.customers`: the organization gets a customer of its own, even if names exist already."""
 
@@ -137,7 +142,8 @@ class Resolver:
     """Finds the assignment of entries from both directories, the operator's mappings and the policy.
 
     Anything that would be created next to something of the same name waits for a person (`names.fold`). `former` are
-    the policies of earlier recorded settings: an entry derived with them keeps its project.
+    the policies of earlier recorded settings: an entry derived with them keeps its project. `space` is that of the
+    source's numbers.
     """
 
     def __init__(
@@ -147,7 +153,10 @@ class Resolver:
         policy: Policy,
         source: SourceDirectory | None = None,
         former: Mapping[int, Policy] | None = None,
+        *,
+        space: str,
     ) -> None:
+        self._space = space
         self._mappings = mappings
         self._policy = policy
         self._policies = Policies(policy, former or {})
@@ -159,7 +168,7 @@ class Resolver:
         self._projects = {project.id: project for project in directory.projects}
         self._projects_by_number = {row.number: row for row in _newest_first(directory.projects) if row.number}
         # A customer we created for an organization that is gone counts like any other of that name.
-        ours = {f"{CUSTOMER_PREFIX}{row.id}" for row in organizations} | {f"{CUSTOMER_PREFIX}{NO_ORGANIZATION}"}
+        ours = {customer_number(space, id_) for id_ in (NO_ORGANIZATION, *(row.id for row in organizations))}
         mapped = set(mappings.customers.values())
         self._unclaimed = _by_name(
             row for row in directory.customers if row.number not in ours and row.id not in mapped
@@ -212,7 +221,7 @@ class Resolver:
         customer = self.customer(entry.organization_id or NO_ORGANIZATION, entry.organization_name)
         if isinstance(customer, AssignmentProblem):
             return customer
-        number, name = _project_identity(policy.project_strategy, entry, customer)
+        number, name = _project_identity(self._space, policy.project_strategy, entry, customer)
         existing = self._projects_by_number.get(number)
         if existing is None:
             return self._new_project(number, name, customer)
@@ -260,7 +269,7 @@ class Resolver:
 
     def customer(self, organization: str, organization_name: str | None) -> CustomerPlan | AssignmentProblem:
         """The customer for an organization, or for tickets without one, regardless of the project."""
-        number = f"{CUSTOMER_PREFIX}{organization}"
+        number = customer_number(self._space, organization)
         mapped = self._mappings.customers.get(organization)
         if mapped:
             customer = self._customers.get(mapped)
@@ -296,16 +305,16 @@ class Resolver:
         return ProjectPlan(None, number, name, customer)
 
 
-def _project_identity(strategy: ProjectStrategy, entry: Entry, customer: CustomerPlan) -> tuple[str, str]:
+def _project_identity(space: str, strategy: ProjectStrategy, entry: Entry, customer: CustomerPlan) -> tuple[str, str]:
     organization = entry.organization_id or NO_ORGANIZATION
     if strategy is ProjectStrategy.PER_TICKET:
         name = f"{entry.ticket_number} {entry.ticket_title}"
-        return project_number("ZT", entry.ticket_id), clean_name(name, f"Ticket {entry.ticket_id}")
+        return ticket_project(space, entry.ticket_id), clean_name(name, f"Ticket {entry.ticket_id}")
     if strategy is ProjectStrategy.PER_GROUP:
         group = entry.group_name or f"Group {entry.group_id}"
-        number = project_number(f"G{entry.group_id or NO_GROUP}O", organization)
+        number = group_project(space, entry.group_id or NO_GROUP, organization)
         return number, clean_name(f"{customer.name} {group}", f"Group {entry.group_id}")
-    return project_number("ZO", organization), customer.name
+    return organization_project(space, organization), customer.name
 
 
 def _project_obstacles(project: Project, activity: Activity | None, today: date) -> Iterator[Obstacle]:

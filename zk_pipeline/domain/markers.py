@@ -15,8 +15,7 @@ _TICKET_REFERENCE = re.compile(r"(?:#|\bticket\s*(?:#\s*)?)(\d{1,20})\b", re.IGN
 
 def marker(connector: str, source_id: str) -> str:
     """The marker of one booking, for example `[zk-zammad-6]`."""
-    written = source_id if _AS_IT_IS.fullmatch(source_id) else f"x{source_id.encode().hex()}"
-    return f"[zk-{connector}-{written}]"
+    return f"[zk-{connector}-{_written(source_id)}]"
 
 
 def beginning_of_markers(connector: str) -> str:
@@ -30,9 +29,15 @@ def marked_ids(description: str, connector: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_read_id(match["source_id"]) for match in found))
 
 
+def _written(source_id: str) -> str:
+    return source_id if _AS_IT_IS.fullmatch(source_id) else f"x{source_id.encode().hex()}"
+
+
 def _read_id(written: str) -> str:
+    """The id; what we cannot have written stays as it is, so that nobody can write a second marker of a booking."""
     encoded = _ENCODED.fullmatch(written)
-    return bytes.fromhex(encoded[1]).decode(errors="replace") if encoded else written
+    read = bytes.fromhex(encoded[1]).decode(errors="replace") if encoded else written
+    return read if _written(read) == written and "\0" not in read else written
 
 
 def has_marker(description: str) -> bool:

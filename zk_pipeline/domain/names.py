@@ -1,8 +1,6 @@
 """Names and texts: when two names count as the same, and which texts the target accepts (docs/kimai.md §3, §7)."""
 
-import hashlib
 import re
-import string
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +9,7 @@ from typing import Generic, TypeVar
 
 from rapidfuzz import fuzz, process
 
-from zk_pipeline.domain.source_ids import is_whole_number
-
 NAME_LENGTHS = (2, 150)
-PROJECT_NUMBER_LENGTH = 10
 _REPLACED = str.maketrans({"<": "(", ">": ")", '"': "'", "=": "-"})
 _JOINER = "\u200d"
 _TURNS_OTHERS = frozenset(
@@ -26,7 +21,6 @@ _HYPHENS = "\u2212\u2043"  # The minus and the hyphen bullet; all others are of 
 _QUOTES = "`\u00b4\u2032\u2033\u201a\u201e"  # The category of quotes lacks these.
 # Invisible fillers and selectors that count as letters or marks.
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-_DIGITS = string.digits + string.ascii_uppercase
 
 
 def fold_text(text: str) -> str:
@@ -83,21 +77,6 @@ def plain_text(text: str) -> str:
     return " ".join(readable.split()) if readable != text else text
 
 
-def project_number(prefix: str, source_id: str) -> str:
-    """A project number of at most ten characters, such as `ZO7`; ids that do not fit are written in base 36.
-
-    Of a text that does not fit, as much of its hash is taken as there is room for.
-    """
-    number = f"{prefix}{source_id}"
-    if len(number) <= PROJECT_NUMBER_LENGTH:
-        return number
-    if is_whole_number(source_id):
-        return f"{prefix}X{_base36(int(source_id))}"
-    room = max(PROJECT_NUMBER_LENGTH - len(prefix) - 1, 0)
-    hashed = _base36(int(hashlib.sha256(source_id.encode()).hexdigest(), 16))
-    return f"{prefix}Y{hashed[:room]}"
-
-
 def _readable(letter: str) -> str:
     if letter in _TURNS_OTHERS:
         return ""
@@ -137,14 +116,6 @@ class _Unified(dict[int, str]):
 
 
 _UNIFIED = _Unified()
-
-
-def _base36(value: int) -> str:
-    digits = ""
-    while value:
-        value, digit = divmod(value, 36)
-        digits = _DIGITS[digit] + digits
-    return digits or "0"
 
 
 # Lookup: finding items by name or id, and naming them so that they are found again.

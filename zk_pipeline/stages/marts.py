@@ -20,6 +20,7 @@ from zk_pipeline.domain.write_protection import first_open_day
 from zk_pipeline.runtime.project import INSTALLED, PROJECT
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.store import connectors
 
 # The dbt project: calling dbt in its own process, and what its manifest says about the models. `dagster_dbt` is not
 # used, because it doubles the imports of each run (1.1 s of processor time more). A test compares its reading of the
@@ -269,8 +270,12 @@ def failure_of(built: list[BuiltModel]) -> MartsError | None:
 def _variables(runtime: Runtime) -> dict[str, str]:
     settings = runtime.settings
     open_from = first_open_day(settings.locked_before, local_day(datetime.now(UTC), settings.zone))
+    source = runtime.stored("source").name
+    with runtime.database.transaction() as connection:
+        space = connectors.number_space(connection, source)
     return {
-        "source": runtime.stored("source").name,
+        "source": source,
+        "number_space": space,
         "target": runtime.stored("target").name,
         "minutes_per_unit": f"{settings.minutes_per_unit:f}",
         "fallback_customer": settings.fallback_customer,

@@ -31,6 +31,7 @@ from zk_pipeline.store import (
     adjustments,
     booking_decisions,
     conflicts,
+    connectors,
     day_requests,
     entries,
     invoices,
@@ -137,7 +138,8 @@ class Reconciliation:
             runtime.decided(connection)
             origin = source.load_directory(connection, self._source)
             former = runtime.former_policies(connection)
-            resolver = Resolver(directory, mappings.load(connection), settings.policy, origin, former)
+            space = connectors.number_space(connection, self._source)
+            resolver = Resolver(directory, mappings.load(connection), settings.policy, origin, former, space=space)
             self._answers = ledger.newest_answers(connection, self._target)
         self._directory: TargetDirectory = directory
         self._reconciler = Reconciler(self._source, resolver, settings.policy)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from zk_pipeline.domain.numbers import choose_space
 from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
 from zk_pipeline.store.raw_tables import time_accountings, timesheets
 from zk_pipeline.store.tables import activity_mappings, connectors, customer_mappings, pushes, user_mappings
@@ -65,6 +66,8 @@ def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher
         require_only_source(connection, connector)
     values = _values(connector, cipher, active=True)
     changed = {name: value for name, value in values.items() if name != "name"}
+    if current is None:
+        values |= _space(connection, connector)
     connection.execute(
         insert(connectors)
         .values(values)
@@ -109,7 +112,7 @@ def with_token(connection: Connection, connector_id: int, cipher: TokenCipher) -
 
 def insert_new(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> int | None:
     """Store an inactive connector; returns its id, or `None` if the name exists."""
-    values = _values(connector, cipher, active=False)
+    values = _values(connector, cipher, active=False) | _space(connection, connector)
     statement = insert(connectors).values(values).on_conflict_do_nothing(index_elements=[connectors.c.name])
     return connection.scalar(statement.returning(connectors.c.id))
 
@@ -175,6 +178,18 @@ def source_kinds(connection: Connection) -> dict[str, str]:
     return {str(row.id): row.kind for row in rows} | {row.name: row.kind for row in rows}
 
 
+def number_space(connection: Connection, source: str) -> str:
+    """The space of the numbers that are made for a source (`domain/numbers.py`); of one not yet stored, the next."""
+    stored = connection.scalar(select(connectors.c.number_space).where(connectors.c.name == source))
+    return stored or choose_space(source, source, number_spaces(connection))
+
+
+def number_spaces(connection: Connection) -> list[str]:
+    """The spaces of all sources, active or not."""
+    query = select(connectors.c.number_space).where(connectors.c.number_space.is_not(None))
+    return list(connection.scalars(query.order_by(connectors.c.id)))
+
+
 def rotate(connection: Connection, cipher: TokenCipher) -> int:
     """Encrypt every token again with the newest key; returns how many."""
     rows = connection.execute(select(connectors.c.id, connectors.c.token_encrypted)).all()
@@ -194,6 +209,13 @@ def _is_same(row: Row, connector: StoredConnector, cipher: TokenCipher) -> bool:
         return False
 
 
+def _space(connection: Connection, connector: StoredConnector) -> dict[str, str]:
+    """The space of a source that is stored for the first time; it never changes."""
+    if connector.role != "source":
+        return {}
+    return {"number_space": choose_space(connector.kind, connector.name, number_spaces(connection))}
+
+
 def _values(connector: StoredConnector, cipher: TokenCipher, *, active: bool) -> dict[str, Any]:
     return {
         "name": connector.name,
@@ -211,6 +233,7 @@ def _stored(row: Row, cipher: TokenCipher) -> StoredConnector:
 
 def _shown(row: Row) -> ConnectorRecord:
     values = row._asdict()
+    del values["number_space"]
     return ConnectorRecord(has_token=bool(values.pop("token_encrypted")), **values)
 
 

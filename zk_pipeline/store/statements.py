@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
 
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.instants import days_window
+from zk_pipeline.domain.markers import marked_ids
+from zk_pipeline.domain.numbers import customer_pattern
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.domain.statement import plain
 from zk_pipeline.domain.statement_rows import (
@@ -29,7 +32,7 @@ from zk_pipeline.domain.statement_rows import (
     StatementItem,
     StatementLine,
 )
-from zk_pipeline.store import invoices, sweeps
+from zk_pipeline.store import connectors, invoices, sweeps
 from zk_pipeline.store.connectors import ActiveConnectors
 
 # The single rows of a statement: time sheets with their tickets, and what was adjusted or credited.
@@ -67,7 +70,8 @@ _ITEMS = text(
             AND sheets.begin_at >= :start AND sheets.begin_at < :end
     ),
     others AS MATERIALIZED (
-        SELECT here.*, COALESCE(bound.source_id, substring(here.description FROM :marker)) AS source_id,
+        SELECT here.*,
+            COALESCE(bound.source_id, marked.source_id, substring(here.description FROM :marker)) AS source_id,
             CASE
                 WHEN bound.source_id IS NOT NULL THEN 'of_other_months'
                 WHEN here.description ~ :marker THEN 'copies'
@@ -77,13 +81,15 @@ _ITEMS = text(
         LEFT JOIN LATERAL (
             SELECT min(source_id) AS source_id FROM sync.pushes WHERE connector = :target AND kimai_id = here.id
         ) bound ON true
+        LEFT JOIN unnest(CAST(:marked_sheets AS bigint[]), CAST(:marked_ids AS text[])) AS marked (id, source_id)
+            ON marked.id = here.id
         WHERE NOT EXISTS (SELECT FROM booked WHERE booked.kimai_id = here.id)
     ),
     ours AS (
         SELECT customer_id FROM marts.statement_lines WHERE month = :month
         UNION SELECT customer_id FROM others WHERE origin <> 'not_from_a_ticket'
         UNION SELECT kimai_customer_id FROM sync.customer_mappings
-        UNION SELECT id FROM kimai.customers WHERE connector = :target AND starts_with(number, 'zammad-org-')
+        UNION SELECT id FROM kimai.customers WHERE connector = :target AND number ~ :customers
     ),
     items AS (
         SELECT NULL AS origin, customer, customer_id, entry_date AS day, source_id, ticket_id, ticket_number, agent,
@@ -109,6 +115,12 @@ _ITEMS = text(
     LEFT JOIN sync.adjustments made ON made.connector = :source
         AND made.id = CASE WHEN items.source_id ~ '^a[0-9]{1,18}$' THEN substr(items.source_id, 2)::bigint END
     WHERE items.minutes <> 0 OR items.amount <> 0
+    """
+)
+_ENCODED = text(
+    """
+    SELECT id, description FROM kimai.timesheets
+    WHERE connector = :target AND gone_at IS NULL AND begin_at >= :start AND begin_at < :end AND description ~ :marker
     """
 )
 _ADJUSTMENTS = text(
@@ -169,8 +181,18 @@ def read_items(connection: Connection, names: ActiveConnectors, month: date, zon
         "end": window.end,
         "zone": zone.key,
         "marker": rf"\[zk-{names.source}-([a-z0-9]+)\]",
+        "customers": customer_pattern(*connectors.number_spaces(connection)),
     }
+    read = _encoded_markers(connection, names, within)
+    within |= {"marked_sheets": list(read), "marked_ids": list(read.values())}
     return [_item(row) for row in connection.execute(_ITEMS, within)]
+
+
+def _encoded_markers(connection: Connection, names: ActiveConnectors, within: dict[str, Any]) -> dict[int, str]:
+    """The bookings of the time sheets whose marker does not have the id as it is; there are none of whole numbers."""
+    found = connection.execute(_ENCODED, within | {"marker": rf"\[zk-{names.source}-x"}).all()
+    read = {row.id: marked_ids(row.description, names.source) for row in found}
+    return {id_: ids[0] for id_, ids in read.items() if ids}
 
 
 def beside(rows: Iterable[StatementItem]) -> list[OtherTime]:

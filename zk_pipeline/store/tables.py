@@ -99,6 +99,8 @@ connectors = Table(
     Column("active", Boolean, nullable=False, server_default=text("true")),
     instant("created_at", default=True),
     instant("updated_at", default=True),
+    text_column("number_space", nullable=True),
+    UniqueConstraint("number_space"),
     CheckConstraint("role IN ('source', 'target')", name="role"),
     schema="sync",
 )

@@ -83,6 +83,18 @@ def test_nothing_changes_in_kimai_and_no_question_is_asked_again(world: World) -
     assert world.office.control.requests().writes == 0
 
 
+def test_what_is_booked_after_the_upgrade_goes_to_the_customers_and_projects_that_exist(world: World) -> None:
+    furnish(world)
+    world.sync(MONDAY, TUESDAY)
+    kimai = world.office.server.kimai
+    before = {table: dict(kimai.tables[table].rows) for table in ("customers", "projects")}
+    as_numbers_and_back(world)
+    late = [world.desk.book(5, at("15:00"), ticket=ticket) for ticket in ("acme", "globex")]
+    world.sync(MONDAY, TUESDAY)
+    assert all(world.office.of(booking) for booking in late)
+    assert {table: dict(kimai.tables[table].rows) for table in before} == before
+
+
 def test_the_feed_goes_on_where_it_was(world: World) -> None:
     furnish(world)
     world.sync(MONDAY, TUESDAY)

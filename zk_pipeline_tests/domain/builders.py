@@ -177,7 +177,7 @@ def resolver(
     """A resolver of the default directory and mappings."""
     # Without agents, so that a test may give an entry whatever address it likes.
     source = replace(SOURCE_DIRECTORY, agents=())
-    return Resolver(directory or target_directory(), mappings, policy, source)
+    return Resolver(directory or target_directory(), mappings, policy, source, space="zammad")
 
 
 def reconciler(policy: Policy = POLICY, **changes: Any) -> Reconciler:

@@ -19,6 +19,7 @@ from zk_pipeline_tests.domain.builders import (
     DAY,
     MAPPINGS,
     POLICY,
+    SOURCE_DIRECTORY,
     SUPPORT,
     TRAVEL,
     entry,
@@ -155,6 +156,20 @@ def test_tickets_without_organization_go_to_the_fallback_customer():
     assert (plan.number, plan.customer.number, plan.customer.name) == ("ZO0", "zammad-org-0", "Without organization")
 
 
+def test_the_same_id_in_two_sources_is_two_customers_and_two_projects():
+    found = Resolver(target_directory(), MAPPINGS, POLICY, SOURCE_DIRECTORY, space="jira").project(
+        entry(organization_name="Bolt")
+    )
+    assert isinstance(found, ProjectPlan)
+    assert (found.id, found.number, found.customer.id, found.customer.number) == (None, "O7-jira", None, "jira-org-7")
+
+
+def test_a_customer_of_another_source_is_a_namesake():
+    found = Resolver(target_directory(), MAPPINGS, POLICY, SOURCE_DIRECTORY, space="jira").project(entry())
+    assert isinstance(found, AssignmentProblem)
+    assert "(id 30, number zammad-org-7)" in found.text
+
+
 def test_an_organization_without_name_gets_a_name():
     assert project_of(entry(organization_name=None), target_directory(**EMPTY)).name == "Organization 7"
 
@@ -187,7 +202,8 @@ def test_a_name_of_two_organizations_adopts_no_customer():
     policy = replace(POLICY, adopt_by_name=True)
     organizations = (Organization("7", "Acme", active=True), Organization("8", "ACME ", active=True))
     directory = target_directory(customers=(BY_HAND,), projects=())
-    found = Resolver(directory, MAPPINGS, policy, SourceDirectory((), organizations, ())).project(entry())
+    source = SourceDirectory((), organizations, ())
+    found = Resolver(directory, MAPPINGS, policy, source, space="zammad").project(entry())
     assert isinstance(found, AssignmentProblem)
     assert found.reason is Reason.UNMAPPED_CUSTOMER
 

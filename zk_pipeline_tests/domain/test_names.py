@@ -6,12 +6,10 @@ from hypothesis import strategies as st
 
 from zk_pipeline.domain.names import (
     NAME_LENGTHS,
-    PROJECT_NUMBER_LENGTH,
     clean_name,
     fold,
     name_keys,
     plain_text,
-    project_number,
 )
 
 IDS = st.integers(0, 10**9)
@@ -132,28 +130,3 @@ def test_names_that_tell_two_apart_stay_two(one: str, other: str):
 def test_a_name_is_the_same_as_what_kimai_gets_of_it(name: str):
     assert fold(fold(name)) == fold(name)
     assert fold(clean_name(name, name)) == fold(name)
-
-
-@pytest.mark.parametrize(
-    ("prefix", "source_id", "number"),
-    [("ZO", 7, "ZO7"), ("ZT", 12_345_678, "ZT12345678"), ("ZT", 123_456_789, "ZTX21I3V9"), ("G12O", 3, "G12O3")],
-)
-def test_a_project_number_is_readable_until_it_has_to_be_short(prefix: str, source_id: int, number: str):
-    assert project_number(prefix, str(source_id)) == number
-
-
-@given(IDS, IDS, st.sampled_from(["ZO", "ZT"]))
-def test_two_ids_never_share_a_project_number(one: int, other: int, prefix: str):
-    assert (project_number(prefix, str(one)) == project_number(prefix, str(other))) == (one == other)
-    assert len(project_number(prefix, str(one))) <= PROJECT_NUMBER_LENGTH
-
-
-@given(st.tuples(IDS, IDS), st.tuples(IDS, IDS))
-def test_two_pairs_of_group_and_organization_never_share_a_project_number(one: tuple[int, int], other: tuple[int, int]):
-    numbers = {project_number(f"G{group}O", str(organization)) for group, organization in (one, other)}
-    assert len(numbers) == len({one, other})
-
-
-@given(IDS)
-def test_organizations_and_tickets_never_share_a_project_number(id_: int):
-    assert project_number("ZO", str(id_)) != project_number("ZT", str(id_))

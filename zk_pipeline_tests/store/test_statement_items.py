@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from zk_pipeline.domain.adjustments import AdjustmentState
+from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.statement_rows import AdjustmentLine, Origin, StatementCustomer, StatementItem
 from zk_pipeline.store import raw_tables, statements
 from zk_pipeline.store.connectors import ActiveConnectors
@@ -150,6 +151,28 @@ def test_time_of_a_customer_who_is_not_ours_is_nobodys_business(connection: Conn
     assert items(connection) == []
     sheet(connection, 2, description="copied [zk-zammad-6]")
     assert [item.origin for item in items(connection)] == [Origin.NOT_FROM_A_TICKET, Origin.COPIES]
+
+
+def test_a_copy_is_of_the_booking_whose_id_its_marker_encodes(connection: Connection) -> None:
+    sheet(connection, 1, description=f"copied {marker(NAMES.source, 'B-1')}")
+    sheet(connection, 2, description="written by hand [zk-zammad-xff] [zk-zammad-x00]")
+    assert [(item.booking, item.origin) for item in items(connection)] == [
+        ("B-1", Origin.COPIES),
+        ("xff", Origin.COPIES),
+    ]
+
+
+def test_a_customer_that_we_made_for_any_source_is_ours(connection: Connection) -> None:
+    sheet(connection, 1)
+    connection.execute(
+        text(
+            "INSERT INTO sync.connectors (name, role, kind, base_url, token_encrypted, active, number_space) "
+            "VALUES ('jira', 'source', 'jira', '', '', false, 'jira')"
+        )
+    )
+    for number, ours in (("jira-org-7", True), ("jira-org-", False), ("K-7", False), ("jira-org-x422d31", True)):
+        connection.execute(text("UPDATE kimai.customers SET number = :number"), {"number": number})
+        assert bool(items(connection)) == ours, number
 
 
 def test_a_booking_whose_time_sheet_lies_in_another_month_is_taken_off_and_added_there(connection: Connection) -> None:

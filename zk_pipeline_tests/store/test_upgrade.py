@@ -16,7 +16,7 @@ from sqlalchemy import func, select, text
 
 from zk_pipeline.runtime.embedded import DatabaseEndpoint
 from zk_pipeline.runtime.environment import PROJECT
-from zk_pipeline.store import audit, mappings, schema
+from zk_pipeline.store import audit, connectors, mappings, schema
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.databases import TRAIL_KEYS
 from zk_pipeline_tests.store.make_release import RELEASES, ROWS, fill, tables
@@ -125,6 +125,46 @@ def test_mappings_by_address_become_those_of_the_agents_whom_the_directory_knows
     with empty.transaction() as connection:
         rows = connection.execute(text("SELECT email, kimai_user_id FROM sync.user_mappings ORDER BY 1")).all()
     assert [tuple(row) for row in rows] == list(zip(addresses, range(10, 15), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("sources", "spaces"),
+    [
+        ([("helpdesk", "zammad", True)], ["zammad"]),
+        ([("helpdesk", "zammad", False)], ["zammad"]),
+        ([("csv", "csv", True)], ["zammad"]),
+        ([("csv", "csv", True), ("zammad", "zammad", False)], ["zammad", "zammad-2"]),
+        ([("jira", "jira", False), ("desk", "zammad", True)], ["jira", "zammad"]),
+        ([("jira", "jira", False)], ["jira"]),
+        ([("j" * 60, "jira", False)], ["j" * 12 + "-1"]),
+    ],
+)
+def test_what_has_bookings_keeps_its_numbers(
+    empty: Database, sources: list[tuple[str, str, bool]], spaces: list[str]
+) -> None:
+    schema.migrate(empty)
+    downgrade(empty, "0037")
+    with empty.transaction() as connection:
+        for name, kind, has_bookings in sources:
+            connection.execute(
+                text(
+                    "INSERT INTO sync.connectors (name, role, kind, base_url, token_encrypted) "
+                    "VALUES (:name, 'source', :kind, '', '')"
+                ),
+                {"name": name, "kind": kind},
+            )
+            if has_bookings:
+                connection.execute(
+                    text(
+                        "INSERT INTO zammad.time_accountings (connector, id, ticket_id, agent_id, units, created_at, "
+                        "updated_at, work_day, raw, sweep_id) "
+                        "VALUES (:name, '1', '1', '1', 1, now(), now(), '2025-08-04', '{}', 1)"
+                    ),
+                    {"name": name},
+                )
+    schema.migrate(empty)
+    with empty.transaction() as connection:
+        assert connectors.number_spaces(connection) == spaces
 
 
 def test_what_was_read_of_time_sheets_before_tells_their_amounts_and_breaks(empty: Database) -> None:

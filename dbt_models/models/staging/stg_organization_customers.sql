@@ -14,5 +14,5 @@ select
     coalesce(mappings.kimai_customer_id, numbered.id) as customer_id
 from {{ source('zammad', 'organizations') }} as organizations
 left join {{ source('sync', 'customer_mappings') }} as mappings on organizations.id = mappings.organization_id
-left join numbered on numbered.number = 'zammad-org-' || organizations.id
+left join numbered on numbered.number = {{ customer_number('organizations.id') }}
 where organizations.connector = '{{ var("source") }}'

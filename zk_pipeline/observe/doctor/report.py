@@ -115,7 +115,8 @@ class Installation:
         with self.runtime.database.transaction() as connection:
             known = mappings.load(connection)
             origin = source.load_directory(connection, self.source_name)
-        return Resolver(self.directory, known, self.runtime.settings.policy, origin)
+            space = connectors.number_space(connection, self.source_name)
+        return Resolver(self.directory, known, self.runtime.settings.policy, origin, space=space)
 
     def _require(self, role: Role) -> None:
         try:

@@ -10,13 +10,21 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import text
 
 from zk_pipeline.defs.marts import spec_of
+from zk_pipeline.domain.numbers import FIRST_SPACE, customer_number
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.stages import marts as project
 from zk_pipeline.store.tables import metadata
 from zk_pipeline_tests.dbt_in_process import MODELS
 from zk_pipeline_tests.defs.marts.conftest import Marts
+
+ORGANIZATION = """
+    INSERT INTO zammad.organizations (connector, id, name, active) VALUES ('zammad', :id, 'X', true)
+    ON CONFLICT DO NOTHING
+"""
+CUSTOMER = "INSERT INTO kimai.customers (connector, id, name, number, visible) VALUES ('kimai', 0, 'X', :number, true)"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +42,21 @@ def test_dbts_own_unit_tests_pass(marts: Marts, tmp_path: Path) -> None:
     results = json.loads((tmp_path / "run_results.json").read_text(encoding="utf-8"))["results"]
     assert len(results) >= 10
     assert {row["status"] for row in results} == {"pass"}
+
+
+@pytest.mark.parametrize(
+    "organization",
+    ["0", "7", "07", "1" * 21, "1" * 22, "project-7", "org-7", "B-1", "x37", "557058:0a", "\u00e9" * 6, "-"],
+)
+def test_the_marts_know_customers_by_the_numbers_that_the_pipeline_makes(marts: Marts, organization: str) -> None:
+    marts.build()
+    number = customer_number(FIRST_SPACE, organization)
+    with marts.runtime.database.transaction() as connection:
+        for statement in (ORGANIZATION, CUSTOMER):
+            connection.execute(text(statement), {"id": organization, "number": number})
+        found = text("SELECT customer_id FROM marts.stg_organization_customers WHERE organization_id = :id")
+        assert connection.scalar(found, {"id": organization}) == 0
+        connection.rollback()
 
 
 def test_every_model_is_described_and_has_a_tested_key(manifest: project.DbtManifest) -> None:
