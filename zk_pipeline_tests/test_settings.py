@@ -47,6 +47,11 @@ def test_the_env_file_is_read_and_the_environment_wins(monkeypatch: pytest.Monke
         ("ZK_LOCKED_BEFORE", "yesterday", "first day of last month"),
         ("ZK_ZAMMAD_URL", "zammad.example.com", "https://"),
         ("ZK_START_DATE", "1.1.2024", "date"),
+        ("ZK_ACTIVITY_RULES", "componnent, type", "a rule is one of type, component, label"),
+        ("ZK_ACTIVITY_RULES", "type,", "has the rule ''"),
+        ("ZK_ACTIVITY_RULES", "component, component", "names 'component' twice"),
+        ("ZK_CUSTOMER_RULES", "field", "write field:NAME"),
+        ("ZK_CUSTOMER_RULES", "group:support", "only a field or a label"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value_and_the_remedy(

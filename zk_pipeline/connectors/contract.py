@@ -45,7 +45,8 @@ class Endpoint:
     """The system of a connector. `name` identifies the connector in markers and the ledger; the token is never shown.
 
     `attempts` is the total number of tries of a call; `ca_bundle` is a file with certificates of authorities that are
-    trusted in addition to the usual ones.
+    trusted in addition to the usual ones. `attributes` are those of tickets that rules read, such as `component` or
+    `field:NAME`; a source gives these, and no others, in `Ticket.attributes`.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Endpoint:
     timeout_seconds: float = 30.0
     attempts: int = 3
     ca_bundle: str = ""
+    attributes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,12 +262,14 @@ class SourceConnector(Connector):
     `webhooks` is how it announces changes; `None` if it does not. `proves_by_absence` says that it cannot be asked for
     one booking: its `exists` answers "gone" where a complete list lacks it. One list may lack a row for a moment, so
     two runs one after the other must find the booking missing. `tells_edits` says that `fetch_changes` shows edits and
-    deletions of any day; otherwise open months are read again every week, and before they are closed.
+    deletions of any day; otherwise open months are read again every week, and before they are closed. `attributes` are
+    those of its tickets that rules may read (`domain.attributes.ATTRIBUTES`), besides type, group and organization.
     """
 
     webhooks: ClassVar[WebhookScheme | None] = None
     proves_by_absence: ClassVar[bool] = False
     tells_edits: ClassVar[bool] = True
+    attributes: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:

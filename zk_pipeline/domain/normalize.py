@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
+from zk_pipeline.domain.attributes import ORGANIZATION, TYPE, Decision, Value, decide
 from zk_pipeline.domain.corrections import ZERO, CorrectionGroup, NettingInput, NettingResult
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import day_start, duration, floor_to_grid, local_day
@@ -190,10 +191,10 @@ class Normalizer:
     ) -> Entry:
         policy = self._policies.of(row.decided_id)
         agent = self._agents.get(row.agent_id)
-        organization = self._organizations.get(ticket.organization_id) if ticket and ticket.organization_id else None
-        kind = self._types.get(row.type_id) if row.type_id is not None else None
+        activity, customer = self._decided(row, ticket, policy)
+        kind, organization = activity.value, customer.value
         number = f"#{ticket.number}" if ticket else f"id {ticket_id}"
-        waits = _waits(row, ticket)
+        waits = _waits(row, ticket_id, ticket, activity, customer)
         facts = {
             "ticket_number": number,
             "title": ticket.title.strip() if ticket else "",
@@ -214,13 +215,13 @@ class Normalizer:
             booked_minutes=minutes_of(row, policy),
             time_minutes=left.minutes,
             open_minutes=left.open_minutes,
-            activity_type_id=row.type_id,
-            activity_name=kind.name if kind else None,
+            activity_type_id=kind.id if kind else None,
+            activity_name=(kind.name or None) if kind else None,
             agent_id=row.agent_id,
             user_email=agent.email if agent else "",
             user_name=agent.name if agent else f"agent {row.agent_id}",
-            organization_id=ticket.organization_id if ticket else None,
-            organization_name=organization.name if organization else None,
+            organization_id=organization.id if organization else None,
+            organization_name=(organization.name or None) if organization else None,
             customer_name=ticket.customer_name if ticket else None,
             group_id=ticket.group_id if ticket else None,
             group_name=ticket.group_name if ticket else None,
@@ -232,9 +233,22 @@ class Normalizer:
             updated_at=row.updated_at,
             tags=policy.tags,
             sync_status=SyncStatus.UNREADABLE if waits else _status(left),
-            trace=_trace(row, ticket_id, left, policy) | waits,
+            trace=_trace(row, ticket_id, left, policy) | _rules_traced(activity, customer) | waits,
             decided_id=row.decided_id,
         )
+
+    def _decided(self, row: TimeAccounting, ticket: Ticket | None, policy: Policy) -> tuple[Decision, Decision]:
+        """Activity and customer, by the rules. A name is empty where the directory does not have it."""
+        kind = self._types.get(row.type_id) if row.type_id is not None else None
+        organization_id = ticket.organization_id if ticket else None
+        organization = self._organizations.get(organization_id) if organization_id else None
+        own = {
+            TYPE: Value(row.type_id, kind.name if kind else "") if row.type_id is not None else None,
+            ORGANIZATION: Value(organization_id, organization.name if organization else "")
+            if organization_id is not None
+            else None,
+        }
+        return decide(policy.activity_rules, ticket, own), decide(policy.customer_rules, ticket, own)
 
     def _description(self, template: str, facts: Mapping[str, str], row_id: str) -> str:
         # Cleaned first: removing a value must not join two halves of a marker.
@@ -243,16 +257,32 @@ class Normalizer:
         return f"{text} {marker(self._source, row_id)}".strip()
 
 
-def _waits(row: TimeAccounting, ticket: Ticket | None) -> dict[str, str]:
+def _waits(
+    row: TimeAccounting, ticket_id: str, ticket: Ticket | None, activity: Decision, customer: Decision
+) -> dict[str, str]:
     """Why nothing can be written for the booking yet, as a sentence in the trace; empty if that is not so."""
     if row.faults:
         number = ticket.number if ticket else row.ticket_id
         return {UNREADABLE: f"Booking {row.id} of ticket {number} cannot be read: {_wrong(row.faults)}."}
     if not row.is_final:
         return {RUNNING: f"Booking {row.id} is not complete: its timer still runs."}
-    if ticket is not None and ticket.faults:
-        return {UNREADABLE: f"Ticket {ticket.id} of booking {row.id} cannot be read: {_wrong(ticket.faults)}."}
+    faults = dict(ticket.faults) if ticket is not None else {}
+    if customer.rule is not None and customer.rule.attribute != ORGANIZATION:
+        faults.pop("organization_id", None)  # Another attribute decided before.
+    faults |= {name: each.problem for name, each in (("activity", activity), ("customer", customer)) if each.problem}
+    if faults:
+        return {UNREADABLE: f"Ticket {ticket_id} of booking {row.id} cannot be read: {_wrong(faults)}."}
     return {}
+
+
+def _rules_traced(activity: Decision, customer: Decision) -> dict[str, str]:
+    """By which attribute of the ticket activity and customer were decided, if not by the source's own."""
+    named = (("activity_type_id", activity), ("organization_id", customer))
+    return {
+        name: f"by the ticket's {decision.rule}"
+        for name, decision in named
+        if decision.rule is not None and decision.rule.attribute not in {TYPE, ORGANIZATION}
+    }
 
 
 def _wrong(faults: Faults) -> str:

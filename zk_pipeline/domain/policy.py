@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from zk_pipeline.domain.attributes import OF_EVERY_SOURCE, ORGANIZATION, TYPE, Rule
+
 DEFAULT_DESCRIPTION = "Ticket {ticket_number}: {title}"
 DESCRIPTION_FIELDS: tuple[str, ...] = (
     "ticket_number",
@@ -43,7 +45,8 @@ class Policy:
 
     `minutes_per_unit` gives the source's unitless number a meaning (docs/zammad.md §4). `day_start` is local time, for
     sequential placement. `description` is a template with `DESCRIPTION_FIELDS`. `delete_unwanted` deletes a time sheet
-    whose booking is gone without asking a person.
+    whose booking is gone without asking a person. `activity_rules` and `customer_rules` say, in order, which
+    attribute of a ticket decides them.
     """
 
     zone: ZoneInfo
@@ -58,6 +61,14 @@ class Policy:
     fallback_customer: str = "Without organization"
     adopt_by_name: bool = False
     delete_unwanted: bool = False
+    activity_rules: tuple[Rule, ...] = (Rule(TYPE),)
+    customer_rules: tuple[Rule, ...] = (Rule(ORGANIZATION),)
+
+    @property
+    def attributes(self) -> frozenset[str]:
+        """The attributes that a connector has to give for the rules."""
+        rules = (*self.activity_rules, *self.customer_rules)
+        return frozenset(rule.key for rule in rules) - OF_EVERY_SOURCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ All instants are timezone-aware and in UTC; amounts are `Decimal`; ids are those
 source, whole numbers in the target.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -116,7 +116,8 @@ class Ticket:
 
     `complete` is false if only a report could name the ticket, because the token may not read its group. Then
     `customer_name` is the customer's full name, otherwise the login. A `merged` ticket was merged into `merged_into`,
-    if that is known by an article that was moved there.
+    if that is known by an article that was moved there. `attributes` are those that rules read (`domain.attributes`):
+    for each the values, with `id` and `name`.
     """
 
     id: str
@@ -135,6 +136,9 @@ class Ticket:
     merged: bool = field(default=False, compare=False, hash=False)
     merged_into: str | None = None
     merged_article_id: str | None = None
+    attributes: Mapping[str, Sequence[Mapping[str, str]]] = field(
+        default_factory=dict[str, Sequence[Mapping[str, str]]], compare=False, hash=False
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.mirror import MirroredSource
 from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
 from zk_pipeline.connectors.ssrf_guard import checked_base_url
+from zk_pipeline.domain.attributes import OF_EVERY_SOURCE, parse_rules
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.runtime import tracing
-from zk_pipeline.runtime.settings import Settings, load_settings
+from zk_pipeline.runtime.settings import DECIDED_BEFORE, Settings, load_settings
 from zk_pipeline.store import connectors, ledger, request_log, stored_settings
 from zk_pipeline.store.connectors import ConnectorRecord, SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
@@ -69,7 +70,7 @@ def changed_settings(recorded: Mapping[str, str], now: Mapping[str, str]) -> lis
     """The changes of the settings that facts depend on; a setting in one mapping only depends on another setting."""
     return [
         SettingChange(name, before, now[name])
-        for name, before in recorded.items()
+        for name, before in {**DECIDED_BEFORE, **recorded}.items()
         if name in now and before != now[name]
     ]
 
@@ -117,7 +118,9 @@ class Runtime:
     def source(self) -> Iterator[SourceConnector]:
         """The source connector. Raises `SetupError` if none is stored, or its URL or token is unusable."""
         stored = self.stored("source")
-        with _connected(_plugin(source_kinds(), stored), self._endpoint(stored)) as connector, self._noted(connector):
+        plugin = _plugin(source_kinds(), stored)
+        _require_attributes(self.settings, plugin)
+        with _connected(plugin, self._endpoint(stored)) as connector, self._noted(connector):
             self._mirrored(connector)
             yield connector
 
@@ -280,7 +283,20 @@ class Runtime:
             settings.http_timeout,
             settings.http_attempts,
             str(settings.ca_bundle or ""),
+            settings.policy.attributes if stored.role == "source" else frozenset(),
         )
+
+
+def _require_attributes(settings: Settings, plugin: type[SourceConnector]) -> None:
+    """Raise `SetupError` if rules read an attribute that tickets of this kind of source do not have."""
+    known = OF_EVERY_SOURCE | plugin.attributes
+    for name in ("activity_rules", "customer_rules"):
+        for rule in parse_rules(getattr(settings, name)):
+            if rule.attribute not in known:
+                raise SetupError(
+                    f"ZK_{name.upper()} names {rule}, which tickets of {plugin.kind} do not have. They have "
+                    f"{', '.join(sorted(known))}."
+                )
 
 
 @contextmanager

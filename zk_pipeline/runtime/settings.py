@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
+from zk_pipeline.domain.attributes import parse_rules, written
 from zk_pipeline.domain.periods import parse_month
 from zk_pipeline.domain.policy import DEFAULT_DESCRIPTION, DESCRIPTION_FIELDS, Placement, Policy, ProjectStrategy
 from zk_pipeline.domain.write_back import DEFAULT_TAG, WriteBackMode, WriteKind, checked_template, write_back_modes
@@ -83,6 +84,10 @@ def _network_or_host(text: str) -> IPv4Network | IPv6Network | str:
         ) from None
 
 
+DECIDED_BEFORE = {"activity_rules": "type", "customer_rules": "organization"}
+"""What held for facts that were recorded before these settings existed."""
+
+
 class Settings(BaseSettings):
     """Every setting of the product. Secrets never show in a repr or a log."""
 
@@ -114,6 +119,8 @@ class Settings(BaseSettings):
     fixed_project: str = ""
     fallback_customer: str = Field(default="Without organization", min_length=2, max_length=150)
     adopt_by_name: bool = False
+    activity_rules: str = "type"
+    customer_rules: str = "organization"
     locked_before: str = ""
 
     push_mode: PushMode = PushMode.AUTO
@@ -233,6 +240,11 @@ class Settings(BaseSettings):
             raise ValueError(f"is not a template of the fields {fields}") from error
         return value
 
+    @field_validator("activity_rules", "customer_rules")
+    @classmethod
+    def _known_rules(cls, value: str) -> str:
+        return written(parse_rules(value))
+
     @field_validator("write_back")
     @classmethod
     def _known_modes(cls, value: str) -> str:
@@ -315,6 +327,8 @@ class Settings(BaseSettings):
             fallback_customer=self.fallback_customer,
             adopt_by_name=self.adopt_by_name,
             delete_unwanted=self.on_source_delete is OnSourceDelete.DELETE,
+            activity_rules=parse_rules(self.activity_rules),
+            customer_rules=parse_rules(self.customer_rules),
         )
 
     @property
@@ -346,6 +360,8 @@ class Settings(BaseSettings):
             "minutes_per_unit": f"{self.minutes_per_unit.normalize():f}",
             "placement": str(self.placement),
             "project_strategy": str(self.project_strategy),
+            "activity_rules": self.activity_rules,
+            "customer_rules": self.customer_rules,
         }
         if self.placement is Placement.START:
             values["grid_minutes"] = str(self.grid_minutes)
@@ -367,6 +383,8 @@ class Settings(BaseSettings):
             day_start=time.fromisoformat(decided.get("day_start", today.day_start.isoformat())),
             project_strategy=ProjectStrategy(decided["project_strategy"]),
             fixed_project=decided.get("fixed_project", today.fixed_project),
+            activity_rules=parse_rules(decided.get("activity_rules", DECIDED_BEFORE["activity_rules"])),
+            customer_rules=parse_rules(decided.get("customer_rules", DECIDED_BEFORE["customer_rules"])),
         )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.contract import SourceConnector, Sweep, SweepReport
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.adjustments import is_adjustment
+from zk_pipeline.domain.attributes import named_by
 from zk_pipeline.domain.changed_days import KnownBooking
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.records import (
@@ -234,7 +235,9 @@ def save_tickets(
     tickets = stored_tickets.with_known_merges(connection, name, tickets)
     moved = stored_tickets.reassigned(connection, name, tickets)
     stored_tickets.save_tickets(connection, name, tickets)
-    rows.save_directory(connection, name, SourceDirectory(organizations=_organizations(tickets)))
+    policy = runtime.settings.policy
+    named = named_by(policy.activity_rules, policy.customer_rules, tickets)
+    rows.save_directory(connection, name, SourceDirectory(organizations=_organizations(tickets)).joined(named))
     days: dict[date, set[str]] = {}
     for booking in rows.stored_bookings(connection, name, ticket_ids=moved, with_merged=True) if moved else ():
         is_run = run_over is not None and run_over[0] <= booking.work_day <= run_over[1]

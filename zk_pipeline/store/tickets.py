@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection, select, text
 
@@ -15,7 +16,7 @@ from zk_pipeline.store.raw_tables import tickets, time_accountings
 
 
 def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket]) -> int:
-    """Store tickets as they are today, without the payload, which contains names that nothing here needs."""
+    """Store tickets as they are today; of the payload, with names that nothing here needs, only what rules read."""
     values = [
         {
             "connector": connector,
@@ -29,7 +30,7 @@ def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket])
             "customer_name": row.customer_name,
             "updated_at": row.updated_at,
             "complete": row.complete,
-            "raw": {},
+            "raw": _kept(row),
             "faults": row.faults,
             "merged_into": row.merged_into,
             "merged_article_id": row.merged_article_id,
@@ -39,9 +40,13 @@ def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket])
     return upsert(connection, tickets, values, only_if_changed=True)
 
 
+def _kept(row: Ticket) -> dict[str, Any]:
+    return {"attributes": dict(row.attributes)} if row.attributes else {}
+
+
 def tickets_of_days(connection: Connection, connector: str, first: date, last: date) -> dict[str, Ticket]:
     """The tickets of the days' bookings by id, and those that some were moved to, without raw payload."""
-    columns = [column for column in tickets.c if column.name in Ticket.__slots__ and column.name != "raw"]
+    columns = [column for column in tickets.c if column.name in Ticket.__slots__]
     of_days = (time_accountings.c.connector == connector) & time_accountings.c.work_day.between(first, last)
     moved_to = (
         select(moved_bookings.c.ticket_id)
@@ -50,18 +55,20 @@ def tickets_of_days(connection: Connection, connector: str, first: date, last: d
     )
     wanted = select(time_accountings.c.ticket_id).where(of_days).union(moved_to)
     query = select(*columns).where(tickets.c.connector == connector, tickets.c.id.in_(wanted))
-    return {row["id"]: Ticket(**row, raw={}) for row in connection.execute(query).mappings()}
+    found = connection.execute(query).mappings()
+    return {row["id"]: Ticket(**{**row, "raw": {}}, attributes=row["raw"].get("attributes", {})) for row in found}
 
 
 def reassigned(connection: Connection, connector: str, seen: Collection[Ticket]) -> list[str]:
-    """Those of the tickets that are stored with another customer, organization, group or merge."""
-    columns = [tickets.c[name] for name in ("id", "customer_id", "organization_id", "group_id", "merged_into")]
+    """Those of the tickets that are stored with another customer, organization, group, merge, or what rules read."""
+    columns = [tickets.c[name] for name in ("id", "customer_id", "organization_id", "group_id", "merged_into", "raw")]
     query = select(*columns).where(tickets.c.connector == connector, tickets.c.id.in_([row.id for row in seen]))
     stored = {row.id: tuple(row)[1:] for row in connection.execute(query)}
     return [
         row.id
         for row in seen
-        if row.id in stored and stored[row.id] != (row.customer_id, row.organization_id, row.group_id, row.merged_into)
+        if row.id in stored
+        and stored[row.id] != (row.customer_id, row.organization_id, row.group_id, row.merged_into, _kept(row))
     ]
 
 

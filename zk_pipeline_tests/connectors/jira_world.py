@@ -50,11 +50,9 @@ class JiraWorld:
     def connect(self, token: str = "", mirror: Mirror | None = None, **settings: Any) -> JiraConnector:
         """A connector, with its own mirror unless one is given."""
         given = token or TOKENS[self.site.settings.deployment]
-        customers = settings.pop("customers", None)
         named: dict[str, Any] = {"name": "jira", "base_url": self.url, "token": given} | settings
         endpoint = Endpoint(**named)
-        more = {"customers": customers} if customers else {}
-        connector = JiraConnector(endpoint, sleep=self.pauses, **more)
+        connector = JiraConnector(endpoint, sleep=self.pauses)
         if mirror:
             connector.keep_in(mirror)
         self.made.append(connector)

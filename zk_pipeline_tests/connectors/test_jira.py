@@ -454,12 +454,23 @@ class TestTickets:
         assert ticket.organization_name == "Acme support"
         assert [row.name for row in source.find("acme").organizations] == ["Acme support"]
 
-    def test_components_may_be_the_customers(self, world: JiraWorld) -> None:
-        world.site.change_issue(world.issue, DAY, components=["Beta Ltd"])
+    def test_an_issue_has_the_attributes_that_rules_read_and_no_others(self, world: JiraWorld) -> None:
+        world.site.change_issue(world.issue, DAY, components=["Beta Ltd"], labels=["billing", "urgent"])
         world.log()
-        source = world.connect(customers=("component", "project"))
+        source = world.connect()
+        assert [dict(row.attributes) for row in source.fetch_tickets(read(source))] == [{}]
+        asked = frozenset({"component", "label", "project", "field:status", "field:customfield_99"})
+        source = world.connect(attributes=asked)
         [ticket] = source.fetch_tickets(read(source))
-        assert (ticket.organization_id, ticket.organization_name) == ("component-20000", "Beta Ltd")
+        named = {name: [value["name"] for value in values] for name, values in ticket.attributes.items()}
+        assert {name: named[name] for name in ("component", "label", "project")} == {
+            "component": ["Beta Ltd"],
+            "label": ["billing", "urgent"],
+            "project": ["Acme support"],
+        }
+        assert "field:customfield_99" not in named
+        [changed] = source.fetch_changed_tickets(DAY).rows
+        assert changed.ticket.attributes == ticket.attributes
 
     def test_a_hidden_issue_has_no_ticket_and_costs_no_other(self, world: JiraWorld) -> None:
         hidden = world.site.add_issue(world.project, "Hidden", at=DAY, readers=[])

@@ -1,7 +1,7 @@
 """The chain with Freshdesk: what runs waits, what moved moves, and only two proofs delete."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -12,6 +12,7 @@ from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.identity.actors import StaleError
 from zk_pipeline.operate import connectors
 from zk_pipeline.runtime.environment import prepare
+from zk_pipeline.runtime.runtime import SetupError
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages import rereading
 from zk_pipeline.stages.source_changes import ChangeFeed
@@ -327,3 +328,42 @@ def test_a_quiet_month_takes_few_requests_through_the_whole_chain(helpdesk: Help
     report = helpdesk.world.sync(first, last)
     assert report.counts["in_sync"] == 60
     assert helpdesk.control.requests().reads <= 40, helpdesk.control.requests().by_route
+
+
+# Rules
+
+
+@pytest.fixture
+def rules(surroundings: pytest.MonkeyPatch) -> None:
+    surroundings.setenv("ZK_ACTIVITY_RULES", "label:work-*, type")
+    surroundings.setenv("ZK_CUSTOMER_RULES", "field:cf_contract, group, organization")
+
+
+def test_tags_fields_and_groups_decide_activity_and_customer(rules: None, helpdesk: Helpdesk) -> None:
+    office, server = helpdesk.office, helpdesk.server
+    onsite = office.server.add_activity("On site")
+    helpdesk.world.execute(
+        "INSERT INTO sync.activity_mappings (type_id, kimai_activity_id) VALUES ('label:work-on-site', :activity)",
+        activity=onsite,
+    )
+    server.change_ticket(helpdesk.ticket, tags=["vip", "work-on-site"], custom_fields={"cf_contract": "Gold"})
+    other = server.add_ticket("Mail", at=at("08:00"), group_id=server.add_group("Second level"))
+    first, second = helpdesk.book(10), helpdesk.book(20, ticket=other)
+    helpdesk.sync()
+    tables = office.server.kimai.tables
+    found = {}
+    for entry in (first, second):
+        (sheet,) = helpdesk.sheets(entry)
+        customer = tables["customers"].rows[tables["projects"].rows[sheet.project].customer]
+        found[entry] = sheet.activity, customer.name
+    assert found == {first: (onsite, "Gold"), second: (office.activity, "Second level")}
+
+
+def test_a_rule_for_what_its_tickets_do_not_have_is_named(helpdesk: Helpdesk) -> None:
+    runtime = helpdesk.world.environment.runtime
+    wrong = runtime.settings.model_copy(update={"customer_rules": "component, organization"})
+    with (
+        pytest.raises(SetupError, match="ZK_CUSTOMER_RULES names component, which tickets of freshdesk do not have"),
+        replace(runtime, settings=wrong).source(),
+    ):
+        pass

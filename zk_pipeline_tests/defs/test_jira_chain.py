@@ -11,6 +11,7 @@ import pytest
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.stages.source_changes import ChangeFeed
 from zk_pipeline.store import connectors
 from zk_pipeline.store.connectors import StoredConnector
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, Desk, Office, World
@@ -224,3 +225,41 @@ def test_a_quiet_month_takes_few_requests_through_the_whole_chain(chain: Chain) 
     report = chain.sync(first, last)
     assert report.counts["in_sync"] == 60
     assert chain.site.control.requests().reads <= 12, chain.site.control.requests().by_route
+
+
+@pytest.fixture
+def rules(surroundings: pytest.MonkeyPatch) -> None:
+    surroundings.setenv("ZK_ACTIVITY_RULES", "component, label:work-*, type")
+    surroundings.setenv("ZK_CUSTOMER_RULES", "field:status, organization")
+
+
+def test_components_labels_and_fields_decide_activity_and_customer(rules: None, chain: Chain) -> None:
+    office, world = chain.office, chain.world
+    remote = office.server.add_activity("Remote work")
+    world.execute(
+        "INSERT INTO sync.activity_mappings (type_id, kimai_activity_id) VALUES ('component:20000', :activity)",
+        activity=remote,
+    )
+    chain.site.server.change_issue(chain.site.issues["acme"], two_minutes_ago(), components=["Remote"], status="Gold")
+    chain.site.log(30)
+    world.sync()
+    [sheet] = chain.sheets()
+    assert (sheet.activity, chain.customers()) == (remote, ["Gold"])
+    assert world.value("SELECT name FROM zammad.activity_types WHERE id = 'component:20000'") == "Remote"
+    world.sync()
+    assert len(chain.sheets()) == 1
+
+
+def test_several_components_wait_and_a_change_of_the_issue_runs_its_days(rules: None, chain: Chain) -> None:
+    world = chain.world
+    server, issue = chain.site.server, chain.site.issues["acme"]
+    server.change_issue(issue, two_minutes_ago(), components=["A", "B"])
+    chain.site.log(30)
+    world.sync()
+    assert chain.sheets() == []
+    assert "several values of component (A, B)" in str(world.conflicts())
+    server.change_issue(issue, two_minutes_ago(), components=[])
+    ChangeFeed(world.environment.runtime).poll(datetime.now(UTC))
+    assert world.value("SELECT count(*) FROM sync.day_requests WHERE reason = 'ticket'") == 1
+    world.sync()
+    assert [minutes for _, minutes in chain.spans()] == [30]

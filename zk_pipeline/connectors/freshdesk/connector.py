@@ -62,6 +62,7 @@ class FreshdeskConnector(HttpConnector, SourceConnector):
     webhooks = FreshdeskWebhooks()
     proves_by_absence = True
     tells_edits = False
+    attributes = frozenset({"label", "field"})
 
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(endpoint, FreshdeskDialect(), sleep=sleep)
@@ -241,5 +242,9 @@ class FreshdeskConnector(HttpConnector, SourceConnector):
         companies = {str(row.raw["company_id"]) for row in listed if row.has("company_id")}
         names = self._directory.company_names(companies) if companies else {}
         groups = self._directory.group_names if any(row.has("group_id") for row in listed) else {}
-        found = [freshdesk_rows.ticket(row, names, groups) for row in listed]
+        asked = self.endpoint.attributes
+        found = [
+            replace(freshdesk_rows.ticket(row, names, groups), attributes=freshdesk_rows.attributes(row, asked))
+            for row in listed
+        ]
         return sorted(found, key=lambda row: (len(row.id), row.id))

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from zk_pipeline.connectors.answer import ApiResponse, RowReader
+from zk_pipeline.domain.attributes import fields_of, values_of
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, Ticket, TimeAccounting
 
 NO_ID = "0"
@@ -183,6 +184,14 @@ def ticket(row: RowReader, companies: Mapping[str, str], groups: Mapping[str, st
         organization_name=companies.get(company, f"Company {company}") if company else None,
         faults=faults,
     )
+
+
+def attributes(row: RowReader, asked: frozenset[str]) -> dict[str, list[dict[str, str]]]:
+    """The attributes of a ticket that rules read: its tags as labels, and custom fields."""
+    labels = values_of(row.raw.get("tags")) if "label" in asked else []
+    fields = row.raw.get("custom_fields")
+    custom = fields_of(cast("dict[str, Any]", fields), asked) if isinstance(fields, dict) else {}
+    return ({"label": labels} if labels else {}) | custom
 
 
 def _optional_id(row: RowReader, name: str) -> str | None:

@@ -25,7 +25,7 @@ from zk_pipeline.connectors.jira import rows as jira_rows
 from zk_pipeline.connectors.jira.errors import JiraDialect, api_root, is_cloud, without_page
 from zk_pipeline.connectors.jira.feeds import DELETED, LISTED_AT_ONCE, UPDATED, Worklogs
 from zk_pipeline.connectors.jira.index import Surroundings, WorklogIndex, report_unlisted
-from zk_pipeline.connectors.jira.issues import CUSTOMERS, Issues, type_of
+from zk_pipeline.connectors.jira.issues import Issues, type_of
 from zk_pipeline.connectors.jira.rows import Person, Worklog, milliseconds, moment_of
 from zk_pipeline.connectors.jira.validation import validate, version_findings
 from zk_pipeline.connectors.jira.webhooks import JiraWebhooks
@@ -53,27 +53,19 @@ _WITHHELD = "Jira withholds the name of this account at present"
 
 
 class JiraConnector(HttpConnector, SourceConnector, MirroredSource):
-    """Reads worklogs of Jira Cloud, with a token `e-mail:token`, or of Jira Data Center, with a token alone.
-
-    `customers` is what stands for the customer of an issue, in order.
-    """
+    """Reads worklogs of Jira Cloud, with a token `e-mail:token`, or of Jira Data Center, with a token alone."""
 
     kind = "jira"
     webhooks = JiraWebhooks()
+    attributes = frozenset({"component", "label", "project", "field"})
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        customers: Sequence[str] = CUSTOMERS,
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         endpoint = replace(endpoint, base_url=without_page(endpoint.base_url))
         super().__init__(endpoint, JiraDialect(endpoint), sleep=sleep)
         self._root = api_root(endpoint)
         self._is_cloud = is_cloud(endpoint)
         self._worklogs = Worklogs(self._http, self._root)
-        self._issues = Issues(self._http, self._root, is_cloud=self._is_cloud, customers=customers)
+        self._issues = Issues(self._http, self._root, is_cloud=self._is_cloud, attributes=endpoint.attributes)
         self._index = WorklogIndex(self._worklogs, MemoryMirror(), self._look_around)
         self._people: dict[str, Person] = {}
         self._shown: dict[str, bool] = {}

@@ -1,7 +1,7 @@
 """Jira's issues as tickets, and which of their fields stands for the customer (docs/jira.md)."""
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from zk_pipeline.connectors.answer import ApiResponse, RowReader, in_chunks, run
 from zk_pipeline.connectors.errors import NotFoundError, ProtocolError
 from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.jira import rows as jira_rows
+from zk_pipeline.domain.attributes import fields_of, values_of
 from zk_pipeline.domain.records import Organization, Ticket
 
 FIELDS = ("summary", "project", "issuetype", "components", "updated")
@@ -26,9 +27,7 @@ SERVICE_DESK = "service_desk"
 ORGANIZATION_PAGES = 20
 BROWSES = ("BROWSE_PROJECTS",)
 
-ORGANIZATION, PROJECT, COMPONENT = "organization", "project", "component"
-CUSTOMERS = (ORGANIZATION, PROJECT)
-"""What stands for the customer, the first that an issue has: there are no customers in Jira itself."""
+PROJECT = "project"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,18 @@ class FoundIssues:
 class Issues:
     """Reads issues of one Jira."""
 
-    def __init__(self, http: HttpClient, root: str, *, is_cloud: bool, customers: Sequence[str] = CUSTOMERS) -> None:
+    def __init__(
+        self,
+        http: HttpClient,
+        root: str,
+        *,
+        is_cloud: bool,
+        attributes: frozenset[str] = frozenset(),
+    ) -> None:
         self._http = http
         self._root = root
         self._is_cloud = is_cloud
-        self._customers = customers
+        self._attributes = attributes
         self._organizations_field: str | None = None
         self._recent: dict[str, tuple[float, Ticket]] = {}
 
@@ -100,16 +106,15 @@ class Issues:
             raw=row.raw,
             faults=faults,
             organization_name=name,
+            attributes=self._asked(fields.raw),
         )
 
     def organizations(self) -> list[Organization]:
         """What can be a customer: the organizations of the service desk, if there is one, and the projects."""
         found: list[Organization] = []
-        if ORGANIZATION in self._customers and self.organizations_field():
+        if self.organizations_field():
             found += self._service_desk_organizations()
-        if PROJECT in self._customers:
-            found += [Organization(f"{PROJECT}-{id_}", name, active=True) for id_, name in self.projects().items()]
-        return found
+        return found + [Organization(f"{PROJECT}-{id_}", name, active=True) for id_, name in self.projects().items()]
 
     def projects(self, stage: str = "live") -> dict[str, str]:
         """The names of the projects that the account may browse, in one stage of their life, by id.
@@ -144,8 +149,16 @@ class Issues:
         return self._organizations_field
 
     def _fields(self) -> list[str]:
-        organizations = self.organizations_field() if ORGANIZATION in self._customers else ""
-        return [*FIELDS, organizations] if organizations else list(FIELDS)
+        organizations = self.organizations_field()
+        custom = sorted(key.partition(":")[2] for key in self._attributes if key.startswith("field:"))
+        labels = ["labels"] if "label" in self._attributes else []
+        return [*FIELDS, *labels, *([organizations] if organizations else []), *custom]
+
+    def _asked(self, fields: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
+        """The attributes that rules read."""
+        held = {"component": "components", "label": "labels", "project": "project"}
+        found = {name: values_of(fields.get(held[name])) for name in held if name in self._attributes}
+        return {name: values for name, values in found.items() if values} | fields_of(fields, self._attributes)
 
     def _read_together(self, ids: list[str]) -> dict[str, Ticket]:
         if self._is_cloud:
@@ -201,26 +214,23 @@ class Issues:
     def _customer(
         self, fields: dict[str, Any], project: dict[str, Any], faults: dict[str, str]
     ) -> tuple[str | None, str | None]:
-        """Id and name of the customer. Of several organizations or components, none is taken: a person has to say.
+        """Id and name of the customer: the organization, or else the project, as Jira itself has no customers.
 
-        An issue of a service desk without an organization has no customer, and the project is not taken for one.
+        Of several organizations none is taken: a person has to say. An issue of a service desk without an organization
+        has no customer, and the project is not taken for one.
         """
-        for source in self._customers:
-            if source == PROJECT:
-                id_ = _text(project, "id")
-                return (f"{PROJECT}-{id_}", _text(project, "name") or id_) if id_ else (None, None)
-            held = fields.get(self.organizations_field() if source == ORGANIZATION else "components")
-            named = [row for row in held if isinstance(row, dict)] if isinstance(held, list) else []
-            if len(named) > 1:
-                names = ", ".join(sorted(str(row.get("name")) for row in named))
-                faults["organization_id"] = f"it has several {source}s ({names}), and one has to be the customer"
-                return None, None
-            if named and (id_ := _text(named[0], "id")):
-                prefix = "" if source == ORGANIZATION else f"{source}-"
-                return f"{prefix}{id_}", _text(named[0], "name") or id_
-            if source == ORGANIZATION and project.get("projectTypeKey") == SERVICE_DESK:
-                return None, None
-        return None, None
+        held = fields.get(self.organizations_field())
+        named = [row for row in held if isinstance(row, dict)] if isinstance(held, list) else []
+        if len(named) > 1:
+            names = ", ".join(sorted(str(row.get("name")) for row in named))
+            faults["organization_id"] = f"it has several organizations ({names}), and one has to be the customer"
+            return None, None
+        if named and (id_ := _text(named[0], "id")):
+            return id_, _text(named[0], "name") or id_
+        if project.get("projectTypeKey") == SERVICE_DESK:
+            return None, None
+        id_ = _text(project, "id")
+        return (f"{PROJECT}-{id_}", _text(project, "name") or id_) if id_ else (None, None)
 
     def _listed_projects(self, stage: str) -> dict[str, str]:
         if stage not in {"live", "archived"}:

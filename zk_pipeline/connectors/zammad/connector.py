@@ -28,6 +28,7 @@ from zk_pipeline.connectors.zammad.validation import validate, version_findings
 from zk_pipeline.connectors.zammad.webhooks import ZammadWebhooks
 from zk_pipeline.connectors.zammad.window import ACCOUNTINGS, NEEDS, SMALLEST_PAGE, FlatList, WindowSweep
 from zk_pipeline.connectors.zammad.write_back import ZammadTicketWriter
+from zk_pipeline.domain.attributes import fields_of
 from zk_pipeline.domain.records import (
     ActivityType,
     Agent,
@@ -66,6 +67,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
 
     kind = "zammad"
     webhooks = ZammadWebhooks()
+    attributes = frozenset({"field"})
 
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(endpoint, ZammadDialect(), sleep=sleep)
@@ -149,7 +151,7 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         for number in range(1, TICKET_PAGES_AT_ONCE + 1):
             answer = self._http.search("/api/v1/tickets/search", {**body, "page": number}, needs=("ticket.agent",))
             changed, _ = answer.readable("ticket", zammad_rows.changed_ticket)
-            found |= {row.ticket.id: row for row in changed}
+            found |= {row.ticket.id: replace(row, ticket=self._asked(row.ticket)) for row in changed}
             if len(answer.items("ticket")) < FOUND_BY_SEARCH:
                 return ChangedTickets(tuple(found.values()), complete=True)
         return ChangedTickets(tuple(found.values()), complete=False)
@@ -215,7 +217,12 @@ class ZammadConnector(HttpConnector, SourceConnector, ZammadTicketWriter):
         found |= self._tickets(survivors - found.keys())
         hidden = {ticket_id: moments for ticket_id, moments in bookings.items() if ticket_id not in found}
         found |= self._reported_tickets(hidden)
-        return [found[ticket_id] for ticket_id in sorted(found, key=source_id_order)]
+        return [self._asked(found[ticket_id]) for ticket_id in sorted(found, key=source_id_order)]
+
+    def _asked(self, ticket: Ticket) -> Ticket:
+        """The ticket with the fields of its object that rules read."""
+        asked = self.endpoint.attributes
+        return replace(ticket, attributes=fields_of(ticket.raw, asked)) if asked and ticket.complete else ticket
 
     def exists(self, booking: BookingKey) -> Existence:
         """Whether a booking still exists; gone only if Zammad itself answers "not found" (docs/zammad.md §8)."""
