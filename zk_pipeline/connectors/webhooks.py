@@ -3,7 +3,10 @@
 A webhook is a hint at most: it names a ticket, which is then read. So a scheme takes nothing else from a payload.
 """
 
+import base64
+import binascii
 import hashlib
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +14,7 @@ from typing import Any, Protocol
 
 LARGEST_ID = 2**63 - 1
 """Of a ticket that can be stored."""
+SECRET_HEADER = "x-zk-secret"  # noqa: S105 - the name of a header
 _USABLE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _DIGITS = re.compile(r"[0-9]{1,19}")
 
@@ -70,3 +74,34 @@ def whole_id_in(payload: Any, *path: str) -> str | None:
         value = int(value)
     usable = isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID
     return str(value) if usable else None
+
+
+def has_secret(delivery: IncomingDelivery) -> bool:
+    """Whether any secret came in `X-ZK-Secret`, or as the password of Basic."""
+    return bool(_secret_of(delivery))
+
+
+def require_secret(delivery: IncomingDelivery, secret: str) -> None:
+    """Raise `UntrustedDeliveryError` unless the secret is in `X-ZK-Secret`, or the password of Basic.
+
+    It is for systems that sign nothing. No proxy logs a header as a part of the address.
+    """
+    given = _secret_of(delivery)
+    if not given:
+        raise UntrustedDeliveryError(
+            "The secret is missing. Let the sender set the header X-ZK-Secret to the value of ZK_WEBHOOK_SECRET."
+        )
+    if not hmac.compare_digest(given.encode(), secret.encode()):
+        raise UntrustedDeliveryError("The secret is another one. Let the sender use the value of ZK_WEBHOOK_SECRET.")
+
+
+def _secret_of(delivery: IncomingDelivery) -> str:
+    if given := delivery.headers.get(SECRET_HEADER):
+        return given
+    scheme, _, credentials = delivery.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

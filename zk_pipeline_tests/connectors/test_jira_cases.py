@@ -1,5 +1,6 @@
 """What costs money if it is read naively: each trap of Jira, and what must come of it (docs/jira.md)."""
 
+import base64
 import json
 import logging
 from collections.abc import Iterator
@@ -274,6 +275,20 @@ class TestCase15:
     def test_unsigned_deliveries_are_refused_with_the_reason(self) -> None:
         with pytest.raises(UntrustedDeliveryError, match="missing"):
             JiraWebhooks().check(IncomingDelivery({}, self.BODY), self.KEY)
+
+    @pytest.mark.parametrize("name", ["x-zk-secret", "authorization"])
+    def test_data_center_proves_itself_by_a_secret_in_a_header(self, name: str) -> None:
+        def sent(secret: str) -> IncomingDelivery:
+            basic = f"Basic {base64.b64encode(f'jira:{secret}'.encode()).decode()}"
+            return IncomingDelivery({name: secret if name == "x-zk-secret" else basic}, self.BODY)
+
+        JiraWebhooks().check(sent(self.KEY), self.KEY)
+        with pytest.raises(UntrustedDeliveryError, match="another one"):
+            JiraWebhooks().check(sent("guessed"), self.KEY)
+
+    def test_a_secret_does_not_replace_a_wrong_signature(self) -> None:
+        with pytest.raises(UntrustedDeliveryError, match="does not fit"):
+            JiraWebhooks().check(self.delivery(self.BODY + b" ", x_zk_secret=self.KEY), self.KEY)
 
     def test_all_attempts_of_an_event_have_one_id(self) -> None:
         first = self.delivery(x_atlassian_webhook_identifier="5b1-0")

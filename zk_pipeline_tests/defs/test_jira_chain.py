@@ -172,6 +172,18 @@ def test_08_work_of_another_day_moves_with_its_time_sheet(chain: Chain) -> None:
     assert chain.spans() == [("2025-06-15 14:00", 30)]
 
 
+def test_08_a_poll_asks_for_the_former_and_the_new_day(chain: Chain) -> None:
+    new = chain.site.log(30, JUNE_10)
+    chain.sync(JUNE_10)
+    feed = ChangeFeed(chain.world.environment.runtime)
+    feed.poll(datetime.now(UTC) - timedelta(minutes=5))
+    chain.site.server.edit(new, two_minutes_ago(), started=datetime(2025, 6, 15, 14, tzinfo=ZONE))
+    assert {JUNE_10, JUNE_15} <= set(feed.poll(datetime.now(UTC)).days)
+    for day in (JUNE_10, JUNE_15):
+        chain.sync(day)
+    assert chain.spans() == [("2025-06-15 14:00", 30)]
+
+
 def test_11_a_worklog_that_moved_silently_follows_its_customer(chain: Chain) -> None:
     chain.site.server.configure({"moves_in_feed": False})
     new = chain.site.log(30)

@@ -4,21 +4,16 @@ The secret is in a header that the rule sets, so that no proxy logs it as a part
 most: its ticket is read afterwards, and nothing else of it is used.
 """
 
-import base64
-import binascii
-import hmac
 from datetime import UTC, datetime
 from typing import Any
 
 from zk_pipeline.connectors.webhooks import (
     IncomingDelivery,
     NoTicketError,
-    UntrustedDeliveryError,
     body_hash,
+    require_secret,
     whole_id_in,
 )
-
-SECRET_HEADER = "x-zk-secret"  # noqa: S105 - the name of a header
 
 
 class FreshdeskWebhooks:
@@ -26,16 +21,7 @@ class FreshdeskWebhooks:
 
     def check(self, delivery: IncomingDelivery, secret: str) -> None:
         """Raise `UntrustedDeliveryError` unless the secret is in `X-ZK-Secret`, or the password of Basic."""
-        given = delivery.headers.get(SECRET_HEADER) or _password(delivery.headers.get("authorization", ""))
-        if not given:
-            raise UntrustedDeliveryError(
-                "The secret is missing. Let the automation rule send the header X-ZK-Secret with the value of "
-                "ZK_WEBHOOK_SECRET."
-            )
-        if not hmac.compare_digest(given.encode(), secret.encode()):
-            raise UntrustedDeliveryError(
-                "The secret is another one. Let the automation rule send the value of ZK_WEBHOOK_SECRET."
-            )
+        require_secret(delivery, secret)
 
     def delivery_id(self, delivery: IncomingDelivery) -> str:
         """A hash of the body with the minute: the same hint within it is taken once."""
@@ -52,13 +38,3 @@ class FreshdeskWebhooks:
 def this_minute() -> str:
     """The present minute in UTC."""
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M}"
-
-
-def _password(authorization: str) -> str:
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return ""
-    try:
-        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-    except (binascii.Error, UnicodeDecodeError):
-        return ""

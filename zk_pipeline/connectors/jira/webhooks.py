@@ -1,4 +1,7 @@
-"""Jira's webhooks (docs/jira.md): signed with HMAC-SHA256 on Cloud, and hints of no more than an issue to read."""
+"""Jira's webhooks (docs/jira.md): signed with HMAC-SHA256 on Cloud, and hints of no more than an issue to read.
+
+Data Center signs none: there a secret has to come in a header, where no proxy logs it.
+"""
 
 import hashlib
 import hmac
@@ -9,6 +12,8 @@ from zk_pipeline.connectors.webhooks import (
     NoTicketError,
     UntrustedDeliveryError,
     delivery_id_in,
+    has_secret,
+    require_secret,
     whole_id_in,
 )
 
@@ -19,12 +24,19 @@ class JiraWebhooks:
     """How Jira announces worklogs that were logged, edited or deleted, and issues that were deleted."""
 
     def check(self, delivery: IncomingDelivery, secret: str) -> None:
-        """Raise `UntrustedDeliveryError` unless `X-Hub-Signature` is the signature of exactly this body."""
+        """Raise `UntrustedDeliveryError` unless `X-Hub-Signature` is the signature of exactly this body.
+
+        Without one, the secret itself may come in `X-ZK-Secret`, or as the password of Basic.
+        """
         header = delivery.headers.get("x-hub-signature")
+        if header is None and has_secret(delivery):
+            require_secret(delivery, secret)
+            return
         if header is None:
             raise UntrustedDeliveryError(
                 "The header X-Hub-Signature is missing. Only webhooks that an administrator made with a secret are "
-                "signed; those of apps and of Jira Data Center are not. Without it, Jira is polled."
+                "signed; those of apps and of Jira Data Center are not, and need the header X-ZK-Secret. Without "
+                "either, Jira is polled."
             )
         expected = _PREFIX + hmac.new(secret.encode(), delivery.body, hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected.encode(), header.strip().encode("utf-8", "replace")):
