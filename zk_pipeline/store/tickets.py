@@ -66,7 +66,7 @@ def reassigned(connection: Connection, connector: str, seen: Collection[Ticket])
     stored = {row.id: tuple(row)[1:] for row in connection.execute(query)}
     return [
         row.id
-        for row in seen
+        for row in suppression.redactor(connection).rows(seen)
         if row.id in stored
         and stored[row.id] != (row.customer_id, row.organization_id, row.group_id, row.merged_into, _kept(row))
     ]

@@ -22,10 +22,10 @@ from zk_pipeline.privacy import erasure
 from zk_pipeline.privacy.erasure import Fate
 from zk_pipeline.privacy.queries import columns
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.store import audit, deliveries, periods
+from zk_pipeline.store import audit, deliveries, periods, tickets
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.deliveries import WebhookDelivery
-from zk_pipeline_tests.defs.world import World, at
+from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 EMAIL, NAME = "anna@example.com", "Anna Lüdenscheid"
 ADMIN = Actor("user:2", Role.ADMIN, "10.0.0.9")
@@ -326,3 +326,15 @@ def test_what_is_no_address_is_refused(runtime: Runtime, email: str) -> None:
 def test_of_strangers_there_is_nothing(runtime: Runtime) -> None:
     with pytest.raises(UnknownError, match="nothing is stored about nobody@"):
         erasure.export(runtime, "nobody@example.com", ADMIN)
+
+
+def test_what_rules_read_of_a_ticket_is_redacted_and_seen_as_unchanged(runtime: Runtime) -> None:
+    erase(runtime)
+    with runtime.database.transaction() as connection:
+        seen = next(iter(tickets.tickets_of_days(connection, "zammad", MONDAY, MONDAY).values()))
+        seen = replace(seen, attributes={"field:contact": [{"id": EMAIL, "name": NAME}]})
+        tickets.save_tickets(connection, "zammad", [seen])
+        stored = tickets.tickets_of_days(connection, "zammad", MONDAY, MONDAY)[seen.id]
+        assert EMAIL not in str(stored.attributes)
+        assert NAME not in str(stored.attributes)
+        assert tickets.reassigned(connection, "zammad", [seen]) == []
