@@ -139,7 +139,7 @@ def causes(runtime: Runtime, wanted: ConflictFilter) -> tuple[Cause, ...]:
         names = active_connectors(connection)
         facts = lists.cause_facts(connection, names, wanted)
         directory = target.load_directory(connection, names.target) if facts else None
-        mapped = stored_mappings.load(connection) if facts else Mappings()
+        mapped = stored_mappings.load(connection, names.source) if facts else Mappings()
         soon = {request.day for request in day_requests.unclaimed(connection)} if facts else set[date]()
     finder = _Finder(directory, mapped, names.target_url, today, soon)
     found: dict[str, Cause] = {}

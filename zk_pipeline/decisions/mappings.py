@@ -285,7 +285,7 @@ def _apply(
             check(connection, changes)
         if not shared:
             changed = {change.after.key for change in changes}
-            vocabulary.require_unshared(store.load(connection), numbered, changed)
+            vocabulary.require_unshared(store.load(connection, source), numbered, changed)
         if dry_run:
             days = store.days_waiting(connection, source, target, [change.after for change in changes])
         else:
@@ -332,7 +332,7 @@ def all_unmapped(runtime: Runtime) -> tuple[list[UnmappedItem], TargetDirectory 
     with runtime.database.transaction() as connection:
         waiting = store.waiting(connection, source, target)
         directory = target_rows.load_directory(connection, target, with_projects=False) if waiting else None
-        stored = store.load(connection)
+        stored = store.load(connection, source)
     if directory is None:
         return _grouped(waiting, None), None
     vocabulary = stored_vocabulary(runtime)

@@ -156,7 +156,7 @@ class _Known:
                 source_rows.load_directory(connection, source),
                 target_rows.load_directory(connection, target, with_projects=False),
                 source_rows.unlisted_agents(connection, source),
-                store.load(connection),
+                store.load(connection, source),
                 {
                     kind: mapping_names.page(connection, kind, source, target, everything, limit=None, offset=0)[0]
                     for kind in Kind
@@ -311,7 +311,7 @@ def _with_days(runtime: Runtime, known: _Known, rows: Sequence[Partner]) -> Iter
     agents = [_id_of(row) for row in automatic if row.kind is Kind.USER]
     organizations = [_id_of(row) for row in automatic if row.kind is Kind.CUSTOMER]
     with runtime.database.transaction() as connection:
-        carried = store.carried_since(connection, agents) if agents else {}
+        carried = store.carried_since(connection, source, agents) if agents else {}
         first = store.first_days(connection, source, target, organizations) if organizations else {}
     for row in rows:
         if row.state is State.OPEN and known.target is not None:

@@ -66,7 +66,7 @@ OWNED_ROWS: Mapping[str, str] = {
     "sync.writes": f"source_id IN {_BOOKINGS}",
     "sync.request_log": f"source_id IN {_BOOKINGS}",
     "sync.user_mappings": "agent_id = ANY(CAST(:agent_ids AS text[]))",
-    "sync.carried_agents": "agent_id = ANY(CAST(:agent_ids AS text[]))",
+    "sync.carried_agents": f"(source, agent_id) IN {_AGENTS}",
     "sync.users": f"id = {_ACCOUNT}",
     "sync.sessions": f"user_id = {_ACCOUNT}",
     "sync.api_tokens": f"user_id = {_ACCOUNT}",

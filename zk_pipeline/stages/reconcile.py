@@ -139,7 +139,8 @@ class Reconciliation:
             origin = source.load_directory(connection, self._source)
             former = runtime.former_policies(connection)
             space = connectors.number_space(connection, self._source)
-            resolver = Resolver(directory, mappings.load(connection), settings.policy, origin, former, space=space)
+            known = mappings.load(connection, self._source)
+            resolver = Resolver(directory, known, settings.policy, origin, former, space=space)
             self._answers = ledger.newest_answers(connection, self._target)
         self._directory: TargetDirectory = directory
         self._reconciler = Reconciler(self._source, resolver, settings.policy)

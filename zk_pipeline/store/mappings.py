@@ -64,10 +64,11 @@ class UnmappedBooking:
                 )
 
 
-def load(connection: Connection) -> Mappings:
-    """All mappings, as the domain looks them up."""
+def load(connection: Connection, source: str) -> Mappings:
+    """All mappings, and whom agents of this source were written for, as the domain looks them up."""
     users = connection.execute(select(user_mappings.c.agent_id, user_mappings.c.email, user_mappings.c.kimai_user_id))
-    carried = connection.execute(select(carried_agents.c.agent_id, carried_agents.c.kimai_user_id))
+    of_source = carried_agents.c.source == source
+    carried = connection.execute(select(carried_agents.c.agent_id, carried_agents.c.kimai_user_id).where(of_source))
     activities = connection.execute(select(activity_mappings))
     customers = connection.execute(select(customer_mappings))
     return Mappings(
@@ -136,8 +137,8 @@ def remember(connection: Connection, source: str, target: str, source_ids: Colle
     """Remember, for agents without a mapping, which user the confirmed time sheets of these bookings went to."""
     query = text(
         """
-        INSERT INTO sync.carried_agents (agent_id, kimai_user_id)
-        SELECT DISTINCT ON (e.agent_id) e.agent_id, CAST(p.asked ->> 'user_id' AS bigint)
+        INSERT INTO sync.carried_agents (source, agent_id, kimai_user_id)
+        SELECT DISTINCT ON (e.agent_id) e.source, e.agent_id, CAST(p.asked ->> 'user_id' AS bigint)
         FROM sync.pushes p JOIN sync.normalized_entries e ON e.source = :source AND e.source_id = p.source_id
         WHERE p.connector = :target AND p.source_id = ANY(:source_ids) AND p.state = 'confirmed'
             AND NOT EXISTS (
@@ -147,18 +148,19 @@ def remember(connection: Connection, source: str, target: str, source_ids: Colle
             -- Nearly always it is known, and then nobody waits for anybody's row.
             AND NOT EXISTS (
                 SELECT FROM sync.carried_agents c
-                WHERE c.agent_id = e.agent_id AND c.kimai_user_id = CAST(p.asked ->> 'user_id' AS bigint)
+                WHERE c.source = e.source AND c.agent_id = e.agent_id
+                    AND c.kimai_user_id = CAST(p.asked ->> 'user_id' AS bigint)
             )
         ORDER BY e.agent_id, e.entry_date DESC
-        ON CONFLICT (agent_id) DO UPDATE SET kimai_user_id = excluded.kimai_user_id, updated_at = now()
+        ON CONFLICT (source, agent_id) DO UPDATE SET kimai_user_id = excluded.kimai_user_id, updated_at = now()
         """
     )
     connection.execute(query, {"source": source, "target": target, "source_ids": list(source_ids)})
 
 
-def carried_since(connection: Connection, agents: Collection[str]) -> dict[tuple[str, int], datetime]:
+def carried_since(connection: Connection, source: str, agents: Collection[str]) -> dict[tuple[str, int], datetime]:
     """When the time of these agents was first written for the user who gets it without a mapping, by both ids."""
-    query = select(carried_agents).where(carried_agents.c.agent_id.in_(agents))
+    query = select(carried_agents).where(carried_agents.c.source == source, carried_agents.c.agent_id.in_(agents))
     return {(row.agent_id, row.kimai_user_id): row.updated_at for row in connection.execute(query)}
 
 
@@ -193,7 +195,7 @@ def change(
     """Set mappings, record each change, and request the days that waited; returns the changes and these days."""
     lock(connection)
     made = changes(connection, wanted)
-    _save(connection, [one.after for one in made])
+    _save(connection, source, [one.after for one in made])
     audit.append(connection, (_set(one, actor, address) for one in made))
     days = days_waiting(connection, source, target, [one.after for one in made])
     day_requests.ask(connection, days, day_requests.MAPPING)
@@ -205,7 +207,7 @@ def remove(connection: Connection, mapping: AnyMapping, *, actor: str, source: s
     lock(connection)
     days = _days_using(connection, mapping, source)
     connection.execute(_delete(mapping))
-    _forget(connection, mapping)
+    _forget(connection, source, mapping)
     detail = {"before": asdict(mapping), **_from(address)}
     audit.append(connection, [audit.AuditEvent("mapping.deleted", actor, f"mapping:{mapping.kind}", detail)])
     day_requests.ask(connection, days, day_requests.MAPPING)
@@ -233,10 +235,11 @@ def _days_using(connection: Connection, mapping: AnyMapping, source: str) -> lis
     return list(connection.scalars(query))
 
 
-def _forget(connection: Connection, mapping: AnyMapping) -> None:
+def _forget(connection: Connection, source: str, mapping: AnyMapping) -> None:
     """A mapping of an agent replaces earlier ones, and none of them returns once it is deleted."""
     if isinstance(mapping, UserMapping) and not isinstance(mapping.agent, Address):
-        connection.execute(delete(carried_agents).where(carried_agents.c.agent_id == mapping.agent))
+        agent = (carried_agents.c.source == source) & (carried_agents.c.agent_id == mapping.agent)
+        connection.execute(delete(carried_agents).where(agent))
 
 
 def _agent(row: Any) -> AgentKey:
@@ -273,14 +276,14 @@ def _delete(mapping: AnyMapping) -> Delete:
             return delete(customer_mappings).where(customer_mappings.c.organization_id == organization_id)
 
 
-def _save(connection: Connection, mappings: Iterable[AnyMapping]) -> None:
+def _save(connection: Connection, source: str, mappings: Iterable[AnyMapping]) -> None:
     for mapping in mappings:
         match mapping:
             case UserMapping(agent, user_id):
                 connection.execute(delete(user_mappings).where(_is_of(agent)))
                 named = {"email": str(agent)} if isinstance(agent, Address) else {"agent_id": agent}
                 connection.execute(insert(user_mappings).values(**named, kimai_user_id=user_id))
-                _forget(connection, mapping)
+                _forget(connection, source, mapping)
                 continue
             case ActivityMapping(type_id, organization_id, activity_id):
                 statement = insert(activity_mappings).values(

@@ -699,9 +699,11 @@ user_mappings = Table(
 carried_agents = Table(
     "carried_agents",
     metadata,
-    Column("agent_id", Text, primary_key=True),
+    text_column("agent_id", doc="The agent in the source."),
     Column("kimai_user_id", BigInteger, nullable=False),
     instant("updated_at", default=True),
+    text_column("source", doc="The source of the agent."),
+    PrimaryKeyConstraint("source", "agent_id"),
     schema="sync",
 )
 customer_mappings = Table(

@@ -119,7 +119,7 @@ def test_mappings_by_address_become_those_of_the_agents_whom_the_directory_knows
             connection.execute(text("INSERT INTO sync.user_mappings VALUES (:email, :user)"), values)
     schema.migrate(empty)
     with empty.transaction() as connection:
-        found = mappings.load(connection).users
+        found = mappings.load(connection, "z").users
     assert found == {"1": 10, "desk@ex.de": 11, "gone@ex.de": 12, "6": 13, "4": 14}
     downgrade(empty, "0011")
     with empty.transaction() as connection:

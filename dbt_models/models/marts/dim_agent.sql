@@ -34,4 +34,5 @@ left join {{ source('sync', 'user_mappings') }} as by_id on agents.id = by_id.ag
 left join {{ source('sync', 'user_mappings') }} as by_email
     on agents.owns_address and lower(agents.email) = by_email.email and by_email.agent_id is null
 left join users on agents.owns_address and lower(agents.email) = users.address
-left join {{ source('sync', 'carried_agents') }} as carried on agents.id = carried.agent_id
+left join {{ source('sync', 'carried_agents') }} as carried
+    on agents.id = carried.agent_id and carried.source = '{{ var("source") }}'

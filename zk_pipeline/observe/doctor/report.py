@@ -113,7 +113,7 @@ class Installation:
     def resolver(self) -> Resolver:
         """Resolves users and activities as a run would. Raises `UnreachableError`."""
         with self.runtime.database.transaction() as connection:
-            known = mappings.load(connection)
+            known = mappings.load(connection, self.source_name)
             origin = source.load_directory(connection, self.source_name)
             space = connectors.number_space(connection, self.source_name)
         return Resolver(self.directory, known, self.runtime.settings.policy, origin, space=space)
