@@ -381,7 +381,7 @@ def _changed_at(row: ChangedTicket, otherwise: datetime) -> datetime:
 
 
 def _ticket_key(row: ChangedTicket) -> str:
-    """What makes a change new. The sum too: a ticket last changed while Zammad's clock was ahead keeps that time."""
+    """What makes a change new. The sum too: a ticket last changed while its clock was ahead keeps that time."""
     changed_at = row.ticket.updated_at.isoformat() if row.ticket.updated_at else ""
     return f"{row.ticket.id}@{changed_at}/{row.units}"
 

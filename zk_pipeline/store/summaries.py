@@ -114,7 +114,7 @@ def _summaries(
         f"""
         WITH rows AS (
             SELECT COALESCE(e.{column}, '(without organization)') AS name, e.source_id,
-                -- What is open of a correction counts as Zammad says it, so that the sum is what was booked.
+                -- What is open of a correction counts as the source says it, so that the sum is what was booked.
                 e.time_minutes - e.open_minutes AS minutes, e.sync_status,
                 p.state = 'confirmed' AND NOT EXISTS (
                     SELECT FROM sync.conflicts q
