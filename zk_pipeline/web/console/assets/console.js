@@ -182,6 +182,11 @@ const zkConsole = {
     if (document.activeElement === document.body || document.activeElement?.closest(".zk-pane")) (same || items[0])?.focus();
   },
 
+  // What is opened in the pane takes the focus, unless somebody was faster and is in it already.
+  toPane(heading) {
+    if (heading && !heading.closest(".zk-pane")?.contains(document.activeElement)) heading.focus();
+  },
+
   markCurrent(name) {
     document.querySelectorAll(".zk-nav-link").forEach((link) => {
       if (link.dataset.section === name) link.setAttribute("aria-current", "location");

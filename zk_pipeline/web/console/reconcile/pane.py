@@ -34,7 +34,7 @@ class Pane:
                 if lead:
                     widgets.text("p", lead, "zk-lead").props("dir=auto")
                 yield
-        self._visit.client.run_javascript(f"setTimeout(() => getHtmlElement({heading.id})?.focus(), 60)")
+        self._visit.client.run_javascript(f"setTimeout(() => zkConsole.toPane(getHtmlElement({heading.id})), 60)")
 
     def close(self, shown: int | None = None) -> None:
         """Hide it; the focus goes back to the list. What called this may stand in it, so it is emptied later.
