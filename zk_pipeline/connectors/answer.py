@@ -23,8 +23,9 @@ Key = TypeVar("Key")
 READERS = 4
 """Concurrent requests, if each reads one row."""
 
-LARGEST_NUMBER = 2**63 - 1
 _IDENTIFIER = re.compile(r"[^\s\x00]{1,128}")
+
+LARGEST_NUMBER = 2**63 - 1
 """PostgreSQL stores no larger integer, and no system counts that far."""
 
 LARGEST_AMOUNT = Decimal(10) ** 8
