@@ -1,7 +1,8 @@
 """Ordered rules: which attribute of a ticket decides the activity and the customer of its bookings (docs/mappings.md).
 
-The first attribute that a ticket has decides; of several values none is taken. `type` and `organization` are what the
-source itself gives, and keep its ids; the ids of all others begin with the name of their attribute.
+The first attribute that a ticket has decides; of several values none is taken. A type that stands for the activity and
+an organization that stands for the customer keep the source's ids. All other ids begin with the name of their
+attribute, so that type 7 never becomes the customer of organization 7, nor the value of one field that of another.
 """
 
 import hashlib
@@ -18,8 +19,8 @@ TYPE, ORGANIZATION, GROUP, LABEL, FIELD = "type", "organization", "group", "labe
 ATTRIBUTES = (TYPE, "component", LABEL, GROUP, ORGANIZATION, "project", FIELD)
 OF_EVERY_SOURCE = frozenset({TYPE, ORGANIZATION, GROUP})
 
-LONGEST_ID = 36
-"""Kimai's number of a customer has 50 characters, and ours begins with what says whose number it is."""
+LONGEST_ID = 128
+"""Of an id of a source; values of fields may be longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,14 @@ class Rule:
         """The name by which a connector gives the attribute: `component`, `label`, `field:NAME`."""
         return str(self) if self.attribute == FIELD else self.attribute
 
-    def value(self, value: Value) -> Value:
-        """The value with an id that no other attribute has."""
-        if self.attribute in {TYPE, ORGANIZATION}:
+    def value(self, value: Value, keeps: str) -> Value:
+        """The value with an id that no other attribute has; those of the attribute `keeps` stay as they are."""
+        if self.attribute == keeps:
             return value
-        id_ = f"{self.attribute}:{quote(value.id, safe=':._-')}"
+        of_field = (quote(self.argument, safe="._-"),) if self.attribute == FIELD else ()
+        id_ = ":".join((self.attribute, *of_field, quote(value.id, safe=":._-")))
         if len(id_) > LONGEST_ID:
-            id_ = f"{self.attribute}:{hashlib.sha256(value.id.encode()).hexdigest()[:20]}"
+            id_ = f"{self.attribute}:{hashlib.sha256(id_.encode()).hexdigest()[:20]}"
         return Value(id_, value.name)
 
 
@@ -86,8 +88,12 @@ def written(rules: Iterable[Rule]) -> str:
     return ", ".join(map(str, rules))
 
 
-def decide(rules: Sequence[Rule], ticket: Ticket | None, own: Mapping[str, Value | None]) -> Decision:
-    """The value that counts for a ticket; `own` are the values of `type` and `organization`."""
+def decide(rules: Sequence[Rule], ticket: Ticket | None, own: Mapping[str, Value | None], keeps: str) -> Decision:
+    """The value that counts for a ticket; `own` are the values of `type` and `organization`.
+
+    `keeps` is the one of these that the source itself has for it: `type` for the activity, `organization` for the
+    customer.
+    """
     for rule in rules:
         if rule.attribute in own:
             found = [value] if (value := own[rule.attribute]) is not None else []
@@ -99,8 +105,14 @@ def decide(rules: Sequence[Rule], ticket: Ticket | None, own: Mapping[str, Value
             names = ", ".join(sorted(value.name for value in found))
             return Decision(problem=f"it has several values of {rule} ({names}), and one has to decide")
         if found:
-            return Decision(rule.value(found[0]), rule)
+            return Decision(rule.value(found[0], keeps), rule)
     return Decision()
+
+
+def looks_at(attribute: str, rules: Sequence[Rule], decision: Decision) -> bool:
+    """Whether the decision would be another one, had the ticket another value of this attribute."""
+    looked_at = rules if decision.rule is None else rules[: rules.index(decision.rule) + 1]
+    return any(rule.attribute == attribute for rule in looked_at)
 
 
 def named_by(activity: Sequence[Rule], customer: Sequence[Rule], tickets: Iterable[Ticket]) -> SourceDirectory:
@@ -108,12 +120,10 @@ def named_by(activity: Sequence[Rule], customer: Sequence[Rule], tickets: Iterab
     kinds: dict[str, ActivityType] = {}
     organizations: dict[str, Organization] = {}
     for ticket in tickets:
-        for value in _made(activity, ticket):
+        for value in _made(activity, ticket, TYPE):
             kinds[value.id] = ActivityType(value.id, value.name, active=True)
-        for value in _made(customer, ticket):
+        for value in _made(customer, ticket, ORGANIZATION):
             organizations[value.id] = Organization(value.id, value.name, active=True)
-        if ticket.organization_id and ticket.organization_name and any(r.attribute == ORGANIZATION for r in activity):
-            kinds[ticket.organization_id] = ActivityType(ticket.organization_id, ticket.organization_name, active=True)
     return SourceDirectory(organizations=tuple(organizations.values()), activity_types=tuple(kinds.values()))
 
 
@@ -138,12 +148,16 @@ def fields_of(raw: Mapping[str, Any], asked: Iterable[str]) -> dict[str, list[di
     return {key: values for key in names if (values := values_of(raw.get(key.partition(":")[2])))}
 
 
-def _made(rules: Sequence[Rule], ticket: Ticket) -> list[Value]:
-    others = (rule for rule in rules if rule.attribute not in {TYPE, ORGANIZATION})
-    return [rule.value(value) for rule in others for value in _values(rule, ticket)]
+def _made(rules: Sequence[Rule], ticket: Ticket, keeps: str) -> list[Value]:
+    others = (rule for rule in rules if rule.attribute != keeps)
+    return [rule.value(value, keeps) for rule in others for value in _values(rule, ticket)]
 
 
 def _values(rule: Rule, ticket: Ticket) -> list[Value]:
+    """What the ticket says of itself; its bookings have the types."""
+    if rule.attribute == ORGANIZATION:
+        id_, name = ticket.organization_id, ticket.organization_name
+        return [Value(id_, name)] if id_ and name else []
     if rule.attribute == GROUP:
         return [Value(ticket.group_id, ticket.group_name or f"Group {ticket.group_id}")] if ticket.group_id else []
     found = {item["id"]: Value(item["id"], item["name"]) for item in ticket.attributes.get(rule.key, ())}

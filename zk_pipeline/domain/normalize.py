@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from zk_pipeline.domain.attributes import ORGANIZATION, TYPE, Decision, Value, decide
+from zk_pipeline.domain.attributes import ORGANIZATION, TYPE, Decision, Value, decide, looks_at
 from zk_pipeline.domain.corrections import ZERO, CorrectionGroup, NettingInput, NettingResult
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import day_start, duration, floor_to_grid, local_day
@@ -194,7 +194,7 @@ class Normalizer:
         activity, customer = self._decided(row, ticket, policy)
         kind, organization = activity.value, customer.value
         number = f"#{ticket.number}" if ticket else f"id {ticket_id}"
-        waits = _waits(row, ticket_id, ticket, activity, customer)
+        waits = _waits(row, ticket_id, ticket, _faults(policy, ticket, activity, customer))
         facts = {
             "ticket_number": number,
             "title": ticket.title.strip() if ticket else "",
@@ -248,7 +248,8 @@ class Normalizer:
             if organization_id is not None
             else None,
         }
-        return decide(policy.activity_rules, ticket, own), decide(policy.customer_rules, ticket, own)
+        activity = decide(policy.activity_rules, ticket, own, TYPE)
+        return activity, decide(policy.customer_rules, ticket, own, ORGANIZATION)
 
     def _description(self, template: str, facts: Mapping[str, str], row_id: str) -> str:
         # Cleaned first: removing a value must not join two halves of a marker.
@@ -257,31 +258,39 @@ class Normalizer:
         return f"{text} {marker(self._source, row_id)}".strip()
 
 
-def _waits(
-    row: TimeAccounting, ticket_id: str, ticket: Ticket | None, activity: Decision, customer: Decision
-) -> dict[str, str]:
-    """Why nothing can be written for the booking yet, as a sentence in the trace; empty if that is not so."""
+def _waits(row: TimeAccounting, ticket_id: str, ticket: Ticket | None, faults: Faults) -> dict[str, str]:
+    """Why nothing can be written for the booking yet, as a sentence in the trace; empty if that is not so.
+
+    `faults` are those of the ticket.
+    """
     if row.faults:
         number = ticket.number if ticket else row.ticket_id
         return {UNREADABLE: f"Booking {row.id} of ticket {number} cannot be read: {_wrong(row.faults)}."}
     if not row.is_final:
         return {RUNNING: f"Booking {row.id} is not complete: its timer still runs."}
-    faults = dict(ticket.faults) if ticket is not None else {}
-    if customer.rule is not None and customer.rule.attribute != ORGANIZATION:
-        faults.pop("organization_id", None)  # Another attribute decided before.
-    faults |= {name: each.problem for name, each in (("activity", activity), ("customer", customer)) if each.problem}
     if faults:
         return {UNREADABLE: f"Ticket {ticket_id} of booking {row.id} cannot be read: {_wrong(faults)}."}
     return {}
 
 
+def _faults(policy: Policy, ticket: Ticket | None, activity: Decision, customer: Decision) -> Faults:
+    """What is wrong with the ticket. Its organization may be, if nothing depends on it."""
+    faults = dict(ticket.faults) if ticket is not None else {}
+    decided = ((policy.activity_rules, activity), (policy.customer_rules, customer))
+    if not any(looks_at(ORGANIZATION, rules, decision) for rules, decision in decided):
+        faults.pop("organization_id", None)
+    return faults | {
+        name: each.problem for name, each in (("activity", activity), ("customer", customer)) if each.problem
+    }
+
+
 def _rules_traced(activity: Decision, customer: Decision) -> dict[str, str]:
     """By which attribute of the ticket activity and customer were decided, if not by the source's own."""
-    named = (("activity_type_id", activity), ("organization_id", customer))
+    named = (("activity_type_id", TYPE, activity), ("organization_id", ORGANIZATION, customer))
     return {
         name: f"by the ticket's {decision.rule}"
-        for name, decision in named
-        if decision.rule is not None and decision.rule.attribute not in {TYPE, ORGANIZATION}
+        for name, own, decision in named
+        if decision.rule is not None and decision.rule.attribute != own
     }
 
 

@@ -1,5 +1,6 @@
 """Rules: the first attribute that a ticket has decides, and several values decide nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from zk_pipeline.domain.attributes import (
     Value,
     decide,
     fields_of,
+    looks_at,
     named_by,
     parse_rules,
     values_of,
@@ -40,36 +42,57 @@ def ticket(**attributes: list[str]) -> Ticket:
         ("label:work-*, type", {"label": ["urgent", "Work-Remote"]}, Value("label:work-remote", "Work-Remote")),
         ("label:work-*, type", {"label": ["urgent", "vip"]}, Value("3", "Support")),
         ("group", {}, Value("group:5", "Second level")),
-        ("field:contract, organization", {"field__contract": ["Gold"]}, Value("field:gold", "Gold")),
+        ("field:contract, organization", {"field__contract": ["Gold"]}, Value("field:contract:gold", "Gold")),
         ("project", {}, None),
     ],
 )
 def test_the_first_attribute_that_a_ticket_has_decides(
     rules: str, attributes: dict[str, list[str]], decided: Value | None
 ) -> None:
-    assert decide(parse_rules(rules), ticket(**attributes), OWN).value == decided
+    keeps = "organization" if "organization" in rules else "type"
+    assert decide(parse_rules(rules), ticket(**attributes), OWN, keeps).value == decided
 
 
 def test_of_several_values_none_is_taken() -> None:
-    found = decide(parse_rules("component, type"), ticket(component=["Beta", "Alpha"]), OWN)
+    found = decide(parse_rules("component, type"), ticket(component=["Beta", "Alpha"]), OWN, "type")
     assert found.value is None
     assert found.problem == "it has several values of component (Alpha, Beta), and one has to decide"
 
 
 def test_what_the_account_does_not_see_is_not_taken_for_absent() -> None:
-    unseen = decide(parse_rules("field:contract, type"), None, OWN)
+    unseen = decide(parse_rules("field:contract, type"), None, OWN, "type")
     assert unseen == Decision(problem="the account does not see its field:contract, which decides")
-    assert decide(parse_rules("type, component"), None, OWN).value == OWN["type"]
+    assert decide(parse_rules("type, component"), None, OWN, "type").value == OWN["type"]
 
 
-def test_ids_are_of_their_attribute_and_short_enough_for_a_number_in_kimai() -> None:
+def test_ids_are_of_their_attribute_and_no_longer_than_ids_of_a_source() -> None:
     long = ticket(label=["x" * 200], component=["same"])
     (kind,) = named_by(parse_rules("label"), parse_rules("organization"), [long]).activity_types
     assert len(kind.id) <= LONGEST_ID
-    decided = [
-        decide(parse_rules(name), ticket(label=["same"], component=["same"]), OWN) for name in ("label", "component")
-    ]
-    assert len({each.value.id for each in decided if each.value}) == 2
+    same = ticket(label=["7"], component=["7"], project=["7"], field__contract=["7"], field__cost=["7"])
+    own = {"type": Value("7", "Support"), "organization": Value("7", "Acme")}
+    rules = parse_rules("type, organization, label, component, project, field:contract, field:cost")
+    for keeps in ("type", "organization"):
+        found = [decide([rule], same, own, keeps).value for rule in rules]
+        assert len({value.id for value in found if value}) == len(rules)
+        assert [value.id for value in found if value and ":" not in value.id] == ["7"], "the source's own"
+
+
+def test_an_organization_that_stands_for_the_activity_is_listed_as_one() -> None:
+    acme = replace(ticket(), organization_name="Acme")
+    named = named_by(parse_rules("organization, type"), parse_rules("organization"), [acme])
+    assert [(row.id, row.name) for row in named.activity_types] == [("organization:7", "Acme")]
+    decided = decide(parse_rules("organization, type"), acme, OWN, "type").value
+    assert decided == Value("organization:7", "Acme")
+
+
+@pytest.mark.parametrize(
+    ("rules", "looked_at"),
+    [("organization", True), ("group, organization", False), ("project, organization", True), ("project", False)],
+)
+def test_what_stands_behind_the_rule_that_decided_was_not_looked_at(rules: str, looked_at: bool) -> None:
+    parsed = parse_rules(rules)
+    assert looks_at("organization", parsed, decide(parsed, ticket(), OWN, "organization")) == looked_at
 
 
 def test_activities_and_customers_of_rules_can_be_mapped_by_name() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zk_pipeline.domain.attributes import parse_rules
 from zk_pipeline.domain.corrections import net
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.markers import marked_ids
@@ -123,6 +124,23 @@ def test_bookings_of_a_ticket_that_cannot_be_read_say_so():
     assert entry.trace[UNREADABLE] == (
         "Ticket 50 of booking 6 cannot be read: organization id: a text came instead of a whole number."
     )
+
+
+def test_an_unreadable_organization_stops_nothing_that_does_not_depend_on_it():
+    broken = ticket(faults={"organization_id": "it has several organizations"})
+    [entry] = normalized(booking(), policy=replace(POLICY, customer_rules=parse_rules("group")), about=broken)
+    assert (entry.sync_status, entry.organization_id) == (SyncStatus.PENDING, "group:2")
+    by_activity = replace(POLICY, customer_rules=parse_rules("group"), activity_rules=parse_rules("organization, type"))
+    [entry] = normalized(booking(), policy=by_activity, about=broken)
+    assert entry.sync_status is SyncStatus.UNREADABLE
+
+
+def test_a_type_is_never_taken_for_the_organization_of_the_same_id():
+    crossed = replace(POLICY, customer_rules=parse_rules("type"), activity_rules=parse_rules("organization"))
+    [entry] = normalized(booking(type_id="7"), policy=crossed)
+    assert (entry.organization_id, entry.activity_type_id) == ("type:7", "organization:7")
+    assert entry.trace["organization_id"] == "by the ticket's type"
+    assert entry.trace["activity_type_id"] == "by the ticket's organization"
 
 
 def test_a_booking_of_an_unknown_agent_has_no_email():
